@@ -25,7 +25,7 @@ demo: setup
 # With COVERAGE=1 the tests are measured, and the method's files must be covered to 90%.
 test: setup
 	@$(RUN) -m pytest -n auto --dist worksteal -m "not docker" $(if $(COVERAGE),--cov --cov-report=)
-	@$(if $(COVERAGE),$(RUN) -m coverage report --include='skillgrad_ci/*.py' --fail-under=90)
+	@$(if $(COVERAGE),$(RUN) -m coverage report --include='skillgrad_ci/method/*,skillgrad_ci/skill/*' --fail-under=90)
 
 lint: setup
 	@$(RUN) -m ruff check .

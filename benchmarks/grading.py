@@ -26,11 +26,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from skillgrad_ci import suites  # noqa: E402
-from skillgrad_ci.evidence import Outcome  # noqa: E402
 from skillgrad_ci.graders.xlsx import XlsxGrader  # noqa: E402
-from skillgrad_ci.graders.xlsx.office import Office  # noqa: E402
-from skillgrad_ci.ports import Result  # noqa: E402
-from skillgrad_ci.task import Task  # noqa: E402
+from skillgrad_ci.graders.xlsx.libreoffice import Office  # noqa: E402
+from skillgrad_ci.method.evidence import Outcome  # noqa: E402
+from skillgrad_ci.method.ports import Result  # noqa: E402
+from skillgrad_ci.method.task import Task  # noqa: E402
 from tests.support import official_xlsx  # noqa: E402
 
 AT_ONCE = 4

@@ -7,16 +7,16 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from skillgrad_ci.commands.cli import parse
+from skillgrad_ci.commands.exits import BUDGET, ELSE, USER
 from skillgrad_ci.errors import BudgetExceeded, SkillGradError, UserError
-from skillgrad_ci.run.cli import parse
-from skillgrad_ci.run.exits import BUDGET, ELSE, USER
 
 COMMANDS = {  # imported when asked for: each needs other heavy things
-    "optimize": ("optimize_command", "optimize"),
-    "evaluate": ("evaluate_command", "evaluate_skill"),
-    "grade": ("suite_commands", "grade"),
-    "suite": ("suite_commands", "suite"),
-    "lint": ("lint_command", "lint_skills"),
+    "optimize": ("optimize", "optimize"),
+    "evaluate": ("evaluate", "evaluate_skill"),
+    "grade": ("suite", "grade"),
+    "suite": ("suite", "suite"),
+    "lint": ("lint", "lint_skills"),
 }
 
 
@@ -25,11 +25,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(sys.argv[1:] if argv is None else argv)
     try:
         if arguments.command == "action":
-            from skillgrad_ci.github.action import action
+            from skillgrad_ci.bot.action import action
 
             return action()
         module, function = COMMANDS[arguments.command]
-        command: Callable[[argparse.Namespace], int] = getattr(import_module(f"skillgrad_ci.run.{module}"), function)
+        command: Callable[[argparse.Namespace], int] = getattr(
+            import_module(f"skillgrad_ci.commands.{module}"), function
+        )
         return command(arguments)
     except BrokenPipeError:  # whoever read the output has gone; nothing can be said to them
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _failed(error: Exception, verbose: bool) -> int:
-    from skillgrad_ci.run.redact import Redactor
+    from skillgrad_ci.secrets import Redactor
 
     known = isinstance(error, SkillGradError)
     what = "" if known else f"{type(error).__name__}: "

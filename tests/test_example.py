@@ -11,20 +11,20 @@ from pathlib import Path
 import pytest
 
 from skillgrad_ci.__main__ import main
-from skillgrad_ci.budget import Ledger
-from skillgrad_ci.evidence import Accuracy
+from skillgrad_ci.config.config import load as load_configuration
 from skillgrad_ci.executors.tool_loop import ToolLoop
-from skillgrad_ci.history import Run, Settings, World
-from skillgrad_ci.lint import lint
-from skillgrad_ci.memory import PatternMemory
-from skillgrad_ci.models.rehearsal_executor import filled
-from skillgrad_ci.models.rehearsal_script import Script
-from skillgrad_ci.optimize import optimize
-from skillgrad_ci.prompting import StructuredAgent, load
-from skillgrad_ci.run.config import load as load_configuration
-from skillgrad_ci.skill import Skill
+from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.method.evidence import Accuracy
+from skillgrad_ci.method.memory import PatternMemory
+from skillgrad_ci.method.optimize import optimize
+from skillgrad_ci.method.prompting import StructuredAgent, load
+from skillgrad_ci.method.run import Run, Settings, World
+from skillgrad_ci.method.task import Split, Suite
+from skillgrad_ci.models.rehearsal.executor import filled
+from skillgrad_ci.models.rehearsal.script import Script
+from skillgrad_ci.skill.lint import lint
+from skillgrad_ci.skill.skill import Skill
 from skillgrad_ci.suites.native import load as load_suite
-from skillgrad_ci.task import Split, Suite
 from tests.support.inprocess import InProcess, Rollout, golden, graded, work_folder
 from tests.support.rehearsed import Rehearsed
 from tests.support.worlds import silent

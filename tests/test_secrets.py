@@ -10,8 +10,8 @@ from skillgrad_ci.__main__ import main
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.models.faults import classify
 from skillgrad_ci.models.provider import LitellmModel
-from skillgrad_ci.models.rehearsal import respond
-from skillgrad_ci.models.rehearsal_script import Script
+from skillgrad_ci.models.rehearsal.register import respond
+from skillgrad_ci.models.rehearsal.script import Script
 from tests.support import small_repository
 from tests.support.scripted_answers import Answer, Raw, Reply, error
 from tests.support.scripted_server import serve

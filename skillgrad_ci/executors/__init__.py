@@ -1,0 +1,1 @@
+"""How a task is executed: agents that use a skill. Start at `tool_loop.py`."""

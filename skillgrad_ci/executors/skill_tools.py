@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from skillgrad_ci.prompting import cut_middle
-from skillgrad_ci.skill import MAIN, Skill
+from skillgrad_ci.method.prompting import cut_middle
+from skillgrad_ci.skill.skill import MAIN, Skill
 
 BODY_BOUND = 100_000  # characters of a body that one activation gives; the specification advises 5,000 tokens
 _WORD = re.compile(r"[^\s'\"`|;&<>()]+")

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skillgrad_ci.errors import ReplyError
-from skillgrad_ci.evidence import Trajectory, Usage
 from skillgrad_ci.executors.skill_tools import SkillTools
-from skillgrad_ci.ports import Model, ModelReply, ModelRequest, Session, ToolCall
-from skillgrad_ci.prompting import cut_middle, fill
-from skillgrad_ci.skill import Skill
-from skillgrad_ci.task import Task, digest_of
+from skillgrad_ci.method.evidence import Trajectory, Usage
+from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest, Session, ToolCall
+from skillgrad_ci.method.prompting import cut_middle, fill
+from skillgrad_ci.method.task import Task, digest_of
+from skillgrad_ci.skill.skill import Skill
 
 CALLS_PER_TURN = 16
 PROBE_TURNS = 3  # of a probe: a skill is activated at the start or not at all

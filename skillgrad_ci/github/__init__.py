@@ -1,0 +1,1 @@
+"""The platform: API, git data, comments, workflow log. It knows no skill."""

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
-from skillgrad_ci.evidence import Grade, Outcome
-from skillgrad_ci.ports import Grader, Result
-from skillgrad_ci.task import GraderSpec, Task
+from skillgrad_ci.method.evidence import Grade, Outcome
+from skillgrad_ci.method.ports import Grader, Result
+from skillgrad_ci.method.task import GraderSpec, Task
 
 SLACK = 1e-9  # weights like 0.7 and 0.3 do not add up exactly
 

@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from skillgrad_ci.errors import EnvironmentFailure
-from skillgrad_ci.evidence import Grade, Outcome
-from skillgrad_ci.grading import CommandOptions
-from skillgrad_ci.ports import CommandResult, Result, Sandbox, Session, Workspace
-from skillgrad_ci.prompting import cut_middle
-from skillgrad_ci.task import GraderSpec, Task
+from skillgrad_ci.method.evidence import Grade, Outcome
+from skillgrad_ci.method.grader_options import CommandOptions
+from skillgrad_ci.method.ports import CommandResult, Result, Sandbox, Session, Workspace
+from skillgrad_ci.method.prompting import cut_middle
+from skillgrad_ci.method.task import GraderSpec, Task
 
 LAST_VERDICT = 123  # exit codes above it are a shell's or timeout(1)'s, not the check's
 SHOWN = 3_000  # characters of a check's output in the feedback

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.evidence import Grade, Outcome
-from skillgrad_ci.graders.outputs import Unusable, read_text
-from skillgrad_ci.grading import CsvOptions
-from skillgrad_ci.ports import Result
-from skillgrad_ci.task import GraderSpec, Task
+from skillgrad_ci.graders.result_files import Unusable, read_text
+from skillgrad_ci.method.evidence import Grade, Outcome
+from skillgrad_ci.method.grader_options import CsvOptions
+from skillgrad_ci.method.ports import Result
+from skillgrad_ci.method.task import GraderSpec, Task
 
 MAX_LOOSE_ROWS = 2_000  # rows that are matched one against one where order does not count
 SPARE_CELLS = 1_000  # cells above four times the golden's that are still compared one by one

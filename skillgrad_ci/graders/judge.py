@@ -19,12 +19,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, create_model
 
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
-from skillgrad_ci.evidence import Grade, Outcome
-from skillgrad_ci.graders.exhibit import Exhibit
-from skillgrad_ci.grading import JudgeOptions
-from skillgrad_ci.ports import Agent, Result
-from skillgrad_ci.prompting import fence, load
-from skillgrad_ci.task import GraderSpec, Task, digest_of
+from skillgrad_ci.graders.judge_exhibit import Exhibit
+from skillgrad_ci.method.evidence import Grade, Outcome
+from skillgrad_ci.method.grader_options import JudgeOptions
+from skillgrad_ci.method.ports import Agent, Result
+from skillgrad_ci.method.prompting import fence, load
+from skillgrad_ci.method.task import GraderSpec, Task, digest_of
 
 ROLE = "judge"
 PASSED, FAILED, CANNOT_TELL = "passed", "failed", "cannot_tell"

@@ -11,11 +11,11 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skillgrad_ci.evidence import Grade, Outcome
-from skillgrad_ci.graders.outputs import Unusable, read_text
-from skillgrad_ci.grading import TableOptions
-from skillgrad_ci.ports import Result
-from skillgrad_ci.task import GraderSpec, Task
+from skillgrad_ci.graders.result_files import Unusable, read_text
+from skillgrad_ci.method.evidence import Grade, Outcome
+from skillgrad_ci.method.grader_options import TableOptions
+from skillgrad_ci.method.ports import Result
+from skillgrad_ci.method.task import GraderSpec, Task
 
 CLOSE = 1e-6  # numbers this near are equal
 MAX_CHARACTERS = 20_000  # of an answer: the longest target of the data has a few hundred

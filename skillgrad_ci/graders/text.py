@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from skillgrad_ci.errors import EnvironmentFailure
-from skillgrad_ci.evidence import Grade, Outcome
-from skillgrad_ci.graders.outputs import Unusable, read_text
-from skillgrad_ci.grading import TextOptions
-from skillgrad_ci.ports import Result
-from skillgrad_ci.task import GraderSpec, Task
+from skillgrad_ci.graders.result_files import Unusable, read_text
+from skillgrad_ci.method.evidence import Grade, Outcome
+from skillgrad_ci.method.grader_options import TextOptions
+from skillgrad_ci.method.ports import Result
+from skillgrad_ci.method.task import GraderSpec, Task
 
 REGEX_SECONDS = 10.0
 # What a reader takes for one number (12,34 and 1.234,50 too), and how it must be written to be read as one.

@@ -1,9 +1,9 @@
 """`trigger`: whether the agent activated the skill, as it should or should not."""
 
-from skillgrad_ci.evidence import Grade, Outcome
-from skillgrad_ci.grading import TriggerOptions
-from skillgrad_ci.ports import Result
-from skillgrad_ci.task import GraderSpec, Task
+from skillgrad_ci.method.evidence import Grade, Outcome
+from skillgrad_ci.method.grader_options import TriggerOptions
+from skillgrad_ci.method.ports import Result
+from skillgrad_ci.method.task import GraderSpec, Task
 
 
 class TriggerGrader:

@@ -4,7 +4,7 @@ import os
 
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError, SkillGradError, UserError
 from skillgrad_ci.models.faults import Fault, Kind
-from skillgrad_ci.models.library import litellm
+from skillgrad_ci.models.litellm_library import litellm
 
 
 class RefusedRequest(EnvironmentFailure):

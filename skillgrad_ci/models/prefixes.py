@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from skillgrad_ci.ports import ModelRequest
+from skillgrad_ci.method.ports import ModelRequest
 
 OVERHEAD = 1_000  # tokens that providers add to a request: for tools and schemas up to about 700
 PER_MESSAGE = 16  # tokens around one message

@@ -14,15 +14,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from skillgrad_ci.errors import Cancelled, ReplyError, UserError
-from skillgrad_ci.evidence import Usage
+from skillgrad_ci.method.evidence import Usage
+from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest
 from skillgrad_ci.models.advice import RefusedRequest, failure, provider_of
 from skillgrad_ci.models.faults import Fault, Kind, classify
-from skillgrad_ci.models.library import Call, litellm
+from skillgrad_ci.models.litellm_library import Call, litellm
 from skillgrad_ci.models.prefixes import Prefixes
 from skillgrad_ci.models.prices import Price, Tokens, dollars
 from skillgrad_ci.models.replies import Said, read
 from skillgrad_ci.models.schemas import response_format
-from skillgrad_ci.ports import Model, ModelReply, ModelRequest
 
 LONGEST_WAIT = 120.0  # seconds; a provider that asks for more is taken as gone
 OWNED = {

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from skillgrad_ci.method.ports import ToolCall
 from skillgrad_ci.models.prices import Tokens
-from skillgrad_ci.ports import ToolCall
 
 STOPS = {"length": "length", "content_filter": "content_filter"}
 

@@ -4,7 +4,7 @@ import sys
 from typing import Protocol
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
-from skillgrad_ci.ports import Sandbox
+from skillgrad_ci.method.ports import Sandbox
 from skillgrad_ci.sandbox.limits import Limits
 from skillgrad_ci.sandbox.selftest import weakness
 
@@ -29,7 +29,7 @@ def choose(kind: str = "auto", image: str | None = None, limits: Limits | None =
     if image and kind in ("sandlock", "none"):
         raise UserError(f"sandbox: {kind} runs on this machine and has no image; use sandbox: docker, or drop image")
     if kind == "none":
-        from skillgrad_ci.sandbox.without import NoSandbox
+        from skillgrad_ci.sandbox.no_sandbox import NoSandbox
 
         return NoSandbox(limits)
     ways = {"auto": ["docker"] if image else ["sandlock", "docker"]}.get(kind, [kind])
@@ -51,11 +51,11 @@ def choose(kind: str = "auto", image: str | None = None, limits: Limits | None =
 
 def _make(way: str, image: str | None, limits: Limits) -> StoppableSandbox:
     if way == "docker":
-        from skillgrad_ci.sandbox.with_docker import DockerSandbox
+        from skillgrad_ci.sandbox.docker_sandbox import DockerSandbox
 
         return DockerSandbox(limits, image)
     if sys.platform != "linux":
         raise EnvironmentFailure("it needs Linux")
-    from skillgrad_ci.sandbox.with_sandlock import SandlockSandbox
+    from skillgrad_ci.sandbox.sandlock_sandbox import SandlockSandbox
 
     return SandlockSandbox(limits)

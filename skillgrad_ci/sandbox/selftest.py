@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from skillgrad_ci.errors import EnvironmentFailure
-from skillgrad_ci.ports import Sandbox, Session, Workspace
+from skillgrad_ci.method.ports import Sandbox, Session, Workspace
 
 TIMEOUT = 20.0  # seconds for one probe
 VARIABLE = "SKILLGRAD_SELF_TEST"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import IO, Protocol
 
 from skillgrad_ci.errors import Cancelled, EnvironmentFailure
-from skillgrad_ci.ports import CommandResult
+from skillgrad_ci.method.ports import CommandResult
 from skillgrad_ci.sandbox.limits import MIB, Limits
 from skillgrad_ci.sandbox.output import Excerpt
 

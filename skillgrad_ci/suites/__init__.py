@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
-from skillgrad_ci.ports import Result, Sandbox, Workspace
-from skillgrad_ci.task import Suite, Task
+from skillgrad_ci.method.ports import Result, Sandbox, Workspace
+from skillgrad_ci.method.task import Suite, Task
 
 # One module each, imported when a suite is read.
 FORMATS = ("native", "evals_json", "eval_yaml", "spreadsheetbench", "wikitablequestions", "triggers", "folder")

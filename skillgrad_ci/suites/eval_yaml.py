@@ -9,13 +9,13 @@ import re
 import shlex
 from pathlib import Path, PurePosixPath
 
-from skillgrad_ci.grading import CommandOptions, JudgeOptions
+from skillgrad_ci.method.grader_options import CommandOptions, JudgeOptions
+from skillgrad_ci.method.task import GraderSpec, Reference, Suite, Task
 from skillgrad_ci.suites.document import Document, Where
 from skillgrad_ci.suites.eval_yaml_rows import Deterministic, EvalDefaults, EvalFile, EvalTask, LlmRubric, Placed
 from skillgrad_ci.suites.ids import check_ids
 from skillgrad_ci.suites.paths import Files, executable
-from skillgrad_ci.suites.results import reference_result, untouched_result
-from skillgrad_ci.task import GraderSpec, Reference, Suite, Task
+from skillgrad_ci.suites.references import reference_result, untouched_result
 
 __all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouched_result"]
 

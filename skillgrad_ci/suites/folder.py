@@ -7,11 +7,11 @@ message. Everything else beside the check is seen by the check alone, in `../gra
 from pathlib import Path
 
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.grading import CommandOptions
+from skillgrad_ci.method.grader_options import CommandOptions
+from skillgrad_ci.method.task import GraderSpec, Reference, Suite, Task
 from skillgrad_ci.suites.document import Document
 from skillgrad_ci.suites.paths import Files, executable
-from skillgrad_ci.suites.results import reference_result, untouched_result
-from skillgrad_ci.task import GraderSpec, Reference, Suite, Task
+from skillgrad_ci.suites.references import reference_result, untouched_result
 
 __all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouched_result"]
 

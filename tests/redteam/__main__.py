@@ -14,11 +14,11 @@ from contextlib import ExitStack
 from queue import SimpleQueue
 
 from skillgrad_ci.errors import EnvironmentFailure
-from skillgrad_ci.ports import Session
+from skillgrad_ci.method.ports import Session
 from skillgrad_ci.sandbox import Limits, choose
 from skillgrad_ci.sandbox.choose import StoppableSandbox
 from skillgrad_ci.sandbox.limits import MIB
-from skillgrad_ci.sandbox.with_sandlock import SandlockSandbox
+from skillgrad_ci.sandbox.sandlock_sandbox import SandlockSandbox
 from tests.redteam.attempts import ATTEMPTS, Attempt
 from tests.redteam.machine import KEYS, Machine, keys_with_canary, machine
 

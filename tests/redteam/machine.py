@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from skillgrad_ci.ports import Workspace
+from skillgrad_ci.method.ports import Workspace
 
 KEYS = ("OPENAI_API_KEY", "GITHUB_TOKEN", "INPUT_API_KEY", "ACTIONS_RUNTIME_TOKEN")
 COMMAND_FILES = ("GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")

@@ -8,7 +8,8 @@ from typing import Any
 
 from sandlock import Protection
 
-from skillgrad_ci.sandbox import environment, output, with_sandlock
+from skillgrad_ci.sandbox import environment, output
+from skillgrad_ci.sandbox import sandlock_sandbox as with_sandlock
 from skillgrad_ci.sandbox.supervise import supervise
 
 

@@ -13,19 +13,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from skillgrad_ci.evidence import Evidence
-from skillgrad_ci.github.action import action
+from skillgrad_ci.bot.action import action
+from skillgrad_ci.bot.engine import Engine
 from skillgrad_ci.github.client import Patience
-from skillgrad_ci.github.engine import Engine
-from skillgrad_ci.optimize import optimize
-from skillgrad_ci.ports import Observer
-from skillgrad_ci.run.optimizing import Finished, Inputs, loop_settings
-from skillgrad_ci.run.pages import write_run
-from skillgrad_ci.run.redact import Redactor
-from skillgrad_ci.run.report import Circumstances, report_of
-from skillgrad_ci.run.split import assign
-from skillgrad_ci.skill import Skill
-from skillgrad_ci.task import Suite, Task
+from skillgrad_ci.method.evidence import Evidence
+from skillgrad_ci.method.optimize import optimize
+from skillgrad_ci.method.ports import Observer
+from skillgrad_ci.method.task import Suite, Task
+from skillgrad_ci.report.pages import write_run
+from skillgrad_ci.report.report import Circumstances, report_of
+from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.optimize_skill import Finished, Inputs, loop_settings
+from skillgrad_ci.session.split import assign
+from skillgrad_ci.skill.skill import Skill
 from tests.fake_github.hub import MAIN
 from tests.fake_github.server import FakeGitHub, serve
 from tests.support.worlds import Oracle, Synthetic, world

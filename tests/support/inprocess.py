@@ -16,10 +16,10 @@ from typing import Any
 import openpyxl
 from openpyxl.utils.cell import rows_from_range
 
-from skillgrad_ci.evidence import Evidence, Outcome
-from skillgrad_ci.ports import CommandResult, Executor
-from skillgrad_ci.skill import Skill
-from skillgrad_ci.task import Task
+from skillgrad_ci.method.evidence import Evidence, Outcome
+from skillgrad_ci.method.ports import CommandResult, Executor
+from skillgrad_ci.method.task import Task
+from skillgrad_ci.skill.skill import Skill
 
 PROGRAM = re.compile(r"python3 - <<'EOF'\n(.*)\nEOF\n?", re.DOTALL)
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from skillgrad_ci.evidence import Usage
-from skillgrad_ci.models.rehearsal import respond
-from skillgrad_ci.models.rehearsal_script import Script
-from skillgrad_ci.ports import ModelReply, ModelRequest, ToolCall
+from skillgrad_ci.method.evidence import Usage
+from skillgrad_ci.method.ports import ModelReply, ModelRequest, ToolCall
+from skillgrad_ci.models.rehearsal.register import respond
+from skillgrad_ci.models.rehearsal.script import Script
 from tests.support.scripted_answers import Call, Reply
 
 

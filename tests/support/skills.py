@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from skillgrad_ci.skill import MAIN, Skill
+from skillgrad_ci.skill.skill import MAIN, Skill
 
 FIELDS = "name: demo\ndescription: Does things when asked."
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from openpyxl import Workbook
 
-from skillgrad_ci.ports import Result
-from skillgrad_ci.task import GraderSpec, Task
+from skillgrad_ci.method.ports import Result
+from skillgrad_ci.method.task import GraderSpec, Task
 
 Sheets = Mapping[str, Mapping[str, object]]  # sheet → cell → value
 

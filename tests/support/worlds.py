@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from skillgrad_ci.budget import Ledger
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
-from skillgrad_ci.evidence import Evidence, Outcome, Trajectory, Usage
-from skillgrad_ci.history import World
-from skillgrad_ci.ports import Reply
-from skillgrad_ci.skill import Skill
-from skillgrad_ci.task import GraderSpec, Split, Suite, Task
+from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory, Usage
+from skillgrad_ci.method.ports import Reply
+from skillgrad_ci.method.run import World
+from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
+from skillgrad_ci.skill.skill import Skill
 
 SKILL = Skill("s", {"SKILL.md": b"---\nname: s\ndescription: Use it for tests.\n---\n# Guide\n\nBe careful.\n"})
 SPLITS = [Split.TRAIN, Split.TRAIN, Split.VALIDATION, Split.HELDOUT]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from skillgrad_ci.graders.xlsx import office_host
+from skillgrad_ci.graders.xlsx import libreoffice_process as office_host
 
 MEMORY = 4 << 30  # bytes of address space for each process; an idle LibreOffice takes 1.2 GiB of it
 PROCESSES = 32

@@ -7,15 +7,15 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
-from skillgrad_ci.evidence import Grade, Outcome
-from skillgrad_ci.graders.outputs import Unusable, files_of, read_bytes
+from skillgrad_ci.graders.result_files import Unusable, files_of, read_bytes
 from skillgrad_ci.graders.xlsx.compare import Difference, differences, places, with_results
 from skillgrad_ci.graders.xlsx.installation import version
-from skillgrad_ci.graders.xlsx.office import NotCalculated, Office
+from skillgrad_ci.graders.xlsx.libreoffice import NotCalculated, Office
 from skillgrad_ci.graders.xlsx.reader import MAX_BYTES, Cells, Reader, Unreadable
-from skillgrad_ci.grading import XlsxCase, XlsxOptions
-from skillgrad_ci.ports import Result
-from skillgrad_ci.task import GraderSpec, Task
+from skillgrad_ci.method.evidence import Grade, Outcome
+from skillgrad_ci.method.grader_options import XlsxCase, XlsxOptions
+from skillgrad_ci.method.ports import Result
+from skillgrad_ci.method.task import GraderSpec, Task
 
 SHOWN = 15  # differences in the feedback on one workbook
 BOOKS = (".xlsx", ".xlsm")

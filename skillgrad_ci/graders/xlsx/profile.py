@@ -19,7 +19,7 @@ SETTINGS = (
 )
 
 
-SERVER = Path(__file__).with_name("hidden_server.py")
+SERVER = Path(__file__).with_name("unoserver_hidden.py")
 
 
 def furnish(folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""What is done about an event of GitHub, and the pull request. Start at `action.py`."""

@@ -1,0 +1,108 @@
+"""`skillgrad-ci action`: from the event to what is done about it, and what the step reports."""
+
+import os
+import sys
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import TextIO
+
+from skillgrad_ci.bot.bot import Bot, Result, failure
+from skillgrad_ci.bot.command_job import command_job
+from skillgrad_ci.bot.decide import Answer, Evaluate, Nothing, Optimize, Refused, decide
+from skillgrad_ci.bot.engine import Engine
+from skillgrad_ci.bot.evaluate_job import evaluate_job
+from skillgrad_ci.bot.optimize_requests import requested
+from skillgrad_ci.config.config import load
+from skillgrad_ci.errors import SkillGradError, UserError
+from skillgrad_ci.github import context as contexts
+from skillgrad_ci.github.action_inputs import OUTPUTS
+from skillgrad_ci.github.api import Api
+from skillgrad_ci.github.client import Client, Patience
+from skillgrad_ci.github.context import Context
+from skillgrad_ci.github.dry_run import DryRun
+from skillgrad_ci.github.workflow_log import WorkflowLog
+from skillgrad_ci.secrets import SECRET_NAME, SHORTEST, Redactor
+
+MakeEngine = Callable[[Redactor], Engine]
+
+
+def action(
+    environ: MutableMapping[str, str] | None = None,
+    stream: TextIO | None = None,
+    make_engine: MakeEngine | None = None,
+    patience: Patience | None = None,
+) -> int:
+    """Act on the event that `environ` tells of. Returns the exit code: 0, 1, 2 (to fix) or 3 (budget)."""
+    environ = os.environ if environ is None else environ
+    log = WorkflowLog(stream or sys.stdout)
+    try:
+        context = contexts.read(environ)
+        secrets = [value for name, value in environ.items() if SECRET_NAME.search(name)]
+        secrets = [secret for secret in [context.inputs.token, *secrets] if len(secret) >= SHORTEST]
+        log.output_file, log.summary_file, log.redact = context.output, context.summary, Redactor(secrets)
+        for secret in secrets:
+            log.mask(secret)
+        with log.inert():
+            results = _act(context, log, Redactor(secrets), make_engine or _real_engine, patience or Patience())
+    except SkillGradError as error:
+        results = [failure(error)]
+    _report(log, results)
+    return max((result.code for result in results), default=0)
+
+
+def _real_engine(redactor: Redactor) -> Engine:
+    from skillgrad_ci.bot.real_engine import RealEngine
+
+    return RealEngine(redactor)
+
+
+def _act(
+    context: Context, log: WorkflowLog, redactor: Redactor, make_engine: MakeEngine, patience: Patience
+) -> Sequence[Result]:
+    given = str(context.at("label").get("name", ""))
+    first = decide(context, given)  # as if every label were the one: most events end here, without a configuration
+    if isinstance(first, Nothing):
+        return [Result("ignored", first.why)]
+    if isinstance(first, Refused):
+        fix = f"; {first.fix}" if first.fix else ""
+        return [Result("refused", f"{first.why}{fix}", code=2 if first.fix else 0)]
+    configuration = load(context.workspace / context.inputs.config, context.inputs.flags)
+    decision = decide(context, context.inputs.label or configuration.label)
+    if isinstance(decision, Nothing):
+        return [Result("ignored", decision.why)]
+    api = _api(context, log, redactor, patience)
+    bot = Bot(context, configuration, api, make_engine(redactor), log)
+    match decision:
+        case Optimize():
+            return requested(bot, decision)
+        case Answer():
+            return [command_job(bot, decision)]
+        case Evaluate():
+            return evaluate_job(bot, decision)
+    raise AssertionError(f"not a decision to act on: {decision}")
+
+
+def _api(context: Context, log: WorkflowLog, redactor: Redactor, patience: Patience) -> Api:
+    """GitHub, live; or a dry run that reads where it has a token."""
+    inputs = context.inputs
+    if not inputs.token and not inputs.dry_run:
+        raise UserError("input token: empty; leave it out to use the workflow's own, or set dry_run: true")
+    client = Client(context.repository, inputs.token, context.api_url, inputs.bot_login, patience, redactor.clean)
+    if not inputs.dry_run:
+        return client
+    folder = context.workspace / inputs.run_folder
+    log.say(f"dry run: nothing is written to GitHub; what would be is in {folder}")
+    if not inputs.token:
+        log.say("dry run without a token: nothing is read from GitHub, and nobody's access is checked")
+    return DryRun(context.repository, folder, log, redactor.clean, client if inputs.token else None, inputs.bot_login)
+
+
+def _report(log: WorkflowLog, results: Sequence[Result]) -> None:
+    """The step's last words: a line a result, and the outputs (a line each where there are several results)."""
+    for result in results:
+        if result.code:
+            log.annotate("error", result.line)
+        else:
+            log.say(f"{result.status}: {result.line}")
+    for known in OUTPUTS:
+        values = [getattr(result, known.name) for result in results]
+        log.output(known.name, "\n".join("" if value is None else str(value) for value in values))

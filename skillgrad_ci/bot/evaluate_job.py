@@ -1,0 +1,134 @@
+"""Measure the base and the head of a pull request that touches a skill: a comment and a check."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from skillgrad_ci.bot.bot import Bot, Result, annotate_lint, failure
+from skillgrad_ci.bot.decide import Evaluate
+from skillgrad_ci.bot.progress import Progress
+from skillgrad_ci.bot.review_lessons import skill_at
+from skillgrad_ci.config.config import SkillRun
+from skillgrad_ci.errors import SkillGradError, UserError
+from skillgrad_ci.github.body import Section, compose
+from skillgrad_ci.github.comments import Comment
+from skillgrad_ci.github.git_data import commit_at, folder_at
+from skillgrad_ci.github.text import code
+from skillgrad_ci.method.evidence import Accuracy, Evidence
+from skillgrad_ci.report.headline import percent, points
+from skillgrad_ci.report.statistics import Delta, paired
+from skillgrad_ci.session.optimize_skill import Inputs, read_inputs
+from skillgrad_ci.skill.skill import Skill
+
+
+def evaluate_job(bot: Bot, decision: Evaluate) -> list[Result]:
+    """One result a touched skill. Raises UserError where the workspace is not the base."""
+    if bot.api.blind:
+        return [Result("ignored", "dry run without a token: the pull request's files cannot be read")]
+    refuse_other_workspace(bot.context.workspace, decision.base)
+    touched = [job for job in bot.configuration.skills if is_touched(bot, job, decision)]
+    if not touched:
+        return [Result("ignored", f"#{decision.pull} touches no configured skill")]
+    return [_guarded(bot, job, decision) for job in touched]
+
+
+def refuse_other_workspace(workspace: Path, base: str) -> None:
+    """Tasks, graders and configuration decide what runs beside the key: they come from the base alone."""
+    head = workspace / ".git" / "HEAD"
+    content = head.read_text(encoding="utf-8").strip() if head.is_file() else "nothing"
+    if content != base:
+        raise UserError(
+            f"{workspace}: {content[:60]} is checked out, not the pull request's base {base[:7]}; "
+            "give actions/checkout ref: ${{ github.event.pull_request.base.sha }}"
+        )
+
+
+def is_touched(bot: Bot, job: SkillRun, decision: Evaluate) -> bool:
+    """Whether head and base differ in the skill's folder, by the names of the files' contents."""
+    sides = [folder_at(bot.api, commit_at(bot.api, sha), bot.path(job)) for sha in (decision.base, decision.head)]
+    return sides[0] != sides[1]
+
+
+def _guarded(bot: Bot, job: SkillRun, decision: Evaluate) -> Result:
+    """One skill's failure does not stop the others."""
+    try:
+        return _evaluate(bot, job, decision)
+    except SkillGradError as error:
+        return failure(error)
+
+
+def _evaluate(bot: Bot, job: SkillRun, decision: Evaluate) -> Result:
+    bot.refuse_rehearsal(job)
+    inputs = read_inputs(job)
+    head = skill_at(bot.api, decision.head, bot.path(job), inputs.skill.folder)
+    if head is None:
+        return Result("ignored", f"{job.name}: removed by #{decision.pull}")
+    annotate_lint(bot, job, head)
+    progress = Progress(bot.log, job.name)
+    tasks, folder = inputs.suite.tasks, bot.folder(inputs)
+    before, after = bot.engine.measure(inputs, [inputs.skill, head], tasks, folder, progress)
+    delta, accuracy = paired(before, after), Accuracy.of(after)
+    text = comparison_text(inputs, head, before, after, delta)
+    Comment(bot.api, decision.pull, f"evaluate-{job.name}").show(text)
+    conclusion, title = verdict(accuracy, bot.context.inputs.threshold)
+    bot.api.write(
+        "POST",
+        "/check-runs",
+        {
+            "name": f"SkillGrad: {job.name}",
+            "head_sha": decision.head,
+            "status": "completed",
+            "conclusion": conclusion,
+            "output": {"title": title, "summary": text},
+        },
+    )
+    bot.log.summary(text)
+    change = delta.change if delta else None
+    return Result(
+        "evaluated", f"{job.name}: {title}", delta=change, baseline=Accuracy.of(before).value, final=accuracy.value
+    )
+
+
+def verdict(accuracy: Accuracy, threshold: float | None) -> tuple[str, str]:
+    """A check's conclusion and title. What could not be measured neither passes nor fails."""
+    if accuracy.value is None:
+        return "neutral", "nothing could be measured"
+    shown = f"{percent(accuracy.value)} of {accuracy.measured} executions passed"
+    if threshold is None:
+        return "neutral", shown
+    passed = accuracy.value >= threshold
+    return ("success" if passed else "failure"), f"{shown}; {percent(threshold)} is asked"
+
+
+def comparison_text(
+    inputs: Inputs, head: Skill, before: Sequence[Evidence], after: Sequence[Evidence], delta: Delta | None
+) -> str:
+    """Accuracy of base and head side by side, how sure the change is, and which tasks changed."""
+    sides = [("base", inputs.skill, Accuracy.of(before)), ("head", head, Accuracy.of(after))]
+    table = [
+        f"### Skill {code(inputs.job.name)}",
+        "",
+        "| | accuracy | passed | unmeasured | skill |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {side} | {percent(a.value)} | {a.passed}/{a.measured} | {a.unmeasured} | `{skill.digest[:12]}` |"
+            for side, skill, a in sides
+        ),
+    ]
+    sections = [Section("\n".join(table), essential=True), Section(_change(delta), essential=True)]
+    if delta is not None:
+        sections.append(Section("**Broken**\n", [f"- {code(task, 60)}" for task in delta.broken]))
+        sections.append(Section("**Fixed**\n", [f"- {code(task, 60)}" for task in delta.fixed]))
+    note = "Measured on all tasks of the suite on the base branch, with this repository's configuration there."
+    sections.append(Section(note, essential=True))
+    return compose(sections, 60_000)
+
+
+def _change(delta: Delta | None) -> str:
+    if delta is None:
+        return "No task was measured on both sides, so there is no comparison."
+    low, high = delta.interval
+    figures = (
+        f"{points(delta.change)} (95% interval {points(low)} to {points(high)}, {delta.test} p = {delta.p_value:.2g})"
+    )
+    doubt = "" if delta.clear else " The suite is too small to tell this from chance."
+    return f"Change over {delta.tasks} tasks measured on both sides: {figures}.{doubt}"

@@ -1,0 +1,78 @@
+"""Progress for those who wait: one comment kept up to date, and lines in the log."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from skillgrad_ci.commands.progress import describe
+from skillgrad_ci.errors import EnvironmentFailure
+from skillgrad_ci.github.api import Refusal
+from skillgrad_ci.github.comments import Comment
+from skillgrad_ci.github.text import code, shown
+from skillgrad_ci.github.workflow_log import WorkflowLog
+
+SECONDS_BETWEEN = 20.0  # a comment's history is read by people; GitHub limits writes, too
+
+
+@dataclass
+class Progress:
+    """An observer of the loop. Thread-safe; a comment that cannot be written stops no run."""
+
+    log: WorkflowLog
+    skill: str
+    comment: Comment | None = None
+    run_url: str = ""
+    clock: Callable[[], float] = time.monotonic
+    _lines: list[str] = field(default_factory=list)
+    _shown_at: float | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, event: str, **facts: Any) -> None:
+        told, line = describe(event, facts), _told(event, facts)
+        with self._lock:
+            if told is not None:
+                self.log.say(told)
+            if line is None:
+                return
+            self._lines.append(line)
+            if self._shown_at is None or self.clock() - self._shown_at >= SECONDS_BETWEEN:
+                self._show("")
+
+    def start(self) -> None:
+        """Say at once that the bot is at work."""
+        with self._lock:
+            self._show("")
+
+    def end(self, result: str) -> None:
+        """Replace the progress by the result, which is Markdown of ours."""
+        with self._lock:
+            self._show(result)
+
+    def _show(self, result: str) -> None:
+        self._shown_at = self.clock()
+        if self.comment is None:
+            return
+        where = f"[workflow run]({self.run_url})" if self.run_url else "workflow run"
+        text = result or f"Optimizing {code(self.skill)}; details are in the {where}."
+        steps = "\n".join(f"- {shown(line, 200)}" for line in self._lines[-30:])
+        whole = f"{text}\n\n<details><summary>What was done</summary>\n\n{steps}\n\n</details>" if steps else text
+        try:
+            self.comment.show(whole)
+        except (Refusal, EnvironmentFailure) as error:
+            self.log.annotate("warning", f"the progress comment was not updated: {error}")
+
+
+def _told(event: str, facts: dict[str, Any]) -> str | None:
+    """A line for the events that a person who waits for the end cares about."""
+    match event:
+        case "measure":
+            return f"measuring ({facts['name']}): {facts['executions']} executions"
+        case "batch":
+            return f"iteration {facts['number']}: {len(facts['tasks'])} tasks"
+        case "iteration":
+            return f"iteration {facts['number']}: {facts['verdict']}"
+        case "dropped":
+            return f"left out: {facts['why']}"
+    return None

@@ -1,0 +1,98 @@
+"""From a pushed branch to an open pull request: opened once, then kept up to date."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from skillgrad_ci.bot.branch import Pushed
+from skillgrad_ci.github.api import AnswerLost, Api, Refusal
+from skillgrad_ci.github.comments import Comment
+from skillgrad_ci.github.text import shown
+from skillgrad_ci.github.workflow_log import WorkflowLog
+
+SETTING = (
+    "Settings → Actions → General → Workflow permissions → "
+    "“Allow GitHub Actions to create and approve pull requests” (of the repository, and of its organization)"
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How the pull request should look."""
+
+    title: str
+    body: str
+    draft: bool = False
+    labels: Sequence[str] = ()
+    reviewers: Sequence[str] = ()
+    assignees: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Published:
+    """`status` is `opened`, `updated` or `forbidden` (then `url` compares the branch with its base)."""
+
+    status: str
+    number: int
+    url: str
+    note: str = ""
+
+
+def open_pull(api: Api, branch: str) -> Mapping[str, Any] | None:
+    """The open pull request of a branch of this repository."""
+    owner = api.repository.split("/")[0]
+    return next(iter(api.pages("/pulls", state="open", head=f"{owner}:{branch}")), None)
+
+
+def publish(api: Api, pushed: Pushed, wish: Wish, default_branch: str, server: str, log: WorkflowLog) -> Published:
+    """Open the branch's pull request, or update the one that is open. A closed one is never reopened."""
+    text = {"title": wish.title[:256], "body": wish.body}
+    known = open_pull(api, pushed.branch)
+    if known is not None:
+        api.write("PATCH", f"/pulls/{known['number']}", text)
+        return Published("updated", known["number"], known["html_url"])
+    new = {**text, "head": pushed.branch, "base": default_branch, "draft": wish.draft}
+    try:
+        made = api.write("POST", "/pulls", new, done=lambda: open_pull(api, pushed.branch))
+    except Refusal as refusal:
+        if refusal.status == 403 and "not permitted to create" in refusal.reason:
+            url = f"{server}/{api.repository}/compare/{default_branch}...{pushed.branch}?expand=1"
+            return Published(
+                "forbidden", 0, url, f"GitHub forbids Actions to open pull requests here; allow it: {SETTING}"
+            )
+        if refusal.status == 422 and "already exists" in refusal.reason:  # another run was faster
+            return publish(api, pushed, wish, default_branch, server, log)
+        if refusal.status == 422 and wish.draft and "Draft pull requests are not supported" in refusal.reason:
+            log.annotate("warning", "this repository has no draft pull requests: it is opened as a ready one")
+            return publish(api, pushed, replace(wish, draft=False), default_branch, server, log)
+        raise
+    _dress(api, made["number"], wish, log)
+    return Published("opened", made["number"], made["html_url"])
+
+
+def _dress(api: Api, number: int, wish: Wish, log: WorkflowLog) -> None:
+    """Labels, reviewers and assignees, once: wanted, but no reason to fail."""
+    wishes = [
+        ("labels", f"/issues/{number}/labels", wish.labels),
+        ("reviewers", f"/pulls/{number}/requested_reviewers", wish.reviewers),
+        ("assignees", f"/issues/{number}/assignees", wish.assignees),
+    ]
+    for name, path, values in wishes:
+        if values:
+            try:
+                api.write("POST", path, {name: list(values)})
+            except (Refusal, AnswerLost) as refusal:
+                log.annotate("warning", f"{name} {', '.join(values)} were not set: {refusal}")
+
+
+def tell_avoided(api: Api, first_branch: str, pushed: Pushed, published: Published) -> None:
+    """On the pull request whose branch was left to people: where the bot went, and why."""
+    older = open_pull(api, first_branch)
+    if older is None or not pushed.avoided:
+        return
+    commits = ", ".join(shown(commit) for commit in pushed.avoided[:10])
+    text = (
+        f"This branch holds commits that are not mine ({commits}), so I leave it to you. "
+        f"The new run's edits are in {published.url or shown(pushed.branch)}."
+    )
+    Comment(api, older["number"], "moved").show(text)

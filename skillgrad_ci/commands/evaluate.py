@@ -1,0 +1,104 @@
+"""The command `evaluate`: what a skill brings, and what it costs."""
+
+import argparse
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from skillgrad_ci.commands.exits import BUDGET, DONE, ELSE
+from skillgrad_ci.commands.jobs import skill_job
+from skillgrad_ci.commands.progress import showing
+from skillgrad_ci.commands.suite import say_reliability
+from skillgrad_ci.commands.terminal import say, say_json, say_table
+from skillgrad_ci.method.ports import Observer
+from skillgrad_ci.report.headline import percent, points
+from skillgrad_ci.report.pages import usd
+from skillgrad_ci.report.report import cost_of
+from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.evaluation import WITH, WITHOUT, Evaluation, evaluate, executions, facts_of
+from skillgrad_ci.session.journal import FileJournal
+from skillgrad_ci.session.optimize_skill import Inputs, read_inputs
+from skillgrad_ci.session.parts import parts
+from skillgrad_ci.session.prepare import prepare
+from skillgrad_ci.session.rollout import Rollouts
+from skillgrad_ci.session.stopping import stop_on_signals
+from skillgrad_ci.session.trajectories import keep_in
+from skillgrad_ci.skill.skill import Skill
+
+REHEARSAL_NOTE = "This is a rehearsal: its accuracy says nothing about a real model."
+
+
+def evaluate_skill(arguments: argparse.Namespace) -> int:
+    inputs = read_inputs(skill_job(arguments))
+    folder = arguments.out or inputs.folder.with_name(f"evaluate-{inputs.fingerprint[:12]}")
+    arms: dict[str, Skill | None] = {WITH: inputs.skill}
+    if arguments.no_skill:
+        arms[WITHOUT] = None
+    with stop_on_signals() as stop, showing(sys.stderr, arguments.verbose) as observe:
+        evaluation, facts = _measured(inputs, arms, folder, observe, stop)
+    facts = Redactor.from_environment(os.environ).clean(facts | {"reproduce": arguments.reproduce})
+    if arguments.json:
+        say_json(facts)
+    else:
+        _say(facts)
+    if evaluation.cut:
+        return BUDGET
+    return DONE if all(any(row.measured for row in rows) for rows in evaluation.arms.values()) else ELSE
+
+
+def _measured(
+    inputs: Inputs, arms: Mapping[str, Skill | None], folder: Path, observe: Observer, stop: threading.Event
+) -> tuple[Evaluation, dict[str, Any]]:
+    job, redactor = inputs.job, Redactor.from_environment(os.environ)
+    trials = job.settings.trials
+    with FileJournal(folder, redactor) as journal, parts(job, inputs.suite, observe, stop) as made:
+        with ThreadPoolExecutor(job.settings.concurrency) as pool:
+            suite, notes = prepare(job, inputs.suite, made, journal, pool.map)
+            keep = keep_in(folder, redactor)
+            rollout = Rollouts(made.executor, made.sandbox, made.graders, journal, observe, keep, made.others)
+            observe("measure", name="evaluate", executions=len(arms) * executions(suite, trials))
+            evaluation = evaluate(arms, suite, trials, rollout, pool.map)
+        facts = {
+            "skill": inputs.skill.name,
+            "suite": inputs.suite.name,
+            "models": {"executor": job.settings.models.of("executor")},
+            "rehearsal": job.settings.models.rehearsal,
+            "sandbox": made.sandbox.identity,
+            "warnings": notes,
+            "cost": cost_of(dict(made.ledger.by_role)).model_dump(mode="json"),
+        }
+    return evaluation, facts | facts_of(evaluation, inputs.skill)
+
+
+def _say(facts: Mapping[str, Any]) -> None:
+    arms = facts["arms"]
+    rows = [
+        [name, percent(arm["accuracy"]), f"{arm['passed']} of {arm['measured']}", arm["unmeasured"],
+         f"{arm['tokens_per_task']:,}", usd(arm["usd_per_task"]), f"{arm['turns_per_task']:.1f}"]
+        for name, arm in arms.items()
+    ]  # fmt: skip
+    say("")
+    say_table(["", "accuracy", "passed", "unmeasured", "tokens per task", "cost per task", "turns"], rows)
+    say("")
+    tasks = [[task["id"], *(_rate(task[name]) for name in arms), task["feedback"][:80]] for task in facts["tasks"]]
+    say_table(["task", *arms, "what the grader said"], tasks)
+    delta, size = facts["delta"], facts["skill_tokens"]
+    if delta:
+        low, high = delta["interval"]
+        interval = f"95% interval {points(low, '')} to {points(high)}"
+        say("", f"The skill changes accuracy by {points(delta['change'])} ({interval}).")
+    say(
+        f"The skill takes about {size['description']} tokens always, {size['body']} more when it is activated, "
+        f"and has {size['resources']} in resources."
+    )
+    for arm in arms.values():
+        say_reliability(arm["trials"])
+    say(*([REHEARSAL_NOTE] if facts["rehearsal"] else []), *facts["warnings"], *filter(None, [facts["cut"]]))
+
+
+def _rate(rate: float | None) -> str:
+    return "unmeasured" if rate is None else percent(rate)

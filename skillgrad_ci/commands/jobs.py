@@ -1,0 +1,48 @@
+"""From a command's arguments to the job that it asks for."""
+
+import argparse
+from pathlib import Path
+
+from skillgrad_ci.commands.cli import flags_of
+from skillgrad_ci.config.config import FILE, SkillRun, load, with_flags
+from skillgrad_ci.config.settings import Settings
+from skillgrad_ci.errors import UserError
+
+
+def skill_job(arguments: argparse.Namespace) -> SkillRun:
+    """The run of `SKILL`: its entry in the configuration, if it has one, under the flags.
+
+    Without `--config` the nearest `.skillgrad.yml` above the skill counts, where it lists the skill.
+    """
+    skill: Path = arguments.skill
+    if not skill.is_dir():
+        raise UserError(f"{skill}: not a folder; a skill is a folder with SKILL.md")
+    flags = flags_of(arguments)
+    config = arguments.config or nearest(skill)
+    run = None
+    if config is not None:
+        here = skill.resolve()
+        run = next((one for one in load(config, flags).skills if one.path.resolve() == here), None)
+        if run is None and arguments.config is not None:
+            raise UserError(f"{config}: skills: none has the path {skill}; add it, or leave --config out")
+    if run is None:
+        if arguments.tasks is None:
+            raise UserError(f"{skill}: no suite is named; give --tasks, or list the skill in {FILE}")
+        return SkillRun(skill, arguments.tasks, with_flags(Settings(), flags), Path.cwd())
+    return SkillRun(skill, arguments.tasks or run.tasks, run.settings, run.root)
+
+
+def suite_job(arguments: argparse.Namespace) -> SkillRun:
+    """A job for work on a suite without a skill."""
+    settings = with_flags(Settings(), flags_of(arguments))
+    return SkillRun(getattr(arguments, "skill", None) or Path(), arguments.suite, settings, Path.cwd())
+
+
+def nearest(skill: Path) -> Path | None:
+    """The configuration that a repository keeps at its root: no further up than a folder with `.git`."""
+    for folder in (skill.resolve(), *skill.resolve().parents):
+        if (folder / FILE).is_file():
+            return folder / FILE
+        if (folder / ".git").exists():
+            return None
+    return None

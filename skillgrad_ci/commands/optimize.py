@@ -1,0 +1,55 @@
+"""The command `optimize`."""
+
+import argparse
+import os
+import shlex
+import sys
+
+from skillgrad_ci.commands.exits import BUDGET, DONE, ELSE
+from skillgrad_ci.commands.jobs import skill_job
+from skillgrad_ci.commands.progress import showing
+from skillgrad_ci.commands.terminal import say, say_json, say_table
+from skillgrad_ci.method.run import Stop
+from skillgrad_ci.report.pages import usd
+from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.optimize_skill import Finished, memory_path, optimize_skill, read_inputs
+from skillgrad_ci.session.stopping import stop_on_signals
+from skillgrad_ci.skill.folder import write_atomically
+
+
+def optimize(arguments: argparse.Namespace) -> int:
+    inputs = read_inputs(skill_job(arguments))
+    with stop_on_signals() as stop, showing(sys.stderr, arguments.verbose) as observe:
+        done = optimize_skill(
+            inputs,
+            folder=arguments.out or inputs.folder,
+            observe=observe,
+            stop=stop,
+            redactor=Redactor.from_environment(os.environ),
+            reproduce=arguments.reproduce,
+        )
+    if arguments.in_place and done.report.kept:
+        done.run.final.write_over(inputs.skill, inputs.job.path)
+        write_atomically(memory_path(inputs.job), done.run.memory.render().encode())
+    if arguments.json:
+        say_json(done.report.model_dump(mode="json"))
+    else:
+        _say_optimized(done, arguments.in_place)
+    return {Stop.BUDGET: BUDGET, Stop.CANCELLED: ELSE, Stop.UNMEASURED: ELSE}.get(done.run.stop, DONE)
+
+
+def _say_optimized(done: Finished, in_place: bool) -> None:
+    report, files = done.report, done.files
+    say("", report.headline, *(f"  {remark}" for remark in report.remarks), "")
+    if report.accepted:
+        rows = [[edit.id, edit.layer, edit.file, ", ".join(edit.patterns), edit.why] for edit in report.accepted]
+        say_table(["edit", "layer", "file", "patterns", "why"], rows)
+        say("")
+    tokens = report.cost.prompt_tokens + report.cost.completion_tokens
+    say(f"cost    {usd(report.cost.usd)}, {tokens:,} tokens in {report.cost.calls} calls, {report.minutes} minutes")
+    say(f"report  {files['report.html']}", f"patch   {files['skill.patch']}", f"memory  {files['momentum.md']}")
+    if in_place and report.kept:
+        say(f"The skill in {report.skill_path} is changed, and its memory is beside the configuration.")
+    elif report.kept:
+        folder, patch = (shlex.quote(os.path.relpath(path)) for path in (report.skill_path, files["skill.patch"]))
+        say(f"To take it: git apply --directory={folder} {patch}")

@@ -1,0 +1,1 @@
+"""What people configure: `.skillgrad.yml`, flags and settings, read at one border."""

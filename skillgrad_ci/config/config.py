@@ -1,0 +1,146 @@
+"""`.skillgrad.yml`: which skills, measured by which suites, with which settings.
+
+A skill's entry may override any setting, and a flag overrides both: the three are merged as plain
+mappings before they are validated, so that every way in meets the same rules and messages.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from skillgrad_ci.config.settings import REHEARSAL, Settings, Strict
+from skillgrad_ci.config.yaml_file import Source, read_yaml
+from skillgrad_ci.errors import UserError
+
+FILE = ".skillgrad.yml"
+
+
+class PullRequest(Strict):
+    """How the bot opens pull requests."""
+
+    draft_on_tie: bool = False
+    """Open a draft that claims nothing where no change was measured; otherwise open none."""
+    labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    assignees: tuple[str, ...] = ()
+
+
+class Entry(Settings):
+    """A skill, or several by a glob, with the suite that measures it and its own settings."""
+
+    path: str
+    """A folder with SKILL.md, relative to this file; globs allowed."""
+    tasks: str
+    """The suite; `{name}` stands for the skill's folder name."""
+
+
+class File(Settings):
+    """A whole `.skillgrad.yml`."""
+
+    skills: tuple[Entry, ...] = Field(min_length=1)
+    label: str = "optimize-skill"
+    """The issue label that asks for a run."""
+    pull_request: PullRequest = Field(default_factory=PullRequest)
+
+
+@dataclass(frozen=True)
+class SkillRun:
+    """One skill to run: its folder, its suite, and every setting decided.
+
+    Paths inside the settings are relative to `root`.
+    """
+
+    path: Path
+    tasks: Path
+    settings: Settings
+    root: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a repository asks for. Skills have different names."""
+
+    root: Path
+    skills: Sequence[SkillRun]
+    label: str = "optimize-skill"
+    pull_request: PullRequest = field(default_factory=PullRequest)
+
+    def find(self, skill: str) -> SkillRun | None:
+        """The configured skill with exactly this folder name or path."""
+        wanted = skill.strip().removeprefix("./").rstrip("/")
+        named = {run.name: run for run in self.skills}
+        return named.get(wanted) or {run.path.relative_to(self.root).as_posix(): run for run in self.skills}.get(wanted)
+
+
+def load(path: Path, flags: Mapping[str, Any] | None = None) -> Configuration:
+    """Read a configuration file; `flags` are settings by key, nested as in the file.
+
+    Raises UserError that names file, line, key and what was expected.
+    """
+    content, source = read_yaml(path)
+    whole = source.validate(File, content)
+    common = {key: value for key, value in content.items() if key in Settings.model_fields}
+    root = path.resolve().parent
+    runs = []
+    for number, entry in enumerate(whole.skills):
+        own = {key: value for key, value in content["skills"][number].items() if key in Settings.model_fields}
+        settings = source.validate(Settings, merge(common, own), ("skills", number))
+        settings = with_flags(settings, flags or {})
+        for folder in _folders(source, root, number, entry.path):
+            runs.append(SkillRun(folder, root / entry.tasks.replace("{name}", folder.name), settings, root))
+    _refuse_twins(source, runs)
+    return Configuration(root, runs, whole.label, whole.pull_request)
+
+
+def with_flags(settings: Settings, flags: Mapping[str, Any]) -> Settings:
+    """Settings with flags over them. Asked for as the executor, the rehearsal plays every role no flag gives away."""
+    models = flags.get("models", {})
+    if models.get("executor") == REHEARSAL:
+        flags = {**flags, "models": {"optimizer": REHEARSAL, "judge": REHEARSAL, **models}}
+    given = settings.model_dump(mode="json", exclude_unset=True)
+    return Source("the command line").validate(Settings, merge(given, flags))
+
+
+def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` wins key by key, through nested mappings."""
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _folders(source: Source, root: Path, number: int, pattern: str) -> list[Path]:
+    at = ("skills", number, "path")
+    if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        raise source.error(at, f"{pattern!r} leaves the repository; a skill's path is relative to this file")
+    found = [root] if Path(pattern) == Path() else sorted(root.glob(pattern.rstrip("/")))
+    folders = [path for path in found if (path / "SKILL.md").is_file() and path.resolve().is_relative_to(root)]
+    if not folders:
+        raise source.error(at, f"{pattern!r} names no folder with SKILL.md below {root}")
+    return folders
+
+
+def _refuse_twins(source: Source, runs: Sequence[SkillRun]) -> None:
+    """A name is a branch, a memory and a run folder: two skills cannot share it."""
+    seen: dict[str, SkillRun] = {}
+    for run in runs:
+        twin = seen.setdefault(run.name, run)
+        if twin is not run:
+            both = f"{twin.path} and {run.path}"
+            raise source.error(("skills",), f"two skills are named {run.name!r} ({both}); names are unique")
+
+
+def refuse_outside(run: SkillRun, path: str) -> Path:
+    """A path that the settings name, below the root. Raises UserError where it leaves it."""
+    resolved = (run.root / path).resolve()
+    if not resolved.is_relative_to(run.root.resolve()):
+        raise UserError(f"{path}: leaves {run.root}; name a path inside the repository")
+    return resolved

@@ -1,0 +1,150 @@
+"""One cap: a ledger over every role, asked before each call.
+
+A call first holds the most that it can cost; what it did cost replaces the hold when it ends. So
+with any number of calls in flight the sum of spent and held never passes the cap. The final
+measurement has a share that only it may use.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from math import inf
+from uuid import uuid4
+
+from skillgrad_ci.errors import BudgetExceeded
+from skillgrad_ci.method.evidence import Usage
+from skillgrad_ci.method.ports import Journal
+
+
+@dataclass(frozen=True)
+class Cap:
+    """What a run may take: US dollars, tokens, minutes. None: no such cap."""
+
+    usd: float | None = None
+    tokens: int | None = None
+    minutes: float | None = None
+
+
+@dataclass(frozen=True)
+class Reserve:
+    """What is kept back for the final measurement."""
+
+    usd: float = 0.0
+    tokens: float = 0.0
+    minutes: float = 0.0
+
+
+@dataclass
+class Ledger:
+    """Spent and held, by role, behind one lock. Thread-safe; `clock` gives seconds."""
+
+    cap: Cap = field(default_factory=Cap)
+    clock: Callable[[], float] = time.monotonic
+    reserve: Reserve = field(default_factory=Reserve)
+    by_role: dict[str, Usage] = field(default_factory=dict)
+    journal: Journal | None = None
+    _held: list[Usage] = field(default_factory=list)
+    _largest: Usage = field(default_factory=Usage)
+    _final: bool = False
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def __post_init__(self) -> None:
+        self._started = self.clock()
+
+    @property
+    def spent(self) -> Usage:
+        with self._changed:
+            return sum(self.by_role.values(), Usage())
+
+    @property
+    def minutes(self) -> float:
+        return (self.clock() - self._started) / 60
+
+    def hold(self, bound: Usage) -> None:
+        """Hold the most that a call can take, before it is made.
+
+        Where only other calls in flight stand in the way, waits for one to end. Raises BudgetExceeded
+        where the call could pass the cap even alone.
+        """
+        with self._changed:
+            while (refusal := self._refusal(bound)) and self._held:
+                self._changed.wait(timeout=1.0)
+            if refusal:
+                raise BudgetExceeded(refusal)
+            self._held.append(bound)
+            self._largest = Usage(
+                prompt_tokens=max(self._largest.tokens, bound.tokens), usd=max(self._largest.usd or 0, bound.usd or 0)
+            )
+
+    def _refusal(self, bound: Usage) -> str | None:
+        keep = Reserve() if self._final else self.reserve
+        after = sum([*self.by_role.values(), *self._held, bound], Usage())
+        rows = [
+            ("minutes", self.minutes, self.cap.minutes, keep.minutes),
+            ("tokens", after.tokens, self.cap.tokens, keep.tokens),
+            ("usd", after.usd, self.cap.usd, keep.usd),
+        ]
+        for unit, value, cap, reserve in rows:
+            if cap is None:
+                continue
+            if value is None:
+                return f"budget.{unit}: the price of a model is unknown, so a cap in {unit} cannot be kept"
+            if value > cap - reserve:
+                kept = f", {_figure(reserve)} of it kept for the final measurement" if reserve else ""
+                return f"budget.{unit}: the next call could take the run to {_figure(value)} of {_figure(cap)}{kept}"
+        return None
+
+    def settle(self, role: str, bound: Usage, actual: Usage) -> None:
+        """Replace a hold by what the call took, and write that down."""
+        with self._changed:
+            self._held.remove(bound)
+            self.by_role[role] = self.by_role.get(role, Usage()) + actual
+            self._changed.notify_all()
+        if self.journal is not None and actual.calls:
+            self.journal.record(uuid4().hex, "spent", {"role": role, "spent": asdict(actual)})
+
+    def resume(self, journal: Journal, keys: Iterable[str]) -> None:
+        """Count what earlier processes of this run paid for: it is part of the cap. Further calls are written down.
+
+        A call is counted by itself, and not with the result that it was for: work that was cut or could
+        not be measured was paid for too. `keys` are the records that the journal held at the start.
+        """
+        for value in filter(None, map(journal.recall, keys)):
+            if "spent" in value:
+                role = value["role"]
+                self.by_role[role] = self.by_role.get(role, Usage()) + Usage(**value["spent"])
+        self.journal = journal
+
+    def reserve_share(self, share: float) -> None:
+        """Before anything is known: keep this share of every cap for the final measurement."""
+        cap = self.cap
+        self.reserve = Reserve((cap.usd or 0) * share, (cap.tokens or 0) * share, (cap.minutes or 0) * share)
+
+    def reserve_executions(self, number: int, seen: Sequence[Usage], seconds: float) -> None:
+        """Keep what `number` executions and their judge should take, a fifth more, and room for one call's bound.
+
+        `seen` are executors' usages in such executions; `seconds` is the time that all of them take of the run.
+        """
+        total = sum(seen, Usage())
+        each = 1.2 * number / max(1, len(seen))
+        room = self._largest if number else Usage()
+        done, judged = self.by_role.get("executor", Usage()), self.by_role.get("judge", Usage())
+        usd = each * (total.usd or 0) * (1 + (judged.usd or 0) / (done.usd or inf))
+        tokens = each * total.tokens * (1 + judged.tokens / (done.tokens or inf))
+        self.reserve = Reserve(usd + (room.usd or 0), tokens + room.tokens, 1.2 * seconds / 60)
+
+    @contextmanager
+    def final_measurement(self) -> Iterator[None]:
+        """Inside, the reserve may be used."""
+        self._final = True
+        try:
+            yield
+        finally:
+            self._final = False
+
+
+def _figure(value: float) -> str:
+    """A number for a person: whole from 1,000 on, with four digits below."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"

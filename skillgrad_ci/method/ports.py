@@ -1,0 +1,167 @@
+"""What the method asks of the world. Adapters implement these; the method names no adapter."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from skillgrad_ci.method.evidence import Evidence, Grade, Trajectory, Usage
+from skillgrad_ci.method.task import GraderSpec, Task
+from skillgrad_ci.skill.skill import Skill
+
+Reply = TypeVar("Reply", bound=BaseModel)
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A tool that a model wants called. `arguments` is the JSON text as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """One call: chat `messages` and `tools` in the OpenAI form; `schema` asks for a JSON reply."""
+
+    messages: Sequence[Mapping[str, Any]]
+    tools: Sequence[Mapping[str, Any]] = ()
+    schema: type[BaseModel] | None = None
+    max_tokens: int = 8192
+
+
+@dataclass(frozen=True)
+class ModelReply:
+    """A model's turn. `stop` is `stop`, `tool_calls`, `length` or `content_filter`."""
+
+    text: str = ""
+    tool_calls: Sequence[ToolCall] = ()
+    stop: str = "stop"
+    usage: Usage = field(default_factory=Usage)
+
+
+class Model(Protocol):
+    """A chat model, retries included.
+
+    `complete` raises `EnvironmentFailure` when the provider cannot be reached after its retries,
+    `UserError` for a key or a model name that is refused, `ReplyError` where the request is too
+    long for the model or its reply is no reply.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def bound(self, request: ModelRequest) -> Usage:
+        """The most that `complete(request)` can take; `usd` is None where no price is known."""
+        ...
+
+    def complete(self, request: ModelRequest) -> ModelReply: ...
+
+
+class Agent(Protocol):
+    """A structured call of one optimizing agent (or the judge): prompt in, validated reply out.
+
+    Raises `ReplyError` after one repair of a bad reply, `EnvironmentFailure` on an outage.
+    """
+
+    def __call__(self, role: str, system: str, user: str, reply: type[Reply]) -> Reply: ...
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of one execution on this machine.
+
+    Commands start in `work` (read and write); each `readonly` folder is seen beside it as `../NAME`
+    (the skill as `../skill/<skill name>`). Nothing else of the machine but its system is visible.
+    """
+
+    work: Path
+    readonly: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """A command's end. `output` is stdout and stderr, cut in the middle to the sandbox's bound."""
+
+    output: str
+    exit_code: int | None = 0  # None: killed by a limit
+    timed_out: bool = False
+
+
+class Session(Protocol):
+    """An open sandbox over one workspace. `run` never raises for what the command did."""
+
+    def run(self, command: str, *, timeout: float) -> CommandResult: ...
+
+
+class Sandbox(Protocol):
+    """A way to run commands chosen by a model. `name` and version go into every report."""
+
+    @property
+    def identity(self) -> str: ...
+
+    def open(self, workspace: Workspace, *, network: bool = False) -> AbstractContextManager[Session]:
+        """On leaving, every process is gone and `workspace.work` holds the result.
+
+        Raises `EnvironmentFailure` where the sandbox cannot be had.
+        """
+        ...
+
+
+class Executor(Protocol):
+    """An agent that works on a task with a skill, through an open sandbox session."""
+
+    @property
+    def identity(self) -> str: ...
+
+    def execute(self, task: Task, skill: Skill | None, session: Session) -> Trajectory: ...
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an execution left: its work folder and its last message."""
+
+    work: Path
+    answer: str = ""
+    trajectory: Trajectory = field(default_factory=Trajectory)
+
+
+class Grader(Protocol):
+    """Grades a result. Raises `EnvironmentFailure` for what it could not measure."""
+
+    @property
+    def identity(self) -> str: ...
+
+    def grade(self, spec: GraderSpec, task: Task, result: Result) -> Grade: ...
+
+
+class Rollout(Protocol):
+    """Execute a task with a skill (None: without one) and grade it. Never raises for an outage."""
+
+    def __call__(self, skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence: ...
+
+
+class Journal(Protocol):
+    """Paid-for results by content address: recorded and flushed before they are used."""
+
+    def recall(self, key: str) -> Mapping[str, Any] | None: ...
+
+    def record(self, key: str, kind: str, value: Mapping[str, Any]) -> None: ...
+
+
+class Each(Protocol):
+    """`map` or a thread pool's: results in the order of `items`, whatever finished first."""
+
+    def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterable[R]: ...
+
+
+class Observer(Protocol):
+    """Is told what happens, as it happens: an event's name and its facts (JSON values)."""
+
+    def __call__(self, event: str, **facts: Any) -> None: ...

@@ -1,0 +1,183 @@
+"""Prompts and structured replies: templates filled in one pass, data fenced, JSON validated.
+
+Whatever comes from a task, a trajectory or a skill is data. It is fenced, and since a template is
+filled in a single pass, a `{{placeholder}}` inside data is never expanded.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from skillgrad_ci.errors import ReplyError
+from skillgrad_ci.method.evidence import Trajectory
+from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest, Observer, Reply
+from skillgrad_ci.skill.skill import MAIN, Skill
+
+_PLACEHOLDER = re.compile(r"\{\{([a-z_]+)\}\}")
+OUTPUTS_BOUND = 8_000  # characters of tool outputs that one trajectory may take of a prompt
+RESOURCES_BOUND = 60_000  # characters of the skill's resources that one prompt may hold
+
+
+def load(name: str) -> str:
+    """The template `prompts/<name>.md`: inside the installed package, else in the source tree."""
+    packaged = resources.files("skillgrad_ci") / "prompts" / f"{name}.md"
+    if packaged.is_file():
+        return packaged.read_text(encoding="utf-8")
+    return (Path(__file__).parents[2] / "prompts" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def fill(template: str, **values: str) -> str:
+    """Replace each `{{name}}`. Strict both ways: a missing or an unused value is a ValueError."""
+    wanted = set(_PLACEHOLDER.findall(template))
+    if wanted != set(values):
+        raise ValueError(f"placeholders {sorted(wanted)} and values {sorted(values)} differ")
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+
+
+def fence(text: str, info: str = "") -> str:
+    """`text` as a fenced block that nothing inside can close."""
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}{info}\n{text.rstrip()}\n{ticks}"
+
+
+def cut_middle(text: str, bound: int) -> str:
+    """`text` with its middle replaced by a note once it is longer than `bound` characters."""
+    if len(text) <= bound:
+        return text
+    head, tail = bound * 2 // 3, bound - bound * 2 // 3
+    return f"{text[:head]}\n[… {len(text) - bound} characters cut …]\n{text[len(text) - tail :]}"
+
+
+def render_skill(skill: Skill, only: Collection[str] | None = None) -> str:
+    """The skill for a prompt: `SKILL.md` whole, text resources to a bound, the others by name.
+
+    `only` limits the resources that are shown in full (all of them are listed).
+    """
+    skill = skill.for_agents()
+    parts = [f"### {MAIN}\n\n{fence(skill.text, 'markdown')}"]
+    left = RESOURCES_BOUND
+    listed = []
+    for name in skill.resources:
+        try:
+            text = skill.files[name].decode("utf-8")
+        except UnicodeDecodeError:
+            listed.append(f"- {name} (binary, {len(skill.files[name])} bytes)")
+            continue
+        if (only is not None and name not in only) or len(text) > left:
+            listed.append(f"- {name} ({len(text)} characters, not shown)")
+            continue
+        left -= len(text)
+        parts.append(f"### {name}\n\n{fence(text)}")
+    if listed:
+        parts.append("Further files:\n" + "\n".join(listed))
+    return "\n\n".join(parts)
+
+
+def render_trajectory(trajectory: Trajectory, bound: int = OUTPUTS_BOUND) -> str:
+    """Every message and command in full; tool outputs share `bound` characters, and cuts are listed."""
+    outputs = [str(event.get("output", "")) for event in trajectory.events if event["kind"] == "tool_result"]
+    level = _share([len(output) for output in outputs], bound)
+    parts: list[str] = []
+    cuts: list[str] = []
+    result = 0
+    for event in trajectory.events:
+        if event["kind"] == "tool_result":
+            result += 1
+            output = outputs[result - 1]
+            if len(output) > level:
+                cuts.append(f"result {result} ({len(output) - level} of {len(output)} characters)")
+            parts.append(f"Result {result}:\n{fence(cut_middle(output, level))}")
+        elif event["kind"] == "tool_call":
+            arguments = event["arguments"]
+            text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+            if isinstance(arguments, dict) and len(arguments) == 1:
+                text = str(next(iter(arguments.values())))
+            parts.append(f"Call of `{event['tool']}`:\n{fence(text)}")
+        elif event.get("role") == "assistant" and str(event.get("text", "")).strip():
+            parts.append(f"Agent:\n{fence(str(event['text']))}")
+    parts.append(f"The execution ended: {trajectory.stopped}, after {trajectory.turns} turns.")
+    if cuts:
+        parts.append("Cut for length: " + "; ".join(cuts) + ".")
+    return "\n\n".join(parts)
+
+
+def _share(lengths: list[int], bound: int) -> int:
+    """The largest level such that outputs cut at it take at most `bound` characters together."""
+    left, level = bound, 0
+    for position, length in enumerate(sorted(lengths)):
+        level = left // (len(lengths) - position)
+        if length > level:
+            return level
+        left -= length
+    return max(lengths, default=level)
+
+
+@dataclass(frozen=True)
+class StructuredAgent:
+    """`ports.Agent`: one call, its reply validated against a schema, one repair of a bad reply.
+
+    `model` gives the (metered, journaled) model of a role.
+    """
+
+    model: Callable[[str], Model]
+    observe: Observer
+    max_tokens: int = 8192
+
+    def __call__(self, role: str, system: str, user: str, reply: type[Reply]) -> Reply:
+        model = self.model(role)
+        schema = json.dumps(reply.model_json_schema(), separators=(",", ":"))
+        system = f"{system.rstrip()}\n\nReply with one JSON object that fits this schema, and nothing else:\n{schema}"
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+        answer = model.complete(ModelRequest(messages, schema=reply, max_tokens=self.max_tokens))
+        self.observe("reply", role=role, text=answer.text)
+        try:
+            return read_reply(answer, reply)
+        except ReplyError as problem:
+            correction = (
+                f"That reply cannot be used: {problem}. Send the whole corrected JSON object, and nothing else."
+            )
+            messages += [{"role": "assistant", "content": answer.text or "(empty)"}]
+            messages += [{"role": "user", "content": correction}]
+        answer = model.complete(ModelRequest(messages, schema=reply, max_tokens=self.max_tokens))
+        self.observe("reply", role=role, text=answer.text)
+        try:
+            return read_reply(answer, reply)
+        except ReplyError as problem:
+            raise ReplyError(f"{role}: no usable reply from {model.name}, after one repair: {problem}") from None
+
+
+def read_reply(answer: ModelReply, reply: type[Reply]) -> Reply:
+    """Validate a reply's JSON object, found bare, fenced, or after other words."""
+    if answer.stop == "content_filter":
+        raise ReplyError("the provider's content filter stopped the reply")
+    if answer.stop == "length":
+        raise ReplyError("the reply was cut at the output limit")
+    try:
+        return reply.model_validate(_first_object(answer.text))
+    except ValidationError as error:
+        places = (".".join(map(str, problem["loc"])) + ": " + problem["msg"] for problem in error.errors()[:5])
+        raise ReplyError("; ".join(places)) from None
+
+
+def _first_object(text: str) -> object:
+    """The first JSON object in `text`; ReplyError where there is none, or one that is no text in UTF-8."""
+    problem = "there is no JSON object in it"
+    for brace in re.finditer(r"\{", text):
+        try:
+            value = json.JSONDecoder().raw_decode(text, brace.start())[0]
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ReplyError("it holds half of a surrogate pair (\\udXXX); write the character itself") from None
+        except RecursionError:
+            raise ReplyError("its JSON is nested too deeply") from None
+        except ValueError as error:
+            problem = f"it is no valid JSON ({error})" if problem.startswith("there") else problem
+        else:
+            return value
+    raise ReplyError(problem)

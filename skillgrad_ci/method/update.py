@@ -1,0 +1,144 @@
+"""The update: from a batch's diagnoses, the record and the overlay to the next skill.
+
+One structured call of the patcher and, where edits were refused, one more that sees the reasons. An
+edit's tasks are taken from the overlay, not from the reply.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from pydantic import BaseModel, Field
+
+from skillgrad_ci.errors import EnvironmentFailure, ReplyError
+from skillgrad_ci.method.gradient import Diagnosis, slug
+from skillgrad_ci.method.memory import PatternMemory
+from skillgrad_ci.method.momentum import Overlay
+from skillgrad_ci.method.patch import EditResult, replay, try_patch
+from skillgrad_ci.method.ports import Agent
+from skillgrad_ci.method.prompting import fence, fill, load, render_skill
+from skillgrad_ci.method.task import Task
+from skillgrad_ci.skill.edit import Edit, Layer, Op, Target, apply_edit, printable
+from skillgrad_ci.skill.skill import MAIN, Skill
+
+__all__ = ["Edit", "EditReply", "EditResult", "PatchReply", "apply_edit", "replay", "try_patch", "update"]
+MAX_EDITS = 6
+WITHOUT_SCRIPTS = "Scripts are not yours to edit here: no file under `scripts/`."
+WITH_SCRIPTS = "You may edit and add text files under `scripts/`; what a script does must be plain to a reviewer."
+
+
+class EditReply(BaseModel):
+    """One edit of the skill, at one place of one file."""
+
+    op: Op = Field(
+        description="append: at the end of a heading's section or of a file (a missing resource is created); "
+        "insert_after: right below a heading line, or below the line that an exact text ends in; "
+        "replace: the description, a heading's section, or an exact text; "
+        "delete: a heading's section, an exact text, or a whole resource (target file)"
+    )
+    file: str = Field(description="SKILL.md, or a path such as references/topic.md")
+    target: Target = Field(description="what the address names; description: the frontmatter's, with replace only")
+    address: str = Field(
+        description="heading: the heading as it stands, its section includes deeper headings; "
+        "text: words copied exactly from the file that stand there once; otherwise empty"
+    )
+    content: str = Field(
+        description="the new text, in Markdown; empty for delete. When it replaces a section and brings no "
+        "heading, the old heading stays"
+    )
+    patterns: list[str] = Field(description="slugs of the record's patterns that this edit answers, at least one")
+    why: str = Field(description="one sentence for the reviewer")
+
+
+class PatchReply(BaseModel):
+    """The edits that lead to the next skill, in the order in which they are made; none if none is warranted."""
+
+    edits: list[EditReply]
+
+
+def update(
+    agent: Agent,
+    skill: Skill,
+    diagnoses: Sequence[Diagnosis],
+    memory: PatternMemory,
+    overlay: Overlay,
+    *,
+    iteration: int,
+    next_id: int,
+    tasks: Sequence[Task],
+    allow_scripts: bool = False,
+) -> tuple[Skill, list[EditResult]]:
+    """One step of the skill. `tasks` are the training tasks; edits are numbered from `next_id`.
+
+    Raises what the agent raises on its first call; without a second one the first one's edits stand.
+    """
+    if not memory.patterns:
+        return skill, []  # no edit could name a pattern
+    system = fill(load("patch"), scripts=WITH_SCRIPTS if allow_scripts else WITHOUT_SCRIPTS, max_edits=str(MAX_EDITS))
+    user = _user_part(skill, diagnoses, memory, overlay)
+
+    def attempt(base: Skill, user: str, first: int, done: Collection[Edit]) -> tuple[Skill, list[EditResult]]:
+        reply = agent("patcher", system, user, PatchReply)
+        edits = [_edit(item, memory, overlay, iteration) for item in reply.edits]
+        edits = [replace(edit, id=f"E{first + i}") for i, edit in enumerate(e for e in edits if e not in done)]
+        after, results = try_patch(
+            base, edits[:MAX_EDITS], tasks=tasks, known_patterns=memory.slugs, allow_scripts=allow_scripts
+        )
+        late = [EditResult(edit, "refused", f"a patch has at most {MAX_EDITS} edits") for edit in edits[MAX_EDITS:]]
+        return after, [*results, *late]
+
+    candidate, results = attempt(skill, user, next_id, ())
+    if all(result.status == "accepted" for result in results):
+        return candidate, results
+    done = [replace(result.edit, id="") for result in results if result.status == "accepted"]
+    try:
+        repaired, more = attempt(candidate, f"{user}\n\n{_verdicts(results)}", next_id + len(results), done)
+    except (ReplyError, EnvironmentFailure):
+        return candidate, results
+    return repaired, [*results, *more]
+
+
+def _edit(reply: EditReply, memory: PatternMemory, overlay: Overlay, iteration: int) -> Edit:
+    """A reply's edit, not numbered yet, with the patterns that exist and the tasks that taught them."""
+    layer: Layer = "H" if reply.target == "description" else "B" if reply.file == MAIN else "Q"
+    patterns = tuple(name for name in dict.fromkeys(map(slug, reply.patterns)) if name in memory.slugs)
+    return Edit(
+        id="",
+        iteration=iteration,
+        layer=layer,
+        file=reply.file.strip().removeprefix("./"),
+        op=reply.op,
+        target=reply.target,
+        address=reply.address,
+        content=reply.content,
+        patterns=patterns,
+        tasks=overlay.tasks_of(patterns),
+        why=printable(reply.why),
+    )
+
+
+def _user_part(skill: Skill, diagnoses: Sequence[Diagnosis], memory: PatternMemory, overlay: Overlay) -> str:
+    """Stable parts first: the skill changes least from call to call, the diagnoses most."""
+    return "\n\n".join(
+        [
+            f"## The skill in force\n\n{render_skill(skill)}",
+            f"## The record\n\n{memory.for_prompt()}",
+            f"## The overlay of this batch\n\n{overlay.render()}",
+            "## This batch's diagnoses\n\n" + "\n".join(diagnosis.render() for diagnosis in diagnoses),
+        ]
+    )
+
+
+def _verdicts(results: Sequence[EditResult]) -> str:
+    """What became of a patch, for the repair round. Accepted edits are named, refused ones shown."""
+    accepted = [f"{r.edit.op} in {r.edit.file}" for r in results if r.status == "accepted"]
+    parts = ["## What became of your edits", f"Made already, not to be sent again: {'; '.join(accepted) or 'none'}."]
+    for result in results:
+        if result.status != "accepted":
+            edit = result.edit
+            place = f"{edit.op} in {edit.file}, target {edit.target}"
+            shown = f"{place}, address {edit.address!r}" if edit.address else place
+            parts.append(f"Refused: {shown}\n\nReason: {result.reason}\n\n{fence(edit.content)}")
+    parts.append(
+        "Send corrected edits in the place of the refused ones, or none. The skill above is the one before them."
+    )
+    return "\n\n".join(parts)

@@ -1,0 +1,100 @@
+"""What a run may claim, in one sentence and its remarks: said in one place, for every report.
+
+A tie is never sold as a gain, a gain on tasks that chose the skill is called that, and a change that
+chance explains is not called a change.
+"""
+
+from skillgrad_ci.report.document import Change, Comparison, Report
+
+SPLITS = ("heldout", "validation", "train")
+
+
+def headline(report: Report) -> tuple[str, list[str]]:
+    """The sentence, and what a reader must know to read it rightly."""
+    shown = next((split for split in SPLITS if report.of(split).delta), None)
+    remarks = []
+    if report.rehearsal:
+        remarks.append("This is a rehearsal: its accuracy says nothing about a real model.")
+    if shown is not None:
+        remarks += _remarks(report, shown, report.of(shown))
+    if report.triggers is not None:
+        remarks.append(_triggering(report.triggers))
+    sentence = _sentence(report, shown)
+    if report.stopped in ("budget", "cancelled", "unmeasured", "flat signal") and report.why not in sentence:
+        remarks.append(f"The run stopped early ({report.stopped}): {report.why}.")
+    if report.sandbox.startswith("none"):
+        remarks.append("Commands chosen by the model ran without a sandbox.")
+    return sentence, [*remarks, *report.warnings]
+
+
+def _sentence(report: Report, shown: str | None) -> str:
+    if report.stopped in ("flat signal", "unmeasured") and not report.accepted:
+        return f"Not optimized: {report.why}."
+    if not report.accepted:
+        return "No edit was accepted: the skill is as it was."
+    if shown is None:
+        kept = "is kept" if report.kept else "is not kept"
+        return f"The edited skill {kept}, and how it compares with the original is not measured."
+    delta = report.of(shown).delta
+    assert delta is not None
+    if not report.kept:
+        return f"{_not_better(report, delta)}: the original skill is kept."
+    before, after = delta.baseline, delta.final  # of the paired tasks, so that the three figures agree
+    low, high = delta.interval
+    figures = f"95% interval {points(low, unit='')} to {points(high)}, {delta.tasks} tasks, p = {delta.p_value:.2g}"
+    if delta.change == 0:
+        return f"No measured change in {shown} accuracy: {percent(before)} before and after ({figures})."
+    moved = "rose" if delta.change > 0 else "fell"
+    chance = "" if delta.clear else ", though not by more than chance can explain"
+    return (
+        f"{shown.capitalize()} accuracy {moved} from {percent(before)} to {percent(after)}{chance}: "
+        f"{points(delta.change)} ({figures})."
+    )
+
+
+def _not_better(report: Report, delta: Change) -> str:
+    if report.verdict == "unchecked":
+        return f"Too little could be measured on {report.chosen_on} tasks to compare the edited skill"
+    if report.verdict == "tie":
+        return f"No measured change on {report.chosen_on} tasks"
+    decided = report.of(report.chosen_on).delta or delta
+    return f"The edited skill is not better on {report.chosen_on} tasks ({points(decided.change)})"
+
+
+def _remarks(report: Report, shown: str, comparison: Comparison) -> list[str]:
+    remarks = []
+    delta = comparison.delta
+    if delta is not None and not delta.clear:
+        remarks.append(
+            f"The suite is too small to tell a change of this size from chance ({delta.tasks} paired tasks)."
+        )
+    if shown == report.chosen_on and report.kept and report.accept != "always":
+        remarks.append("The skill was chosen on these tasks: the figure flatters it.")
+    if shown == "train":
+        remarks.append("The skill learned from these tasks: the figure says little about others.")
+    sides = (("before", comparison.baseline), ("after", comparison.final))
+    lost = [f"{side.unmeasured} {name}" for name, side in sides if side and side.unmeasured]
+    if lost:
+        remarks.append(f"Executions that could not be measured are left out: {', '.join(lost)}.")
+    if report.accept == "always":
+        remarks.append("Every valid edit was accepted unchecked (accept: always).")
+    return remarks
+
+
+def _triggering(triggers: Comparison) -> str:
+    before, after = triggers.baseline, triggers.final
+    lost = max(side.unmeasured for side in (before, after) if side)
+    queries = f"{before.measured + before.unmeasured} executions of trigger queries"
+    unmeasured = f", up to {lost} of them unmeasured" if lost else ""
+    shown = f"{percent(before.accuracy)} before, {percent(after.accuracy)} after" if after else percent(before.accuracy)
+    return f"Trigger accuracy: {shown} ({queries}{unmeasured})."
+
+
+def percent(accuracy: float | None) -> str:
+    return "not measured" if accuracy is None else f"{100 * accuracy:.1f}%"
+
+
+def points(change: float, unit: str = " points") -> str:
+    """A difference of accuracies, in percentage points with its sign."""
+    value = round(100 * change, 1)
+    return f"{value:+.1f}{unit}" if value else f"0{unit}"

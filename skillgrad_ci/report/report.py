@@ -1,0 +1,184 @@
+"""From a run to its report: the document that all pages are written from."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from skillgrad_ci import __version__
+from skillgrad_ci.config.settings import Settings
+from skillgrad_ci.method.acceptance import check_split, pass_rates
+from skillgrad_ci.method.evidence import Accuracy, Evidence, Usage
+from skillgrad_ci.method.gradient import Diagnosis
+from skillgrad_ci.method.run import Iteration, Run
+from skillgrad_ci.method.task import Split
+from skillgrad_ci.method.update import EditResult
+from skillgrad_ci.report import document as doc
+from skillgrad_ci.report.headline import headline
+from skillgrad_ci.report.statistics import paired
+from skillgrad_ci.skill.review_flags import flags
+
+FEEDBACK_BOUND = 300  # characters of a grader's feedback in the table of tasks
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a report says that the run itself does not know."""
+
+    settings: Settings
+    skill_path: str
+    suite_path: str
+    sandbox: str
+    reproduce: str
+    cost: Mapping[str, Usage] = field(default_factory=dict)
+    minutes: float = 0.0
+    warnings: Sequence[str] = ()
+
+
+def report_of(run: Run, around: Circumstances) -> doc.Report:
+    """The report of a run, its headline included."""
+    split_of = {task.id: str(task.split or "") for task in run.suite.tasks}
+    models = around.settings.models
+    report = doc.Report(
+        skill=run.initial.name,
+        skill_path=around.skill_path,
+        initial_digest=run.initial.digest,
+        final_digest=run.final.digest,
+        kept=run.final.digest == run.candidate.digest != run.initial.digest,
+        verdict=str(run.verdict),
+        chosen_on=str(check_split(run.suite)) if run.suite.of(Split.TRAIN) else "",
+        optimizer=f"skillgrad-ci {__version__}",
+        models={role: models.of(role) for role in ("executor", "optimizer", "judge")},
+        rehearsal=models.rehearsal,
+        seed=run.settings.seed,
+        accept=run.settings.accept,
+        suite=_suite(run, around),
+        heldout=_comparison(run, Split.HELDOUT, split_of),
+        heldout_looks=_looks(run, split_of),
+        validation=_comparison(run, Split.VALIDATION, split_of),
+        train=_comparison(run, Split.TRAIN, split_of),
+        iterations=tuple(map(_iteration, run.iterations)),
+        triggers=_triggers(run),
+        tasks=tuple(_tasks(run, split_of)),
+        chapters=tuple(_chapters(run)),
+        flags=tuple(doc.FlagFacts(**asdict(flag)) for flag in flags(run.initial, run.candidate)),
+        cost=cost_of(around.cost),
+        minutes=round(around.minutes, 2),
+        sandbox=around.sandbox,
+        versions=_versions([*run.baseline, *run.measured, *run.triggers]),
+        warnings=tuple(around.warnings),
+        settings=around.settings.model_dump(mode="json"),
+        reproduce=around.reproduce,
+        stopped=str(run.stop),
+        why=run.why.rstrip("."),
+    )
+    sentence, remarks = headline(report)
+    return report.model_copy(update={"headline": sentence, "remarks": tuple(remarks)})
+
+
+def measured_of(evidence: Iterable[Evidence]) -> doc.Measured:
+    accuracy = Accuracy.of(evidence)
+    return doc.Measured(**asdict(accuracy), accuracy=accuracy.value)
+
+
+def change_of(baseline: Sequence[Evidence], final: Sequence[Evidence]) -> doc.Change | None:
+    delta = paired(baseline, final)
+    if delta is None:
+        return None
+    fields = {name: getattr(delta, name) for name in doc.Change.model_fields}
+    return doc.Change(**fields)
+
+
+def cost_of(by_role: Mapping[str, Usage]) -> doc.Cost:
+    roles = {role: doc.Spent(**asdict(usage)) for role, usage in sorted(by_role.items())}
+    return doc.Cost(**asdict(sum(by_role.values(), Usage())), by_role=roles)
+
+
+def _suite(run: Run, around: Circumstances) -> doc.SuiteFacts:
+    return doc.SuiteFacts(
+        name=run.suite.name,
+        path=around.suite_path,
+        format=run.suite.format,
+        tasks=len(run.suite.tasks),
+        counts={str(split): len(run.suite.of(split)) for split in Split},
+        warnings=tuple(run.suite.warnings),
+    )
+
+
+def _comparison(run: Run, split: Split, split_of: Mapping[str, str]) -> doc.Comparison:
+    before, after = ([row for row in rows if split_of[row.task_id] == split] for rows in (run.baseline, run.measured))
+    return _compared(before, after)
+
+
+def _compared(before: Sequence[Evidence], after: Sequence[Evidence]) -> doc.Comparison:
+    if not after:
+        return doc.Comparison(baseline=measured_of(before))
+    return doc.Comparison(baseline=measured_of(before), final=measured_of(after), delta=change_of(before, after))
+
+
+def _triggers(run: Run) -> doc.Comparison | None:
+    """The last iteration's skill is the candidate, and so is its trigger evidence."""
+    if not run.triggers:
+        return None
+    return _compared(run.triggers, run.iterations[-1].triggers if run.iterations else ())
+
+
+def _looks(run: Run, split_of: Mapping[str, str]) -> int:
+    """How many measurements of this run looked at heldout tasks."""
+    return sum(any(split_of[row.task_id] == Split.HELDOUT for row in rows) for rows in (run.baseline, run.measured))
+
+
+def _versions(evidence: Iterable[Evidence]) -> tuple[str, ...]:
+    return tuple(sorted({version for row in evidence for version in row.versions.split("; ") if version}))
+
+
+def _iteration(step: Iteration) -> doc.IterationFacts:
+    return doc.IterationFacts(
+        number=step.number,
+        batch=tuple(row.task_id for row in step.batch),
+        failed=tuple(row.task_id for row in step.batch if row.failed),
+        unmeasured=tuple(row.task_id for row in step.batch if not row.measured),
+        contrastive=tuple(d.task_id for d in step.diagnoses if d.kind == "contrastive"),
+        diagnoses=tuple(map(_diagnosis, step.diagnoses)),
+        overlay=tuple(doc.OverlayFacts(**entry.model_dump()) for entry in step.overlay.entries),
+        themes=tuple(f"{theme.slug}: {theme.line}" for theme in step.overlay.themes),
+        edits=tuple(map(_edit, step.edits)),
+        verdict=step.verdict,
+        validation=measured_of(step.validation) if step.validation else None,
+    )
+
+
+def _diagnosis(diagnosis: Diagnosis) -> doc.DiagnosisFacts:
+    fields = asdict(diagnosis)
+    return doc.DiagnosisFacts(task=fields.pop("task_id"), **fields)
+
+
+def _edit(result: EditResult) -> doc.EditFacts:
+    fields = {name: value for name, value in asdict(result.edit).items() if name in doc.EditFacts.model_fields}
+    return doc.EditFacts(**fields, status=str(result.status), reason=result.reason)
+
+
+def _tasks(run: Run, split_of: Mapping[str, str]) -> Iterable[doc.TaskFacts]:
+    before, after = pass_rates(run.baseline), pass_rates(run.measured)
+    feedback = {row.task_id: row.feedback for row in [*run.baseline, *run.measured] if not row.passed}
+    for task in run.suite.tasks:
+        old, new = before.get(task.id), after.get(task.id)
+        said = "" if new == 1 else feedback.get(task.id, "")
+        yield doc.TaskFacts(
+            id=task.id,
+            split=split_of[task.id],
+            baseline=None if old is None else float(old),
+            final=None if new is None else float(new),
+            feedback=said[:FEEDBACK_BOUND] + ("…" if len(said) > FEEDBACK_BOUND else ""),
+        )
+
+
+def _chapters(run: Run) -> Iterable[doc.Chapter]:
+    """How often each resource was read: a chapter that nobody opens teaches nothing."""
+    batches = [row for step in run.iterations for row in step.batch]
+    counts = [
+        Counter(file for row in rows for file in set(row.trajectory.references_read))
+        for rows in (run.baseline, batches, run.measured)
+    ]
+    for file in sorted({*run.initial.resources, *run.candidate.resources}):
+        base, learning, final = (count[file] for count in counts)
+        yield doc.Chapter(file=file, baseline=base, batches=learning, final=final)

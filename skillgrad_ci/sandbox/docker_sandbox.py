@@ -1,0 +1,187 @@
+"""Commands in a container of their own: where the program is itself in one, or not on Linux.
+
+Files travel as tar streams, for a path of this container is not one of the host's. Commands run as
+another user, without capabilities, network or a writable root, in memory file systems of bounded size.
+"""
+
+import errno
+import subprocess
+import tarfile
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import IO
+
+from skillgrad_ci.errors import EnvironmentFailure
+from skillgrad_ci.method.ports import CommandResult, Workspace
+from skillgrad_ci.sandbox import environment
+from skillgrad_ci.sandbox.archive import TooMuch, pack, unpack
+from skillgrad_ci.sandbox.container import ROOT, SCRATCH, TASK, USER, WORK, Container
+from skillgrad_ci.sandbox.docker_client import START, docker, own_image
+from skillgrad_ci.sandbox.limits import Limits
+from skillgrad_ci.sandbox.supervise import Children, no_command, supervise
+from skillgrad_ci.sandbox.work_folder import discard
+
+PULL = 900.0  # seconds to fetch an image
+OURS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE}  # no command's doing
+
+# Kills what the command left behind, so that Docker need not wait for it.
+SHELL = [
+    "sh",
+    "-c",
+    "exec 2>&1; shell=$(command -v bash || echo sh); "
+    '"$shell" -c "$1"; code=$?; kill -9 -1 2>/dev/null; exit $code',
+    "sh",
+]  # fmt: skip
+
+
+@dataclass
+class DockerSandbox:
+    """Opens a container per task. `image` None: the image that this program itself runs in."""
+
+    limits: Limits = field(default_factory=Limits)
+    image: str | None = None
+    children: Children = field(default_factory=Children)
+
+    @cached_property
+    def image_id(self) -> str:
+        """Content address of the image, fetched once if it is not here. Raises EnvironmentFailure."""
+        if self.image is None:
+            return own_image()
+        inspect = ["image", "inspect", "--format", "{{.Id}}", self.image]
+        try:
+            return docker(inspect)
+        except EnvironmentFailure:
+            docker(["pull", "--quiet", self.image], timeout=PULL)
+            return docker(inspect)
+
+    @property
+    def identity(self) -> str:
+        return f"docker {self.image_id.removeprefix('sha256:')[:12]}"
+
+    def kill_all(self) -> None:
+        self.children.kill_all()
+
+    @contextmanager
+    def open(self, workspace: Workspace, *, network: bool = False) -> Iterator["DockerSession"]:
+        self.children.check()
+        container = Container(self.image_id, self.limits, network=network)
+        try:
+            with self.children.killable(container.remove):
+                copy_in(container, dict(workspace.readonly), TASK, ROOT)
+                copy_in(container, {".": workspace.work}, WORK, USER)
+                session = DockerSession(self, container)
+                yield session
+                self.children.check()
+                session.removed = copy_out(container, workspace.work, self.limits)
+        finally:
+            container.close()
+
+
+@dataclass
+class DockerSession:
+    """Commands in one container. `removed` is known after the close, one line for each file left out."""
+
+    sandbox: DockerSandbox
+    container: Container
+    removed: list[str] = field(default_factory=list)
+
+    def run(self, command: str, *, timeout: float) -> CommandResult:
+        if refused := no_command(command):
+            return refused
+        self.sandbox.children.check()
+        with tempfile.TemporaryFile() as errors:
+            env = environment.variables(WORK, SCRATCH)
+            process = self.container.start([*SHELL, command], env=env, errors=errors)
+            with process, self.sandbox.children.killable(process.kill):
+                try:
+                    result = supervise(_Child(process, self.container), timeout, self.sandbox.limits, lambda: "")
+                finally:
+                    process.kill()  # a client that still waits for Docker must not hold us
+            errors.seek(0)
+            if said := errors.read(2000).decode(errors="replace").strip():
+                raise EnvironmentFailure(f"docker exec: {said.splitlines()[-1]}")
+            return result
+
+
+@dataclass
+class _Child:
+    """A `docker exec` as `supervise` sees it. Its `wait` returns when nothing else runs inside."""
+
+    process: "subprocess.Popen[bytes]"
+    container: Container
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def kill(self) -> None:
+        self.container.send()
+
+    def wait(self) -> int:
+        code = self.process.wait()
+        self.container.kill_commands()
+        return code
+
+
+def copy_in(container: Container, folders: dict[str, Path], target: str, user: str) -> None:
+    """Stream folders of this machine into the container. Raises EnvironmentFailure."""
+    with _tar(container, ["tar", "-xof", "-", "-C", target], user, stdin=True) as process:
+        assert process.stdin is not None
+        pack(folders, process.stdin)
+        process.stdin.close()
+
+
+def copy_out(container: Container, work: Path, limits: Limits) -> list[str]:
+    """Replace `work` by what the container holds. Returns what was left out, one line each.
+
+    What cannot be had because of what the commands did (too much of it) leaves an empty folder;
+    a container that is gone raises EnvironmentFailure.
+    """
+    container.kill_commands()
+    with tempfile.TemporaryDirectory(prefix=".result-", dir=work.parent) as folder:
+        fresh = Path(folder) / "work"
+        fresh.mkdir()
+        try:
+            with _tar(container, ["sh", "-c", "chmod -R u+rwX . 2>/dev/null; exec tar -cf - ."], USER) as process:
+                assert process.stdout is not None
+                dropped = unpack(process.stdout, fresh, limits)
+        except (TooMuch, tarfile.TarError, OSError, EnvironmentFailure) as error:
+            if isinstance(error, OSError) and error.errno in OURS:
+                raise EnvironmentFailure(f"{work}: the result cannot be written ({error.strerror})") from error
+            container.kill_commands()  # an outage of Docker ends here
+            discard(fresh)
+            fresh.mkdir()
+            dropped = [f"everything: {error}"]
+        discard(work)
+        fresh.rename(work)
+    return dropped
+
+
+@contextmanager
+def _tar(
+    container: Container, command: list[str], user: str, *, stdin: bool = False
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A tar running inside; leaving checks that it ended well. It has START seconds."""
+    with tempfile.TemporaryFile() as errors:
+        try:
+            with container.start(command, user=user, stdin=stdin, errors=errors) as process:
+                alarm = threading.Timer(START, process.kill)
+                alarm.start()
+                try:
+                    yield process
+                    process.wait()
+                finally:
+                    alarm.cancel()
+                    process.kill()
+        except BrokenPipeError:
+            pass  # it ended early: its code says so
+        if process.returncode:
+            errors.seek(0)
+            said = errors.read(2000).decode(errors="replace").strip() or f"exit code {process.returncode}"
+            raise EnvironmentFailure(f"docker: copying files failed ({said.splitlines()[-1]})")

@@ -1,0 +1,94 @@
+"""No sandbox: plain commands, for a person who asks for it because the machine is one already.
+
+Only the environment is clean and time and output are bounded. It shows in every report.
+"""
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from skillgrad_ci.method.ports import CommandResult, Workspace
+from skillgrad_ci.sandbox import environment
+from skillgrad_ci.sandbox.limits import Limits
+from skillgrad_ci.sandbox.supervise import Children, no_command, supervise
+from skillgrad_ci.sandbox.work_folder import discard, excess, sanitize, usage
+
+
+@dataclass
+class NoSandbox:
+    """Runs commands as this process's user, with its rights."""
+
+    limits: Limits = field(default_factory=Limits)
+    children: Children = field(default_factory=Children)
+    identity: str = "none (not sandboxed)"
+
+    def kill_all(self) -> None:
+        self.children.kill_all()
+
+    @contextmanager
+    def open(self, workspace: Workspace, *, network: bool = False) -> Iterator["PlainSession"]:  # noqa: ARG002
+        self.children.check()
+        scratch = Path(tempfile.mkdtemp(prefix=".tmp-", dir=workspace.work.resolve().parent))
+        session = PlainSession(self, workspace.work.resolve(), scratch)
+        try:
+            yield session
+        finally:
+            discard(scratch)
+            session.removed = sanitize(workspace.work, self.limits)
+
+
+@dataclass
+class PlainSession:
+    """Commands in one work folder."""
+
+    sandbox: NoSandbox
+    work: Path
+    scratch: Path
+    removed: list[str] = field(default_factory=list)
+
+    def run(self, command: str, *, timeout: float) -> CommandResult:
+        limits, children = self.sandbox.limits, self.sandbox.children
+        if refused := no_command(command):
+            return refused
+        children.check()
+        folders = [self.work, self.scratch]
+        before = usage(folders)
+        try:
+            child = _Child(["bash", "-c", command], self.work, self.scratch)
+        except OSError as error:  # its folder is gone, say
+            return CommandResult(f"[not run: {error}]", None)
+        with children.killable(child.kill):
+            return supervise(child, timeout, limits, lambda: excess(folders, limits, before))
+
+
+class _Child:
+    """A process group. What moved to another session survives: that takes a sandbox."""
+
+    def __init__(self, command: list[str], work: Path, scratch: Path) -> None:
+        env = {**environment.interpreter(), **environment.variables(str(work), str(scratch))}
+        self._process = subprocess.Popen(  # noqa: S603
+            command,
+            cwd=work,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        self.stdout: IO[bytes] = self._process.stdout
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def wait(self) -> int:
+        code = self._process.wait()
+        self.kill()
+        return code if code >= 0 else 128 - code

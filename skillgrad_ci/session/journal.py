@@ -1,0 +1,146 @@
+"""The journal: every paid-for result is on disk, flushed, before it is used.
+
+`journal.jsonl` is append-only. A line is one JSON record, `{"sum", "key", "kind", "time", "value"}`,
+where `sum` is the SHA-256 of the record without it. Killed at any moment, at most the last line is
+torn; it was never used, so it is dropped. Anything else that does not read is damage that a person
+must know of.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from skillgrad_ci.errors import EnvironmentFailure, UserError
+from skillgrad_ci.secrets import Redactor
+
+NAME = "journal.jsonl"
+
+
+class FileJournal:
+    """The journal of one run folder, for one process and any number of its threads.
+
+    What `recall` gives right after `record` equals what it gives after a restart: redacted, and
+    through JSON. So whoever uses a recorded value takes it from `recall`, and a resumed run sees
+    the same text as the one before it.
+    """
+
+    def __init__(self, folder: Path, redactor: Redactor | None = None) -> None:
+        """Raises UserError where another process holds the folder or the journal is damaged."""
+        self.path = folder / NAME
+        self._redactor = redactor or Redactor()
+        self._guard = threading.Lock()
+        self._lock = FileLock(folder / "journal.lock")
+        self._made = [path for path in (folder, *folder.parents) if not path.exists()]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(f"{folder}: another process runs here; wait for it, or choose another --out") from None
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from None
+        try:
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            try:
+                self._records, self._end = self._replay()
+            except BaseException:
+                os.close(self._file)
+                raise
+        except BaseException:
+            self._lock.release()
+            raise
+        self.replayed = frozenset(self._records)
+
+    def recall(self, key: str) -> Mapping[str, Any] | None:
+        with self._guard:
+            return self._records.get(key)
+
+    def record(self, key: str, kind: str, value: Mapping[str, Any]) -> None:
+        """Keep a result. Raises EnvironmentFailure where it could not be put on disk."""
+        content = json.dumps(
+            {"key": key, "kind": kind, "time": datetime.now(UTC).isoformat(), "value": self._redactor.clean(value)}
+        )
+        with self._guard:
+            self._append(_line(content))
+            self._records[key] = json.loads(content)["value"]
+
+    def close(self) -> None:
+        """Give the folder back; closing twice does nothing. Where nothing was written down, nothing is left."""
+        with self._guard:
+            if self._file >= 0:
+                os.close(self._file)
+                self._file = -1
+                if not self._end:
+                    self._leave_nothing()
+                self._lock.release()
+
+    def _leave_nothing(self) -> None:
+        """Take away what was made for this journal, as far as nobody else put something there."""
+        self.path.unlink(missing_ok=True)
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+        with suppress(OSError):
+            for folder in self._made:
+                folder.rmdir()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _append(self, line: bytes) -> None:
+        try:
+            written = os.write(self._file, line)
+            while written < len(line):
+                written += os.write(self._file, line[written:])
+            os.fsync(self._file)
+        except OSError as error:  # a full disk: no half line may stay before the next one
+            if self._file >= 0:
+                os.ftruncate(self._file, self._end)
+            raise EnvironmentFailure(f"{self.path}: cannot be written ({error.strerror}); free the disk") from None
+        self._end += len(line)
+
+    def _replay(self) -> tuple[dict[str, Mapping[str, Any]], int]:
+        """All whole records by key, and where the file ends once a torn last line is cut off."""
+        content = self.path.read_bytes()
+        lines = content.splitlines(keepends=True)
+        records: dict[str, Mapping[str, Any]] = {}
+        end = 0
+        for number, line in enumerate(lines, 1):
+            record = _parse(line)
+            if record is None and number < len(lines):
+                raise UserError(
+                    f"{self.path}:{number}: this record is damaged; delete the line to repeat its work, or the folder"
+                )
+            if record is None:
+                break
+            records[record["key"]] = record["value"]
+            end += len(line)
+        if end < len(content):
+            os.ftruncate(self._file, end)
+        if end and not content[:end].endswith(b"\n"):
+            end += os.write(self._file, b"\n")
+        os.fsync(self._file)
+        return records, end
+
+
+def _line(content: str) -> bytes:
+    checksum = sha256(content.encode()).hexdigest()
+    return f'{{"sum": "{checksum}", {content[1:]}\n'.encode()
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """The record of a line, or None where it is not what `_line` wrote."""
+    head, separator, rest = line.rstrip(b"\n").partition(b'", ')
+    if not separator or head != b'{"sum": "' + sha256(b"{" + rest).hexdigest().encode():
+        return None
+    record: dict[str, Any] = json.loads(b"{" + rest)
+    return record

@@ -1,0 +1,178 @@
+"""Builds a run's parts from its settings: models, budget, sandbox, executor, graders."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from skillgrad_ci.config.config import SkillRun, refuse_outside
+from skillgrad_ci.config.settings import REHEARSAL
+from skillgrad_ci.errors import UserError
+from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.method.metering import Journaled, Metered
+from skillgrad_ci.method.ports import Agent, Grader, Journal, Model, Observer
+from skillgrad_ci.method.prompting import StructuredAgent, load
+from skillgrad_ci.method.task import Suite
+from skillgrad_ci.session.inputs import other_skills
+from skillgrad_ci.session.rollout import ended_in_outage
+from skillgrad_ci.skill.skill import Skill
+
+if TYPE_CHECKING:
+    from skillgrad_ci.executors.tool_loop import ToolLoop
+    from skillgrad_ci.models.provider import LitellmModel
+    from skillgrad_ci.sandbox.choose import StoppableSandbox
+
+Player = Literal["executor", "optimizer", "judge"]
+PLAYERS: tuple[Player, ...] = ("executor", "optimizer", "judge")
+ROLES: Mapping[str, Player] = {
+    "executor": "executor", "diagnoser": "optimizer", "momentum": "optimizer", "patcher": "optimizer", "judge": "judge",
+}  # fmt: skip
+
+
+@dataclass
+class Parts:
+    """The real parts of one skill's run, each made when it is first asked for.
+
+    `stop`, once set, ends model calls and kills what runs in the sandbox.
+    """
+
+    job: SkillRun
+    suite: Suite
+    observe: Observer
+    stop: threading.Event = field(default_factory=threading.Event)
+    ledger: Ledger = field(default_factory=Ledger)
+    journal: Journal | None = None
+    _closing: ExitStack = field(default_factory=ExitStack)
+
+    def close(self) -> None:
+        self._closing.close()
+
+    @cached_property
+    def models(self) -> Mapping[Player, "LitellmModel"]:
+        """The model of every player. Raises UserError for a name or a script that cannot be used."""
+        from skillgrad_ci.models.provider import LitellmModel
+
+        settings = self.job.settings.models
+        made: dict[Player, LitellmModel] = {}
+        for player in PLAYERS:
+            name = settings.of(player)
+            price = settings.prices.get(name)
+            made[player] = LitellmModel(
+                self._rehearsal() if name == REHEARSAL else name,
+                api_base=settings.api_base,
+                price=price.as_price() if price else None,
+                parameters=settings.parameters.get(player, {}),
+                stop=self.stop,
+            )
+        return made
+
+    def _rehearsal(self) -> str:
+        """litellm's name for the rehearsal whose script the settings name, or that lies beside the suite."""
+        from skillgrad_ci.models.rehearsal.register import FILE, register
+
+        named = self.job.settings.rehearsal
+        beside = self.suite.root if self.suite.root.is_dir() else self.suite.root.parent
+        return register(refuse_outside(self.job, named) if named else beside / FILE)
+
+    @property
+    def unpriced(self) -> set[str]:
+        """The models whose price is unknown."""
+        return {model.name for model in self.models.values() if not model.priced}
+
+    @cached_property
+    def agent(self) -> Agent:
+        """The optimizing agents and the judge: structured calls that the journal replays."""
+        return StructuredAgent(self._journaled, self.observe)
+
+    def check_access(self) -> None:
+        """One small call of each model, before anything is spent. Raises UserError for what a person must fix."""
+        from skillgrad_ci.models.provider import check_access
+
+        asked = set()
+        for role in ("executor", "patcher", *(["judge"] if "judge" in self.graders else [])):
+            model = self.models[ROLES[role]]
+            if model.name not in asked and not model.name.startswith(f"{REHEARSAL}/"):
+                check_access(self._journaled(role, afresh=True))
+            asked.add(model.name)
+
+    def _journaled(self, role: str, *, afresh: bool = False) -> Model:
+        metered = Metered(self.models[ROLES[role]], self.ledger, role)
+        if self.journal is None:
+            return metered
+        return Journaled(metered, self.journal, afresh or ended_in_outage(self.journal))
+
+    @cached_property
+    def others(self) -> Sequence[Skill]:
+        """The skills that are present beside the measured one."""
+        return other_skills(self.job)
+
+    @cached_property
+    def executor(self) -> "ToolLoop":
+        from skillgrad_ci.executors.tool_loop import ToolLoop
+
+        settings = self.job.settings
+        return ToolLoop(
+            Metered(self.models["executor"], self.ledger, "executor"),
+            load("execute"),
+            max_turns=settings.max_turns,
+            command_timeout=settings.command_timeout,
+            others=self.others,
+        )
+
+    @cached_property
+    def sandbox(self) -> "StoppableSandbox":
+        """The sandbox, proved by its self-test. Raises UserError where none can be had."""
+        from skillgrad_ci.sandbox import choose
+
+        sandbox = choose(self.job.settings.sandbox, self.job.settings.image)
+
+        def end() -> None:
+            self.stop.wait()
+            sandbox.kill_all()
+
+        threading.Thread(target=end, name="stop", daemon=True).start()
+        return sandbox
+
+    @cached_property
+    def graders(self) -> Mapping[str, Grader]:
+        """A grader for every kind that the suites ask for; where no model is named, none that needs one."""
+        kinds = dict.fromkeys(spec.kind for task in self.suite.tasks for spec in task.graders)
+        if self.job.settings.trigger is not None:
+            kinds["trigger"] = None
+        if not self.job.settings.models.named:
+            kinds.pop("judge", None)
+        return {kind: self._grader(kind) for kind in kinds}
+
+    def _grader(self, kind: str) -> Grader:
+        from skillgrad_ci.graders import command, csv, judge, table, text, trigger
+
+        if kind == "xlsx":
+            from skillgrad_ci.graders.xlsx import XlsxGrader
+
+            grader = XlsxGrader()
+            self._closing.callback(grader.close)
+            return grader
+        settings = self.job.settings
+        plain: Mapping[str, Callable[[], Grader]] = {
+            "text": text.TextGrader,
+            "table": table.TableGrader,
+            "csv": csv.CsvGrader,
+            "trigger": trigger.TriggerGrader,
+            "command": lambda: command.CommandGrader(self.sandbox),
+            "judge": lambda: judge.JudgeGrader(self.agent, self.models["judge"].name, settings.judge_trials),
+        }
+        if kind not in plain:
+            raise UserError(f"{self.suite.root}: no grader of kind {kind!r}; there are {', '.join(['xlsx', *plain])}")
+        return plain[kind]()
+
+
+@contextmanager
+def parts(job: SkillRun, suite: Suite, observe: Observer, stop: threading.Event) -> Iterator[Parts]:
+    """The parts of a run, closed at its end: LibreOffice stopped, sandboxes gone."""
+    made = Parts(job, suite, observe, stop)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,130 @@
+"""One rollout: a task executed with a skill in a sandbox of its own, graded, and written down.
+
+The content address of an execution holds all that can change its result: skill, task, versions of
+executor, sandbox and graders, iteration and trial. What the journal holds is not done again.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from skillgrad_ci.errors import EnvironmentFailure
+from skillgrad_ci.graders import grade
+from skillgrad_ci.method.evidence import Evidence, Grade, Outcome, Trajectory
+from skillgrad_ci.method.ports import Executor, Grader, Journal, Observer, Result, Sandbox, Workspace
+from skillgrad_ci.method.task import Task, digest_of
+from skillgrad_ci.session.inputs import refuse_twins
+from skillgrad_ci.session.journal import FileJournal
+from skillgrad_ci.session.records import evidence_from_json, evidence_to_json
+from skillgrad_ci.skill.skill import Skill
+
+END = "end"  # the journal's record of how its last run ended
+OUTAGE = "unmeasured"
+
+
+def ended_in_outage(journal: Journal) -> bool:
+    """Whether the run ended for want of measurements, so that what failed in it is tried afresh."""
+    end = journal.recall(END)
+    return end is not None and end["stop"] == OUTAGE
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """`ports.Rollout` over real parts. Thread-safe, as its parts are.
+
+    `others` are the skills that lie beside the measured one; the executor's identity names them.
+    """
+
+    executor: Executor
+    sandbox: Sandbox
+    graders: Mapping[str, Grader]
+    journal: FileJournal
+    observe: Observer
+    keep: Callable[[str, Evidence], None]  # writes an execution's trajectory into the run folder
+    others: Sequence[Skill] = ()
+
+    def __call__(self, skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
+        versions = self._versions(task)
+        skill_digest = skill.for_agents().digest if skill else ""
+        key = digest_of(["execution", skill_digest, task.digest, versions, iteration, trial])
+        if self._to_do(key):
+            evidence = self._execute(skill, task, versions, trial)
+            self.journal.record(key, "execution", {"evidence": evidence_to_json(evidence)})
+        known = self.journal.recall(key)
+        if known is None:
+            raise EnvironmentFailure("the journal lost a record that it had just written; look at the disk")
+        evidence = evidence_from_json(known["evidence"])
+        self.keep(iteration, evidence)
+        if evidence.trajectory.answer:
+            self.observe("reply", role=f"executor on {task.id}", text=evidence.trajectory.answer)
+        self.observe(
+            "execution", iteration=iteration, task=task.id, trial=trial, outcome=str(evidence.outcome),
+            feedback=evidence.feedback, seconds=evidence.seconds,
+        )  # fmt: skip
+        return evidence
+
+    def _to_do(self, key: str) -> bool:
+        """Unknown, or unmeasured in a run that ended for want of measurements: that is tried afresh."""
+        known = self.journal.recall(key)
+        if known is None:
+            return True
+        again = ended_in_outage(self.journal) and key in self.journal.replayed
+        return again and known["evidence"]["outcome"] == Outcome.UNMEASURED
+
+    def _versions(self, task: Task) -> str:
+        kinds = dict.fromkeys(spec.kind for spec in task.graders)
+        graders = [self.graders[kind].identity for kind in kinds]
+        return "; ".join([self.executor.identity, self.sandbox.identity, *graders])
+
+    def _execute(self, skill: Skill | None, task: Task, versions: str, trial: int) -> Evidence:
+        started = time.monotonic()
+        trajectory = Trajectory()
+        try:
+            with workspace(task, [*([skill] if skill else []), *self.others]) as folders:
+                with self.sandbox.open(folders, network=task.network) as session:
+                    trajectory = self.executor.execute(task, skill, session)
+                verdict = grade(task, Result(folders.work, trajectory.answer, trajectory), self.graders)
+        except EnvironmentFailure as failure:
+            verdict = Grade(Outcome.UNMEASURED, feedback=str(failure))
+        return Evidence(
+            task_id=task.id,
+            skill_digest=skill.digest if skill else "",
+            outcome=verdict.outcome,
+            score=verdict.score,
+            feedback=verdict.feedback,
+            trajectory=trajectory,
+            seconds=round(time.monotonic() - started, 3),
+            trial=trial,
+            versions=versions,
+        )
+
+
+@contextmanager
+def workspace(task: Task, skills: Sequence[Skill]) -> Iterator[Workspace]:
+    """A task's own folders: `work` with copies of its files, the skills beside it; gone afterwards."""
+    refuse_twins(skills)
+    with tempfile.TemporaryDirectory(prefix="skillgrad-", ignore_cleanup_errors=True) as name:
+        root = Path(name).resolve()
+        work = root / "work"
+        work.mkdir()
+        place(task, work)
+        for skill in skills:
+            skill.for_agents().write(root / "skill" / skill.name)
+        yield Workspace(work, {"skill": root / "skill"} if skills else {})
+
+
+def place(task: Task, work: Path) -> None:
+    """Copy a task's input files into its work folder."""
+    for name, source in task.files.items():
+        target = work / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
+        except OSError as error:
+            raise EnvironmentFailure(f"task {task.id}: {source} cannot be copied ({error.strerror})") from None
+        if name in task.executable:
+            target.chmod(0o755)

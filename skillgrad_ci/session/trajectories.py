@@ -1,0 +1,27 @@
+"""Trajectories in the run folder: one JSON Lines file an execution, for people to read."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from skillgrad_ci.method.evidence import Evidence
+from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.skill.folder import write_atomically
+
+
+def keep_in(folder: Path, redactor: Redactor) -> Callable[[str, Evidence], None]:
+    """A function that writes an execution of an iteration to `trajectories/ITERATION/TASK.TRIAL.jsonl`.
+
+    The last line is the verdict. A file that is there is left alone: it is the same execution, replayed.
+    """
+
+    def keep(iteration: str, evidence: Evidence) -> None:
+        path = folder / "trajectories" / iteration / f"{evidence.task_id}.{evidence.trial}.jsonl"
+        if path.exists() and not evidence.trajectory.events:
+            return
+        verdict = {"kind": "verdict", "outcome": evidence.outcome, "score": evidence.score, "text": evidence.feedback}
+        rows = [*evidence.trajectory.events, verdict]
+        lines = (json.dumps(redactor.clean(row), ensure_ascii=False) for row in rows)
+        write_atomically(path, ("\n".join(lines) + "\n").encode())
+
+    return keep

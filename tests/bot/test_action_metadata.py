@@ -1,0 +1,93 @@
+"""`action.yml`, the tables of `docs/action.md` and the code say the same; workflows are pinned and modest."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from skillgrad_ci.github.action_inputs import INPUTS, OUTPUTS, Documented, Inputs, take
+
+ROOT = Path(__file__).parents[2]
+ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
+PAGE = (ROOT / "docs/action.md").read_text()
+WORKFLOWS = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/*/.github/workflows/*.yml")])
+PINNED = re.compile(r"uses: (?P<action>[\w./-]+)@(?P<ref>\S+)(?P<comment>.*)")
+
+
+def test_inputs_are_the_same_everywhere() -> None:
+    described = {name: (row["description"], row.get("default", "")) for name, row in ACTION["inputs"].items()}
+    assert described == {known.name: (known.description, known.default) for known in INPUTS}
+    assert _table("input", 3) == [[f"`{k.name}`", k.description, f"`{k.default}`" if k.default else ""] for k in INPUTS]
+    assert {known.name for known in INPUTS} == set(Inputs.__dataclass_fields__)
+
+
+def test_outputs_are_the_same_everywhere() -> None:
+    assert {name: row["description"] for name, row in ACTION["outputs"].items()} == {
+        known.name: known.description for known in OUTPUTS
+    }
+    assert _table("output", 2) == [[f"`{known.name}`", known.description] for known in OUTPUTS]
+
+
+def _table(first: str, columns: int) -> list[list[str]]:
+    rows = PAGE.split(f"| {first} | what it is |", 1)[1].splitlines()[2:]
+    cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[: rows.index("")]]
+    return [[*row, ""][:columns] for row in cells]
+
+
+@pytest.mark.parametrize("known", INPUTS, ids=lambda known: known.name)
+def test_every_input_is_read_and_has_the_default_that_is_documented(known: Documented) -> None:
+    samples = {"iterations": "7", "dry_run": "true", "draft": "true", "threshold": "0.5"}
+    given = samples.get(known.name, "something")
+    environ = {f"INPUT_{known.name.upper()}": given}
+    assert getattr(take(environ, {}), known.name) != getattr(take({}, {}), known.name)
+    assert environ == {}
+    documented = take({f"INPUT_{known.name.upper()}": known.default} if "{{" not in known.default else {}, {})
+    assert documented == take({}, {}), "an input that is left out is as its documented default"
+
+
+@pytest.mark.parametrize(("act", "expected"), [("true", True), ("false", False), ("", False)])
+def test_under_act_a_dry_run_is_the_default(act: str, expected: bool) -> None:
+    assert take({"ACT": act}, {}).dry_run is expected
+    assert take({"ACT": act, "INPUT_DRY_RUN": "false"}, {}).dry_run is False
+
+
+def test_the_marketplace_accepts_the_metadata() -> None:
+    assert len(ACTION["description"]) <= 125
+    assert set(ACTION["branding"]) == {"icon", "color"}
+    assert ACTION["author"]
+    assert all(re.fullmatch(r"[a-z_]+", name) for name in ACTION["inputs"]), "a hyphen stays in INPUT_…'s name"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_workflows_pin_every_action_and_ask_for_little(path: Path) -> None:
+    text = path.read_text()
+    workflow: dict[Any, Any] = yaml.safe_load(text)
+    for match in PINNED.finditer(text):
+        if match["action"] != "OWNER/skillgrad-action":
+            assert re.fullmatch(r"[0-9a-f]{40}", match["ref"]), match[0]
+            assert re.search(r"# v\d+", match["comment"]), match[0]
+    assert workflow["permissions"] == {}
+    assert "pull_request_target" not in text
+    for job in workflow["jobs"].values():
+        assert "permissions" in job
+        assert "timeout-minutes" in job
+    assert text.count("actions/checkout@") == text.count("persist-credentials: false")
+    assert "concurrency" in text
+
+
+def test_the_ten_lines_of_the_page_are_a_workflow_of_ten_lines() -> None:
+    block = re.search(r"```yaml\n(?P<text>   on: .*?)```", PAGE, re.DOTALL)
+    assert block is not None
+    lines = block["text"].rstrip().splitlines()
+    assert len(lines) == 10
+    workflow = yaml.safe_load("\n".join(lines))
+    whole = yaml.safe_load((ROOT / "examples/xlsx/.github/workflows/skillgrad.yml").read_text())
+    assert workflow["permissions"] == whole["jobs"]["optimize"]["permissions"]
+    assert set(workflow[True]) <= set(whole[True])
+
+
+def test_the_image_of_a_release_can_be_put_in_place() -> None:
+    """The release workflow replaces this line by the image's digest."""
+    assert "\n  image: Dockerfile\n" in (ROOT / "action.yml").read_text()

@@ -1,0 +1,98 @@
+"""Progress shows what happened, and nothing that a model wrote can act on the terminal or the runner."""
+
+import io
+import os
+import signal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from skillgrad_ci.commands.progress import Lines, Live, describe, safe, showing
+from skillgrad_ci.session.stopping import stop_on_signals
+
+EVENTS: list[tuple[str, dict[str, Any]]] = [
+    ("estimate", {"text": "about 3 USD"}),
+    ("measure", {"name": "base", "executions": 2}),
+    ("execution", {"iteration": "base", "task": "t1", "trial": 0, "outcome": "passed", "feedback": "", "seconds": 1.0}),
+    (
+        "execution",
+        {"iteration": "base", "task": "t2", "trial": 1, "outcome": "failed", "feedback": "a\nb", "seconds": 1.0},
+    ),
+    ("batch", {"number": 1, "tasks": ["t2"]}),
+    ("dropped", {"task": "t2", "why": "no reply"}),
+    ("dropped", {"iteration": 1, "why": "no patch"}),
+    ("reply", {"role": "patcher", "text": "{\n}"}),
+    ("iteration", {"number": 1, "verdict": "accepted"}),
+    ("something new", {"x": 1}),
+]
+
+
+def test_lines_tell_each_event_once_with_the_time() -> None:
+    stream, now = io.StringIO(), iter(range(0, 1000, 61))
+    lines = Lines(stream, clock=lambda: next(now))
+    for event, facts in EVENTS:
+        lines(event, **facts)
+    assert stream.getvalue().splitlines() == [
+        "  1:01 estimate: about 3 USD",
+        "  2:02 base: 2 executions",
+        "  3:03   ✓ t1 passed",
+        "  4:04   ✗ t2 (trial 2) failed: a b",
+        "  5:05 iteration 1: t2",
+        "  6:06 dropped (t2): no reply",
+        "  7:07 dropped (iteration 1): no patch",
+        "  8:08 iteration 1: accepted",
+    ]
+
+
+def test_replies_are_shown_when_asked_for() -> None:
+    assert describe("reply", {"role": "patcher", "text": "{\n}"}) is None
+    assert describe("reply", {"role": "patcher", "text": "{\n}"}, verbose=True) == "patcher replies:\n  | {\n  | }"
+
+
+@given(st.text())
+def test_no_control_character_reaches_a_terminal_and_no_line_starts_as_a_command(text: str) -> None:
+    stream = io.StringIO()
+    lines = Lines(stream, verbose=True)
+    hostile = f"{text}\n::add-mask::x\r::set-output name=a::b\x1b[31m\u202e"
+    lines("reply", role="patcher", text=hostile)
+    lines("execution", task=hostile, trial=0, outcome="failed", feedback=hostile)
+    lines("note", text=safe(hostile).replace("\n", " "))
+    shown = stream.getvalue()
+    assert not set(shown) & {"\x1b", "\r", "\x07", "\x9b", "\u202e", "\u2066", "\u200b"}
+    assert not [line for line in shown.splitlines() if line.startswith("::")]
+
+
+def test_a_terminal_gets_a_live_view() -> None:
+    stream = io.StringIO()
+    with Live(Console(file=stream, force_terminal=True, width=100), verbose=True) as live:
+        for event, facts in EVENTS:
+            live(event, **facts)
+    shown = stream.getvalue()
+    assert "✗ t2 (trial 2) failed: a b" in shown
+    assert "| {" in shown
+
+
+def test_markup_of_a_model_is_text() -> None:
+    stream = io.StringIO()
+    with Live(Console(file=stream, force_terminal=True, width=100)) as live:
+        live("note", text="[bold red]loud[/] [link=http://evil]x[/link]")
+    assert "[bold red]loud[/] [link=http://evil]x[/link]" in stream.getvalue()
+
+
+def test_elsewhere_than_on_a_terminal_there_are_lines() -> None:
+    with showing(io.StringIO()) as observe:
+        assert isinstance(observe, Lines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_to_stop_and_the_second_is_not_caught(number: int) -> None:
+    before = signal.getsignal(number)
+    with stop_on_signals() as stop:
+        assert not stop.is_set()
+        os.kill(os.getpid(), number)
+        assert stop.wait(5)
+        assert signal.getsignal(number) == before
+    assert signal.getsignal(number) == before

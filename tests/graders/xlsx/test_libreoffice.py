@@ -1,0 +1,225 @@
+"""LibreOffice recalculates, is replaced when it dies, reaches nothing, and never stays behind."""
+
+import contextlib
+import http.server
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from openpyxl import load_workbook
+
+from skillgrad_ci.errors import EnvironmentFailure
+from skillgrad_ci.graders.xlsx import confinement, installation
+from skillgrad_ci.graders.xlsx.grader import XlsxGrader
+from skillgrad_ci.graders.xlsx.libreoffice import NotCalculated, Office
+from skillgrad_ci.method.evidence import Outcome
+from tests.support.workbooks import book, cached, linked, result, single
+
+libreoffice = pytest.mark.libreoffice
+SUM = book({"Sheet1": {"A1": "=1+1"}})
+
+
+@pytest.fixture(scope="module")
+def office() -> Iterator[Office]:
+    made = Office()
+    made.warm()
+    yield made
+    made.close()
+
+
+def first(data: bytes, cell: str = "A1") -> object:
+    return load_workbook(io.BytesIO(data), data_only=True).worksheets[0][cell].value
+
+
+@libreoffice
+def test_missing_and_stale_values_are_calculated(office: Office) -> None:
+    assert first(office.recalculate(SUM)) == 2
+    assert first(office.recalculate(cached(SUM, "99"))) == 2
+
+
+@libreoffice
+def test_a_right_formula_passes_and_a_wrong_one_fails(office: Office, tmp_path: Path) -> None:
+    grader = XlsxGrader(office)
+    task = single(tmp_path, cached(book({"Sheet1": {"A1": "=SUM(B1:B2)", "B1": 1, "B2": 1}}), "2"), "A1:B2")
+    given = book({"Sheet1": {"A1": "=B1*2", "B1": 1, "B2": 1}})
+    wrong = book({"Sheet1": {"A1": "=B1*3", "B1": 1, "B2": 1}})
+    unknown = book({"Sheet1": {"A1": "=NOSUCH(B1)", "B1": 1, "B2": 1}})
+    outcomes = {}
+    for name, data in {"right": given, "wrong": wrong, "unknown": unknown}.items():
+        outcomes[name] = grader.grade(task.graders[0], task, result(tmp_path / name, {"out.xlsx": data}))
+    assert outcomes["right"].outcome is Outcome.PASSED
+    assert outcomes["wrong"].outcome is Outcome.FAILED
+    assert "Sheet1!A1: expected 2, got 3" in outcomes["wrong"].feedback
+    assert "'#NAME?'" in outcomes["unknown"].feedback
+
+
+@libreoffice
+def test_constants_are_never_taken_from_the_recalculated_copy(office: Office, tmp_path: Path) -> None:
+    """LibreOffice writes 15 digits of a number, and a text that looks like an escape as what it stands for."""
+    cells = {"A1": "=1+1", "B1": 12345678901234567, "C1": "_x000D_"}
+    task = single(tmp_path, cached(book({"Sheet1": cells}), "2"), "A1:C1")
+    made = result(tmp_path / "work", {"out.xlsx": book({"Sheet1": cells | {"D1": "new"}})})
+    assert XlsxGrader(office).grade(task.graders[0], task, made).outcome is Outcome.PASSED
+
+
+@libreoffice
+def test_a_dead_libreoffice_is_replaced(office: Office) -> None:
+    office.recalculate(SUM)
+    before = office._server
+    assert before
+    [pid] = [pid for pid, command in _using(before.folder).items() if "soffice.bin" in command]
+    os.kill(pid, signal.SIGKILL)
+    assert first(office.recalculate(SUM)) == 2
+    assert office._server is not before
+    assert not before.folder.exists()
+
+
+@libreoffice
+def test_a_workbook_that_takes_too_long_is_at_fault_itself() -> None:
+    """The second server had calculated another workbook just before."""
+    rows = 30_000
+    cells: dict[str, object] = {f"A{row}": f"=SUMPRODUCT(--(B$1:B${rows}>B{row}))" for row in range(1, rows + 1)}
+    cells |= {f"B{row}": row for row in range(1, rows + 1)}
+    slow, office = book({"Sheet1": cells}), Office(seconds=5.0)
+    office.recalculate(SUM)
+    started = time.monotonic()
+    with pytest.raises(NotCalculated, match="within 5 s, twice"):
+        office.recalculate(slow)
+    assert time.monotonic() - started < 90
+    office.close()
+
+
+def noting(paths: list[str]) -> type[http.server.BaseHTTPRequestHandler]:
+    """A handler of requests that writes down what is asked for."""
+
+    class Noting(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            paths.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"secret")
+
+        do_HEAD = do_OPTIONS = do_PROPFIND = do_GET  # noqa: N815
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    return Noting
+
+
+@libreoffice
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("way", ["as it is", "limits only"])
+def test_a_workbook_reaches_no_file_and_no_network(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However LibreOffice is confined here: links, INDIRECT, DDE and WEBSERVICE give nothing away."""
+    if way == "limits only":
+        monkeypatch.setattr(confinement, "_in_sandlock", _refused)
+        monkeypatch.setattr(confinement, "_has_landlock", lambda: False)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    asked: list[str] = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), noting(asked))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    web = f"http://127.0.0.1:{server.server_port}"
+    golden = tmp_path / "golden.xlsx"
+    golden.write_bytes(book({"S": {"A1": "secret"}}))
+    formulas = {
+        "A1": f"=INDIRECT(\"'{golden.as_uri()}'#$S.A1\")",
+        "A2": f'=INDIRECT("[{golden.as_uri()}]S!A1")',
+        "A3": f'=_xlfn.WEBSERVICE("{web}/formula")',
+        "A4": f'=_xlfn.WEBSERVICE("{golden.as_uri()}")',
+        "A5": f'=DDE("soffice","{golden}","S.A1")',
+        "A6": "=1+1",
+    }
+    office = Office()
+    made = office.recalculate(book({"Sheet1": formulas}))
+    through_links = [office.recalculate(linked(target)) for target in (golden.as_uri(), f"{web}/linked.xlsx")]
+    how, running = office.confinement, office._server
+    environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in _using(running.folder)] if running else []
+    office.close()
+    server.shutdown()
+    server.server_close()
+    assert first(made, "A6") == 2
+    found = [first(made, cell) for cell in formulas] + [first(data) for data in through_links]
+    assert not [value for value in found if "secret" in str(value)]
+    assert asked == []
+    assert environments
+    assert not [text for text in environments if b"sk-secret" in text]
+    assert way in ("as it is", how)
+
+
+def _refused(*_: object) -> None:
+    """As inside a container."""
+
+
+@libreoffice
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("way", ["as it is", "Landlock"])
+def test_libreoffice_ends_when_its_parent_is_killed(way: str, tmp_path: Path) -> None:
+    code = (
+        "import sys, time\n"
+        "from skillgrad_ci.graders.xlsx import confinement\n"
+        "from skillgrad_ci.graders.xlsx.libreoffice import Office\n"
+        f"if {way != 'as it is'}: confinement._in_sandlock = lambda *_: None\n"
+        "office = Office(); office.recalculate(open(sys.argv[1], 'rb').read())\n"
+        "print(office._server.folder, flush=True); time.sleep(600)\n"
+    )
+    (tmp_path / "sum.xlsx").write_bytes(SUM)
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "sum.xlsx")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    folder = Path(process.stdout.readline().strip())
+    assert _using(folder)
+    process.kill()
+    process.communicate()
+    end = time.monotonic() + 20
+    while _using(folder) and time.monotonic() < end:
+        time.sleep(0.1)
+    left = _using(folder)
+    shutil.rmtree(folder)
+    assert left == {}
+
+
+def _using(folder: Path) -> dict[int, str]:
+    """The processes whose command names `folder`."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (entry / "cmdline").read_bytes().decode()
+            if str(folder) in command:
+                found[int(entry.name)] = command
+    return found
+
+
+@libreoffice
+def test_closing_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
+    office = Office()
+    office.warm()
+    time.sleep(1)
+    server = office._server
+    office.close()
+    with pytest.raises(EnvironmentFailure, match="stopped"):
+        office.recalculate(SUM)
+    assert server is None or (not server.folder.exists() and not _using(server.folder))
+
+
+def test_an_absent_libreoffice_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "_program", lambda: None)
+    installation.version.cache_clear()
+    installation.installation.cache_clear()
+    office = Office()
+    for _ in range(2):
+        with pytest.raises(EnvironmentFailure, match="install libreoffice-calc and python3-uno"):
+            office.recalculate(SUM)
+    assert XlsxGrader(office).identity.endswith("no LibreOffice")
+    office.close()
+    installation.version.cache_clear()
+    installation.installation.cache_clear()

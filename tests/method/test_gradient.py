@@ -1,0 +1,88 @@
+"""Diagnoses: one per task, of the right kind, from what the diagnoser may see."""
+
+from typing import Any
+
+import pytest
+
+from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory
+from skillgrad_ci.method.gradient import DiagnosisReply, diagnose, slug
+from skillgrad_ci.method.ports import Reply
+from skillgrad_ci.method.task import GraderSpec, Task
+from skillgrad_ci.skill.skill import Skill
+
+SKILL = Skill("s", {"SKILL.md": b"---\nname: s\ndescription: d\n---\nDo it well.\n", "references/r.md": b"chapter"})
+TASK = Task("task-7", "Sum {{column}} A.", [GraderSpec("text")], expected=("hidden answer",))
+
+
+class Diagnoser:
+    """Replies the same each time and keeps its prompts."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.prompts: list[str] = []
+        known = {"label": "Sums Text!", "summary": "a\nb", "cause": "c", "guidance": "weak", "skipped_step": ""}
+        self.reply = known | {"robust": True, "quote": "cat a.txt"} | fields
+
+    def __call__(self, role: str, system: str, user: str, reply: type[Reply]) -> Reply:
+        assert (role, reply) == ("diagnoser", DiagnosisReply)
+        self.prompts.append(user)
+        return reply.model_validate(self.reply)
+
+
+def evidence(outcome: Outcome, *references: str) -> Evidence:
+    events: list[dict[str, Any]] = [
+        {"kind": "message", "role": "system", "text": "the system prompt"},
+        {"kind": "tool_call", "id": "1", "tool": "shell", "arguments": {"command": "cat  a.txt | wc"}},
+        {"kind": "tool_result", "id": "1", "tool": "shell", "output": f"{outcome} output", "exit_code": 0},
+    ]
+    trajectory = Trajectory(events, references_read=references)
+    return Evidence("task-7", SKILL.digest, outcome, feedback=f"{outcome} feedback", trajectory=trajectory)
+
+
+FAILED, PASSED, UNMEASURED = (evidence(o) for o in (Outcome.FAILED, Outcome.PASSED, Outcome.UNMEASURED))
+
+
+def test_the_kind_follows_from_both_outcomes() -> None:
+    agent = Diagnoser()
+    failure = diagnose(agent, SKILL, TASK, FAILED, FAILED)
+    contrastive = diagnose(agent, SKILL, TASK, PASSED, FAILED)
+    assert failure is not None
+    assert contrastive is not None
+    assert (failure.kind, failure.robust, contrastive.kind, contrastive.robust) == (
+        "failure",
+        False,
+        "contrastive",
+        True,
+    )
+    assert (failure.label, failure.summary, failure.guidance) == ("sums-text", "a b", "weak")
+    assert diagnose(agent, SKILL, TASK, UNMEASURED, FAILED) is None
+    assert diagnose(agent, SKILL, TASK, PASSED, PASSED) is None
+    assert len(agent.prompts) == 2
+
+
+def test_the_prompt_holds_skill_task_conduct_and_feedback_and_no_answer() -> None:
+    agent = Diagnoser()
+    diagnose(agent, SKILL, TASK, FAILED, FAILED)
+    diagnose(agent, SKILL, TASK, evidence(Outcome.PASSED, "references/r.md"), FAILED)
+    failure, contrastive = agent.prompts
+    for part in ("Do it well.", "Sum {{column}} A.", "cat  a.txt | wc", "failed output", "failed feedback"):
+        assert part in failure
+    assert "hidden answer" not in failure + contrastive
+    assert "chapter" not in failure  # a resource that was not read is listed, not shown
+    assert "chapter" in contrastive
+    assert "failed output" in contrastive
+    assert "passed output" in contrastive
+    assert failure.index("Do it well.") < failure.index("Sum {{column}} A.")  # what the batch shares comes first
+
+
+def test_a_quote_counts_only_where_it_was_said() -> None:
+    found = diagnose(Diagnoser(quote="cat a.txt |\n wc"), SKILL, TASK, FAILED, FAILED)
+    made_up = diagnose(Diagnoser(quote="rm -rf"), SKILL, TASK, FAILED, FAILED)
+    assert found is not None
+    assert made_up is not None
+    assert (found.quote, made_up.quote) == ("cat a.txt | wc", "")
+
+
+def test_a_label_needs_a_letter() -> None:
+    assert slug("  Text—Numbers, summed: 2 ") == "text-numbers-summed-2"
+    with pytest.raises(ValueError, match="letters or digits"):
+        DiagnosisReply.model_validate(Diagnoser(label="!!").reply)

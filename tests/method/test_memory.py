@@ -1,0 +1,120 @@
+"""The memory: what people read and edit is exactly what the next run reads."""
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skillgrad_ci.errors import UserError
+from skillgrad_ci.method.memory import (
+    Absorption,
+    Pattern,
+    PatternKind,
+    PatternMemory,
+    RejectedEdit,
+    Remedy,
+    Stamp,
+    Theme,
+)
+from skillgrad_ci.method.memory_file import parse
+
+line = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp", "Cs"])).map(
+    lambda text: " ".join(text.split())
+)
+slug = st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*", fullmatch=True).filter(lambda text: len(text) < 40)
+task_id = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,20}[A-Za-z0-9_-]", fullmatch=True)
+stamp = st.builds(Stamp, st.from_regex(r"[a-z0-9-]{1,12}", fullmatch=True), st.integers(0, 99))
+stamps = st.lists(stamp, max_size=3).map(tuple)
+tasks = st.lists(task_id, max_size=3).map(tuple)
+pattern = st.builds(
+    Pattern,
+    slug=slug,
+    kind=st.sampled_from(get_args(PatternKind)),
+    line=line,
+    anchor=line,
+    appeared_in=stamps,
+    evidence=tasks,
+    absorption=st.sampled_from(get_args(Absorption)),
+    description=line,
+    latest_executor_action=line,
+    remedy_log=st.lists(st.builds(Remedy, stamp, line), max_size=3).map(tuple),
+)
+theme = st.builds(Theme, slug, line, stamps, tasks)
+rejected = st.builds(
+    RejectedEdit,
+    st.from_regex(r"E[0-9]{1,3}", fullmatch=True),
+    stamp,
+    line,
+    st.lists(slug, max_size=2).map(tuple),
+    line,
+    line,
+)
+memories = st.builds(
+    PatternMemory,
+    skill=line,
+    patterns=st.lists(pattern, max_size=4, unique_by=lambda p: p.slug).map(tuple),
+    themes=st.lists(theme, max_size=3, unique_by=lambda t: t.slug).map(tuple),
+    rejected=st.lists(rejected, max_size=3).map(tuple),
+)
+
+
+@given(memories)
+def test_what_is_rendered_reads_back_the_same(memory: PatternMemory) -> None:
+    assert parse(memory.render()) == memory
+    assert parse(memory.render().replace("\n", "\r\n")) == memory
+
+
+@given(memories, st.integers(600, 4_000))
+def test_its_share_of_a_prompt_is_bounded(memory: PatternMemory, bound: int) -> None:
+    assert len(memory.for_prompt(bound)) <= bound + len("\n(9999 further patterns are not shown.)\n")
+
+
+def test_what_is_open_comes_first_in_a_prompt() -> None:
+    old = [Pattern(f"done-{n}", "operation", "x" * 200, absorption="absorbed") for n in range(100)]
+    memory = PatternMemory("s", (*old, Pattern("hurts", "operation", "still", absorption="unresolved")))
+    shown = memory.for_prompt(3_000)
+    assert "## hurts" in shown
+    assert "further patterns are not shown" in shown
+
+
+@pytest.mark.parametrize(
+    ("edit", "line", "expected"),
+    [
+        (("# Pattern memory: s", "Pattern memory"), 1, "a first line"),
+        (("## slow-sum (operation): sums", "## slow sum: sums"), 5, "a heading"),
+        (("(operation)", "(magic)"), 5, "one of the kinds"),
+        (("- absorption: recurring", "- absorption: gone"), 10, "one of new, recurring"),
+        (("- absorption: recurring\n", ""), 5, "one of new, recurring"),
+        (("- anchor: a", "- ancor: a"), 7, "one of the fields"),
+        (("- anchor: a", "some prose"), 7, "'- field: value'"),
+        (("- appeared in: r#1", "- appeared in: yesterday"), 8, "a stamp"),
+        (("- evidence: t1", "- anchor: t1"), 9, "only once"),
+    ],
+)
+def test_a_broken_hand_edit_is_named_by_its_line(edit: tuple[str, str], line: int, expected: str) -> None:
+    good = Pattern("slow-sum", "operation", "sums", "a", (Stamp("r", 1),), ("t1",), "recurring", "d", "l")
+    text = PatternMemory("s", (good,)).render()
+    assert edit[0] in text
+    with pytest.raises(UserError, match=rf"^momentum\.md:{line}: expected .*{expected}"):
+        parse(text.replace(*edit))
+
+
+def test_a_pattern_keeps_its_place_and_a_new_one_goes_last() -> None:
+    one, two = Pattern("a", "mixed", "1"), Pattern("b", "mixed", "2")
+    memory = PatternMemory("s", (one, two)).with_pattern(replace(one, line="3"))
+    assert [p.line for p in memory.patterns] == ["3", "2"]
+    assert [p.slug for p in memory.with_pattern(Pattern("c", "mixed", "")).patterns] == ["a", "b", "c"]
+
+
+def test_what_reviewers_refused_is_shown_whatever_the_lint_refused_since() -> None:
+    people = RejectedEdit("E1", Stamp("a", 1), "s", (), "reviewer", "not our way")
+    lint = [RejectedEdit(f"E{n}", Stamp("b", n), "s", (), "lint", "leak") for n in range(100)]
+    assert "not our way" in PatternMemory("s").with_rejected([people, *lint]).for_prompt()
+
+
+def test_an_edit_is_rejected_once() -> None:
+    edit = RejectedEdit("E1", Stamp("r", 1), "s", (), "lint", "why")
+    memory = PatternMemory("s").with_rejected([edit]).with_rejected([edit])
+    assert memory.rejected == (edit,)

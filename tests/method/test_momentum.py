@@ -1,0 +1,160 @@
+"""Whatever the momentum agent replies, code keeps the record's promises."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skillgrad_ci.method.gradient import Diagnosis, Kind
+from skillgrad_ci.method.memory import Pattern, PatternMemory, Remedy, Stamp
+from skillgrad_ci.method.memory_file import parse
+from skillgrad_ci.method.momentum import (
+    MomentumReply,
+    OverlayEntry,
+    PatternChange,
+    WorkflowTheme,
+    merge,
+    without_memory,
+)
+
+BATCH = ("t1", "t2", "t3", "t4")
+AT = Stamp("run", 2)
+names = st.sampled_from(["old-one", "new-one", "Some Other", "ghost"])
+ids = st.lists(st.sampled_from([*BATCH, "heldout-9", "invented"]), max_size=4)
+text = st.text(max_size=20)
+
+
+def diagnosis(task: str, kind: Kind = "failure") -> Diagnosis:
+    return Diagnosis(task, kind, f"label-{task}", "what", f"cause of {task}", "missing")
+
+
+def change(slug: str = "old-one", tasks: tuple[str, ...] = ("t1",), **other: object) -> PatternChange:
+    fields = {
+        "slug": slug, "kind": "operation", "line": "a line", "anchor": "", "description": "", "absorption": "new",
+        "latest_executor_action": "", "remedy": "", "tasks": list(tasks),
+    }  # fmt: skip
+    return PatternChange.model_validate(fields | other)
+
+
+def reply(*changes: PatternChange, themes: tuple[WorkflowTheme, ...] = ()) -> MomentumReply:
+    return MomentumReply(changes=list(changes), overlay=[], themes=list(themes))
+
+
+changes = st.builds(
+    change,
+    names,
+    ids.map(tuple),
+    remedy=text,
+    absorption=st.sampled_from(["new", "recurring", "unresolved", "absorbed"]),
+)
+replies = st.builds(
+    MomentumReply,
+    changes=st.lists(changes, max_size=4),
+    overlay=st.lists(
+        st.builds(OverlayEntry, task=st.sampled_from([*BATCH, "invented"]), patterns=st.lists(names), note=text),
+        max_size=4,
+    ),
+    themes=st.lists(st.builds(WorkflowTheme, theme=names, line=text, tasks=ids), max_size=5),
+)
+TRIED = Remedy(Stamp("run", 1), "tried")
+OLD = Pattern("old-one", "operation", "line", "", (Stamp("run", 1),), ("t0",), "new", remedy_log=(TRIED,))
+kinds: st.SearchStrategy[Kind] = st.sampled_from(("failure", "contrastive"))
+batches = st.lists(kinds, min_size=1, max_size=4).map(
+    lambda found: [diagnosis(task, kind) for task, kind in zip(BATCH, found, strict=False)]
+)
+
+
+@given(replies, batches)
+def test_the_records_promises_hold_for_any_reply(answer: MomentumReply, batch: list[Diagnosis]) -> None:
+    before = PatternMemory("s", (OLD,))
+    after, overlay = merge(before, answer, batch, AT)
+    seen = {d.task_id for d in batch}
+    assert {entry.task for entry in overlay.entries} == seen
+    assert len(overlay.entries) == len(seen)
+    assert len(overlay.themes) <= 3
+    for old in before.patterns:
+        new = after.get(old.slug)
+        assert new is not None
+        assert new.remedy_log[: len(old.remedy_log)] == old.remedy_log
+        assert set(old.evidence) <= set(new.evidence)
+    for pattern in after.patterns:
+        assert set(pattern.evidence) <= seen | {"t0"}
+        assert set(pattern.appeared_in) <= {Stamp("run", 1), AT}
+        assert all(remedy.at in {Stamp("run", 1), AT} for remedy in pattern.remedy_log)
+    assert all(slug in after.slugs for entry in overlay.entries for slug in entry.patterns)
+
+
+@given(replies, batches)
+def test_a_pattern_that_fails_now_is_never_absorbed(answer: MomentumReply, batch: list[Diagnosis]) -> None:
+    after, overlay = merge(PatternMemory("s", (OLD,)), answer, batch, AT)
+    failing = {d.task_id for d in batch if d.kind == "failure"}
+    for entry in overlay.entries:
+        for slug in entry.patterns if entry.task in failing else ():
+            pattern = after.get(slug)
+            assert pattern is not None
+            assert pattern.absorption != "absorbed"
+
+
+def test_a_known_pattern_that_comes_again_is_recurring_and_unresolved_once_it_had_a_remedy() -> None:
+    plain = replace(OLD, remedy_log=())
+    again, _ = merge(PatternMemory("s", (plain,)), reply(change()), [diagnosis("t1")], AT)
+    assert again.patterns[0].absorption == "recurring"
+    again, _ = merge(PatternMemory("s", (OLD,)), reply(change()), [diagnosis("t1")], AT)
+    assert again.patterns[0].absorption == "unresolved"
+    assert again.patterns[0].appeared_in == (Stamp("run", 1), AT)
+
+
+def test_a_new_pattern_needs_a_task_of_the_batch() -> None:
+    after, overlay = merge(PatternMemory("s"), reply(change("made-up", ("heldout-9",))), [diagnosis("t1")], AT)
+    assert after.patterns == ()
+    assert overlay.entries[0].patterns == []
+
+
+def theme(*tasks: str) -> WorkflowTheme:
+    return WorkflowTheme(theme="look-first", line="inspects before it acts", tasks=list(tasks))
+
+
+def test_a_theme_needs_two_successes_here_or_one_here_and_one_before() -> None:
+    batch = [diagnosis("t1", "contrastive"), diagnosis("t2", "contrastive"), diagnosis("t3")]
+    _, two_here = merge(PatternMemory("s"), reply(themes=(theme("t1", "t2"),)), batch, AT)
+    assert [t.slug for t in two_here.themes] == ["look-first"]
+    memory, one_here = merge(PatternMemory("s"), reply(themes=(theme("t1"),)), batch, AT)
+    assert one_here.themes == ()
+    _, twice = merge(PatternMemory("s"), reply(themes=(theme("t1"), theme("t1"))), batch, AT)
+    assert twice.themes == ()
+    _, one_before = merge(memory, reply(themes=(theme("t2"),)), batch, Stamp("run", 3))
+    assert [t.slug for t in one_before.themes] == ["look-first"]
+    _, failed = merge(memory, reply(themes=(theme("t3"),)), batch, Stamp("run", 3))
+    assert failed.themes == ()
+
+
+def test_without_memory_a_batch_has_its_labels_as_patterns() -> None:
+    twins = [replace(diagnosis("t1"), label="same"), replace(diagnosis("t2"), label="same"), diagnosis("t3")]
+    memory, overlay = without_memory(twins, AT)
+    assert [(p.slug, p.evidence) for p in memory.patterns] == [("same", ("t1", "t2")), ("label-t3", ("t3",))]
+    assert overlay.tasks_of(["same"]) == ("t1", "t2")
+
+
+hostile = st.text(st.characters(codec="utf-8"), max_size=60) | st.sampled_from(
+    [
+        "# Rejected edits",
+        "a\n## b (mixed): c",
+        "- anchor: x: y",
+        "<!-- ",
+        "x\r\n- evidence: t9",
+        "\u202egnp",
+        "y" * 20_000,
+    ]
+)
+
+
+@given(st.lists(st.tuples(names, *[hostile] * 5), min_size=1, max_size=4), kinds)
+def test_whatever_a_reply_says_the_record_stays_readable_and_short(rows: list[tuple[str, ...]], kind: Kind) -> None:
+    changes = [
+        change(slug, line=a, anchor=b, description=c, latest_executor_action=d, remedy=e, absorption="unresolved")
+        for slug, a, b, c, d, e in rows
+    ]
+    themes = tuple(WorkflowTheme(theme=slug, line=line, tasks=["t1"]) for slug, line, *_ in rows)
+    memory, _ = merge(PatternMemory("s", (OLD,)), reply(*changes, themes=themes), [diagnosis("t1", kind)], AT)
+    assert parse(memory.render()) == memory
+    assert memory.slugs == parse(memory.for_prompt()).slugs, "no entry crowds out another"

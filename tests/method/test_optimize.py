@@ -1,0 +1,305 @@
+"""The loop's invariants, held over synthetic worlds."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skillgrad_ci.errors import Cancelled, UserError
+from skillgrad_ci.method.acceptance import Verdict
+from skillgrad_ci.method.budget import Cap, Ledger
+from skillgrad_ci.method.evidence import Evidence, Outcome, Usage
+from skillgrad_ci.method.memory import Pattern, PatternMemory
+from skillgrad_ci.method.optimize import optimize
+from skillgrad_ci.method.run import Run, Settings, Stop
+from skillgrad_ci.method.task import Split, Suite, Task
+from skillgrad_ci.skill.skill import Skill
+from tests.support.worlds import SKILL, Oracle, Synthetic, as_json, suite, world
+
+QUICK = Settings(iterations=6, accept="final")
+
+
+def run(config: Settings = QUICK, tasks: Suite | None = None, **parts: Any) -> Run:
+    return optimize(SKILL, tasks or suite(), config, PatternMemory("s"), world(**parts))
+
+
+def outage(*seeds: int) -> Callable[[str, Task], bool]:
+    """Some executions, chosen by their place and the seeds, cannot be measured."""
+    return lambda iteration, task: sum(map(ord, iteration + task.id)) % 7 in seeds
+
+
+def test_the_loop_repairs_what_the_tasks_need_and_measures_it_on_unseen_ones() -> None:
+    result = run()
+    assert result.verdict is Verdict.BETTER
+    assert result.final is result.candidate
+    assert all(f"Use always {word}." in result.final.text for word in ("alpha", "beta", "gamma"))
+    assert {row.task_id for row in result.measured} == {
+        task.id for task in result.suite.tasks if task.split is not Split.TRAIN
+    }
+    assert all(row.passed for row in result.measured)
+    assert result.stop is Stop.NO_FAILURES or len(result.iterations) == 6
+
+
+@given(st.integers(0, 50), st.sampled_from(["always", "validate", "final"]), st.integers(1, 5))
+@settings(max_examples=30, deadline=None)
+def test_the_same_seed_gives_the_same_run_whatever_runs_at_once(seed: int, mode: str, size: int) -> None:
+    config = Settings(iterations=4, accept=mode, seed=seed, batch_size=size)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(4) as pool:
+        parallel = run(config, each=pool.map)
+    assert as_json(run(config)) == as_json(parallel)
+
+
+def test_no_optimizing_agent_ever_sees_a_heldout_or_validation_task() -> None:
+    agent = Oracle()
+    result = run(agent=agent)
+    unseen = [task.id for task in result.suite.tasks if task.split is not Split.TRAIN]
+    text = "\n".join(prompt for _, prompt in agent.prompts) + result.memory.render()
+    assert text.count("task-") > 10
+    assert not [task for task in unseen if f"{task}:" in text or f"{task}\n" in text or f"{task}," in text]
+
+
+def test_a_batch_of_four_takes_six_calls_outside_execution() -> None:
+    agent = Oracle()
+    result = run(Settings(iterations=1), agent=agent)
+    assert len(result.iterations[0].batch) == 4
+    assert [role for role, _ in agent.prompts].count("diagnoser") == 4
+    assert len(agent.prompts) == 6
+
+
+def test_momentum_comes_before_the_patcher_in_every_iteration() -> None:
+    agent = Oracle()
+    run(agent=agent)
+    roles = [role for role, _ in agent.prompts if role != "diagnoser"]
+    assert roles[::2] == ["momentum"] * len(roles[::2])
+    assert roles[1::2] == ["patcher"] * len(roles[1::2])
+
+
+@given(st.sets(st.integers(0, 6), max_size=4))
+@settings(max_examples=30, deadline=None)
+def test_an_outage_is_never_diagnosed_and_never_a_failure(seeds: set[int]) -> None:
+    agent = Oracle()
+    result = run(rollout=Synthetic(outage=outage(*seeds)), agent=agent)
+    assert "no network" not in "".join(prompt for _, prompt in agent.prompts)
+    for step in result.iterations:
+        unmeasured = {row.task_id for row in step.batch if not row.measured}
+        assert not unmeasured & {diagnosis.task_id for diagnosis in step.diagnoses}
+        if 2 * len(unmeasured) > len(step.batch):
+            assert step.verdict.startswith("not used")
+            assert step.edits == ()
+
+
+def test_a_total_outage_changes_nothing_and_is_named() -> None:
+    result = run(rollout=Synthetic(outage=lambda iteration, task: True))
+    assert (result.stop, result.final) == (Stop.UNMEASURED, SKILL)
+    assert "no network" in result.why
+    late = run(rollout=Synthetic(outage=lambda iteration, task: iteration != "base"))
+    assert (late.stop, late.final, len(late.iterations)) == (Stop.UNMEASURED, SKILL, 4)
+
+
+@pytest.mark.parametrize("role", ["diagnoser", "momentum", "patcher"])
+def test_an_agent_that_cannot_reply_leaves_skill_and_record_as_they_were(role: str) -> None:
+    result = run(agent=Oracle(fails=lambda name, number: name == role))
+    assert result.final == SKILL
+    assert all(step.edits == () for step in result.iterations)
+    if role != "patcher":
+        assert result.memory == PatternMemory("s")
+    assert not any(pattern.remedy_log for pattern in result.memory.patterns)
+
+
+def test_one_lost_diagnosis_costs_one_task_of_the_batch() -> None:
+    result = run(Settings(iterations=1), agent=Oracle(fails=lambda role, number: (role, number) == ("diagnoser", 2)))
+    step = result.iterations[0]
+    assert (len(step.batch), len(step.diagnoses), step.verdict) == (4, 3, "accepted")
+
+
+def test_four_batches_without_a_failure_end_the_run_and_still_teach() -> None:
+    result = run(Settings(iterations=10, batch_size=8))
+    assert result.stop is Stop.NO_FAILURES
+    last = result.iterations[-4:]
+    assert all(not row.failed for step in last for row in step.batch)
+    assert all(diagnosis.kind == "contrastive" for step in last for diagnosis in step.diagnoses)
+    assert any(step.diagnoses for step in last)
+
+
+def test_validate_takes_only_what_is_strictly_better_and_rejects_a_tie() -> None:
+    tasks = suite(16, ["alpha"])
+    others = [replace(t, instruction="Needs beta.") if t.split is Split.VALIDATION else t for t in tasks.tasks]
+    idle = replace(tasks, tasks=others)
+    result = run(Settings(iterations=3, accept="validate"), idle)
+    assert result.final == SKILL
+    assert {step.verdict for step in result.iterations} == {"rejected: tie on validation"}
+    assert all(edit.by == "validation" for edit in result.memory.rejected)
+    assert run(Settings(iterations=3, accept="validate"), tasks).final.text.count("always alpha") == 1
+
+
+def test_validate_without_validation_tasks_fails_before_anything_is_spent() -> None:
+    rollout = Synthetic()
+    tasks = suite()
+    train = replace(tasks, tasks=[replace(task, split=Split.TRAIN) for task in tasks.tasks])
+    with pytest.raises(UserError, match="accept: validate needs validation tasks"):
+        run(Settings(accept="validate"), train, rollout=rollout)
+    assert rollout.done == []
+
+
+def test_a_final_skill_that_is_no_better_is_not_kept_and_its_edits_are_remembered_as_rejected() -> None:
+    tasks = suite(16, ["alpha"])
+    elsewhere = [replace(t, instruction="Needs beta.") if t.split is not Split.TRAIN else t for t in tasks.tasks]
+    result = run(QUICK, replace(tasks, tasks=elsewhere))
+    assert (result.verdict, result.final) == (Verdict.TIE, SKILL)
+    assert "always alpha" in result.candidate.text
+    assert [edit.id for edit in result.memory.rejected] == ["E1"]
+    assert run(replace(QUICK, accept="always"), replace(tasks, tasks=elsewhere)).final.text == result.candidate.text
+
+
+def test_a_heldout_end_check_leaves_no_trace_in_the_memory() -> None:
+    tasks = suite(16, ["alpha"])
+    halves = [
+        replace(t, split=Split.TRAIN) if t.split is Split.TRAIN
+        else replace(t, split=Split.HELDOUT, instruction="Needs beta.") for t in tasks.tasks
+    ]  # fmt: skip
+    result = run(QUICK, replace(tasks, tasks=halves))
+    assert (result.verdict, result.final) == (Verdict.TIE, SKILL)
+    assert result.memory.rejected == ()
+
+
+def test_at_the_cap_the_last_accepted_skill_is_measured_with_the_reserve() -> None:
+    ledger = Ledger(Cap(usd=0.33))
+    result = run(Settings(iterations=30, batch_size=4), rollout=Synthetic(ledger=ledger), ledger=ledger)
+    assert result.stop is Stop.BUDGET
+    assert "budget.usd" in result.why
+    assert result.iterations
+    assert result.candidate == result.iterations[-1].skill
+    assert {row.outcome for row in result.measured} <= {Outcome.PASSED, Outcome.FAILED}
+    assert len(result.measured) == sum(task.split is not Split.TRAIN for task in result.suite.tasks)
+    assert ledger.spent.usd is not None
+    assert ledger.spent.usd <= 0.33
+
+
+@dataclass
+class Talking(Synthetic):
+    """Executions of two calls. In iteration 2 the first of the batch is refused while the others are between theirs."""
+
+    ledger: Ledger = field(default_factory=lambda: Ledger(Cap(tokens=10**6)))
+    first: str = ""
+    measuring: threading.Event = field(default_factory=threading.Event)
+    beside: list[str] = field(default_factory=list)  # who went on while the final measurement was made
+
+    def observe(self, event: str, **facts: Any) -> None:
+        if event == "batch":
+            self.first = facts["tasks"][0]
+
+    def __call__(self, skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
+        if iteration == "final":
+            self.measuring.set()
+        if iteration == "2":
+            self.ledger.hold(Usage(1, 10**9 if task.id == self.first else 1))
+            self.ledger.settle("executor", Usage(1, 1), Usage(1, 1))
+            if self.measuring.wait(0.5):
+                self.beside.append(task.id)
+        return super().__call__(skill, task, iteration=iteration, trial=trial)
+
+
+def test_nothing_of_a_refused_batch_runs_on_beside_the_final_measurement() -> None:
+    rollout = Talking(cost=Usage(1, 1))
+    with ThreadPoolExecutor(4) as pool:
+        result = run(rollout=rollout, ledger=rollout.ledger, each=pool.map, observe=rollout.observe)
+    assert result.stop is Stop.BUDGET
+    assert rollout.measuring.is_set()
+    assert rollout.beside == []
+
+
+def test_the_reserve_is_what_the_unseen_tasks_took_with_their_own_trials() -> None:
+    def three(task: Task) -> Task:
+        return task if task.split is Split.TRAIN else replace(task, trials=3)
+
+    tasks = suite()
+    tasks = replace(tasks, tasks=[three(task) for task in tasks.tasks])
+    unseen = 3 * sum(task.split is not Split.TRAIN for task in tasks.tasks)
+    ledger = Ledger(Cap(usd=100.0))
+    run(Settings(iterations=1), tasks, rollout=Synthetic(ledger=ledger), ledger=ledger, at_once=unseen - 1)
+    assert ledger.reserve.usd == pytest.approx(1.2 * unseen * 0.01 + 0.01)
+
+
+def test_the_reserved_minutes_are_whole_rounds_of_executions() -> None:
+    def slow(skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
+        return replace(Synthetic()(skill, task, iteration=iteration), seconds=60.0)
+
+    ledger = Ledger(Cap(minutes=1000))
+    unseen = sum(task.split is not Split.TRAIN for task in suite().tasks)
+    run(Settings(iterations=1), rollout=slow, ledger=ledger, at_once=unseen - 1)
+    assert ledger.reserve.minutes == pytest.approx(1.2 * 2)
+
+
+def test_a_cap_below_the_base_run_changes_nothing() -> None:
+    ledger = Ledger(Cap(tokens=100))
+    result = run(rollout=Synthetic(ledger=ledger, cost=Usage(1, 10, 0, 10)), ledger=ledger)
+    assert (result.stop, result.final, result.iterations) == (Stop.BUDGET, SKILL, ())
+
+
+def test_batches_that_could_not_be_measured_end_the_run_as_such_even_if_one_task_passed() -> None:
+    firsts: set[tuple[str, str]] = set()
+
+    def observe(event: str, **facts: Any) -> None:
+        if event == "batch":
+            firsts.add((str(facts["number"]), facts["tasks"][0]))
+
+    def rollout(skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
+        row = Synthetic()(skill, task, iteration=iteration)
+        if iteration == "base":
+            return row
+        return replace(row, outcome=Outcome.PASSED if (iteration, task.id) in firsts else Outcome.UNMEASURED)
+
+    result = run(Settings(iterations=8), rollout=rollout, observe=observe)
+    assert (result.stop, len(result.iterations)) == (Stop.UNMEASURED, 4)
+
+
+def test_the_ablation_leaves_the_record_of_earlier_runs_alone() -> None:
+    old = PatternMemory("s", (Pattern("old", "mixed", "kept"),))
+    result = optimize(SKILL, suite(), Settings(iterations=2, momentum=False), old, world())
+    assert result.memory.patterns == old.patterns
+    assert result.memory.skill == "s"
+    assert any(step.edits for step in result.iterations)
+
+
+def test_a_cancelled_run_keeps_what_it_has_and_starts_nothing_more() -> None:
+    def stop(iteration: str, task: Task) -> bool:
+        if iteration == "2":
+            raise Cancelled("stopped")
+        return False
+
+    rollout = Synthetic(outage=stop)
+    result = run(rollout=rollout)
+    assert (result.stop, len(result.iterations)) == (Stop.CANCELLED, 1)
+    assert "final" not in {iteration for iteration, _ in rollout.done}
+
+
+def test_the_ablations() -> None:
+    agent = Oracle()
+    plain = run(replace(QUICK, momentum=False), agent=agent)
+    assert "momentum" not in {role for role, _ in agent.prompts}
+    assert plain.final.text.count("Use always") == 3
+    contrast = run(replace(QUICK, contrastive=False))
+    assert all(diagnosis.kind == "failure" for step in contrast.iterations for diagnosis in step.diagnoses)
+
+
+def test_every_edit_carries_pattern_and_teaching_tasks_from_the_overlay() -> None:
+    result = run()
+    for step in result.iterations:
+        for outcome in step.edits:
+            assert set(outcome.edit.patterns) <= step.memory.slugs
+            assert outcome.edit.tasks == step.overlay.tasks_of(outcome.edit.patterns)
+            assert outcome.edit.tasks
+    ids = [outcome.edit.id for step in result.iterations for outcome in step.edits]
+    assert len(ids) == len(set(ids)) == 3
+
+
+def test_several_trials_measure_each_task_so_often() -> None:
+    rollout = Synthetic()
+    result = run(Settings(iterations=1, trials=3), rollout=rollout)
+    assert len(result.baseline) == 3 * len(result.suite.tasks)
+    assert len([1 for iteration, _ in rollout.done if iteration == "1"]) == 4

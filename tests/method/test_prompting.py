@@ -1,0 +1,162 @@
+"""Prompts: data is fenced, placeholders are filled once, replies are validated and repaired once."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from skillgrad_ci.errors import ReplyError
+from skillgrad_ci.method.evidence import Trajectory, Usage
+from skillgrad_ci.method.ports import ModelReply, ModelRequest
+from skillgrad_ci.method.prompting import (
+    OUTPUTS_BOUND,
+    StructuredAgent,
+    fence,
+    fill,
+    load,
+    read_reply,
+    render_skill,
+    render_trajectory,
+)
+from skillgrad_ci.skill.skill import Skill
+
+
+class Answer(BaseModel):
+    """A small reply."""
+
+    label: str
+    number: int
+
+
+GOOD = json.dumps({"label": "x", "number": 3})
+
+
+def test_filling_is_strict_both_ways_and_in_one_pass() -> None:
+    assert fill("a {{one}} b {{two}}", one="{{two}}", two="2") == "a {{two}} b 2"
+    with pytest.raises(ValueError, match="differ"):
+        fill("{{one}}", one="1", two="2")
+    with pytest.raises(ValueError, match="differ"):
+        fill("{{one}} {{two}}", one="1")
+
+
+@given(st.text("`a\n~", max_size=60))
+def test_nothing_inside_closes_a_fence(text: str) -> None:
+    lines = fence(text).split("\n")
+    assert lines[0] == lines[-1]
+    assert set(lines[0]) == {"`"}
+    assert all(not line.startswith(lines[0]) for line in lines[1:-1])
+
+
+@pytest.mark.parametrize("name", ["execute", "diagnose", "momentum", "patch", "judge"])
+def test_the_prompts_are_for_any_domain(name: str) -> None:
+    words = load(name).lower()
+    assert not {"spreadsheet", "excel", "workbook", "openpyxl", "cell"} & set(words.replace("*", " ").split())
+
+
+def call(command: str, output: str) -> list[dict[str, Any]]:
+    return [
+        {"kind": "message", "role": "assistant", "text": f"thinking of {command}"},
+        {"kind": "tool_call", "id": command, "tool": "shell", "arguments": {"command": command}},
+        {"kind": "tool_result", "id": command, "tool": "shell", "output": output, "exit_code": 0},
+    ]
+
+
+def test_a_long_trajectory_keeps_every_message_and_command_and_lists_what_it_cut() -> None:
+    events = [event for turn in range(30) for event in call(f"step --number {turn}", f"{turn} " + "x" * 50_000)]
+    text = render_trajectory(Trajectory(events, turns=30))
+    assert all(f"thinking of step --number {turn}\n" in text for turn in range(30))
+    assert all(f"\nstep --number {turn}\n" in text for turn in range(30))
+    assert len(text) < OUTPUTS_BOUND + 30 * 300
+    assert text.count("of 50002 characters") + text.count("of 50003 characters") == 30
+
+
+@given(st.lists(st.integers(0, 4_000), max_size=8), st.integers(0, 6_000))
+def test_outputs_share_the_bound_and_short_ones_stay_whole(lengths: list[int], bound: int) -> None:
+    events = [event for n, length in enumerate(lengths) for event in call(f"c{n}", "é" * length)]
+    text = render_trajectory(Trajectory(events), bound)
+    assert text.count("é") <= bound
+    if sum(lengths) <= bound:
+        assert text.count("é") == sum(lengths)
+        assert "Cut for length" not in text
+
+
+def test_a_skill_is_shown_without_its_suite_and_with_its_resources_to_a_bound() -> None:
+    head = b"---\nname: s\ndescription: d\n---\nbody {{word}}\n"
+    files = {"SKILL.md": head, "references/a.md": b"alpha", "assets/x.bin": b"\xff", "evals/evals.json": b"SECRET"}
+    skill = Skill("s", files)
+    text = render_skill(skill)
+    assert "body {{word}}" in text
+    assert "alpha" in text
+    assert "assets/x.bin (binary, 1 bytes)" in text
+    assert "SECRET" not in text
+    assert "evals" not in text
+    assert "references/a.md (5 characters, not shown)" in render_skill(skill, only=())
+
+
+@pytest.mark.parametrize("text", [GOOD, f"Here it is:\n```json\n{GOOD}\n```\nDone.", f"A set {{a}} first. {GOOD}"])
+def test_a_reply_is_found_bare_fenced_or_after_words(text: str) -> None:
+    assert read_reply(ModelReply(text), Answer) == Answer(label="x", number=3)
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        (ModelReply(""), "no JSON object"),
+        (ModelReply('{"label": "x"'), "no valid JSON"),
+        (ModelReply('{"label": "x", "number": "many"}'), "number: Input should be a valid integer"),
+        (ModelReply('{"label": "\\udc00", "number": 3}'), "half of a surrogate pair"),
+        (ModelReply('{"label":' * 100_000), "nested too deeply"),
+        (ModelReply(GOOD, stop="length"), "cut at the output limit"),
+        (ModelReply("", stop="content_filter"), "content filter"),
+    ],
+)
+def test_a_bad_reply_is_named(reply: ModelReply, problem: str) -> None:
+    with pytest.raises(ReplyError, match=problem):
+        read_reply(reply, Answer)
+
+
+@dataclass
+class Says:
+    """A model that says what it is given, and keeps what it was asked."""
+
+    replies: list[str]
+    name: str = "says"
+    asked: list[Sequence[Any]] = field(default_factory=list)
+
+    def bound(self, request: ModelRequest) -> Usage:
+        return Usage(1)
+
+    def complete(self, request: ModelRequest) -> ModelReply:
+        self.asked.append(list(request.messages))
+        return ModelReply(self.replies.pop(0))
+
+
+def silent(event: str, **facts: Any) -> None:
+    """An observer that looks away."""
+
+
+def test_a_bad_reply_is_repaired_once_and_then_refused() -> None:
+    model = Says(["nonsense", GOOD])
+    agent = StructuredAgent(lambda role: model, silent)
+    assert agent("diagnoser", "system", "user", Answer) == Answer(label="x", number=3)
+    assert [message["role"] for message in model.asked[1]] == ["system", "user", "assistant", "user"]
+    assert "no JSON object" in model.asked[1][-1]["content"]
+    assert model.asked[0] == model.asked[1][:2]  # the repair extends the prompt, so caches still hit
+    model = Says(["nonsense", "nonsense", GOOD])
+    with pytest.raises(ReplyError, match="diagnoser: no usable reply from says, after one repair"):
+        StructuredAgent(lambda role: model, silent)("diagnoser", "system", "user", Answer)
+    assert len(model.asked) == 2
+
+
+def test_the_schema_is_in_the_stable_part() -> None:
+    model = Says([GOOD])
+    StructuredAgent(lambda role: model, silent)("momentum", "Be brief.", "data", Answer)
+    system, user = model.asked[0]
+    assert system["content"].startswith("Be brief.")
+    assert '"number"' in system["content"]
+    assert user["content"] == "data"

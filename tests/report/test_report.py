@@ -1,0 +1,279 @@
+"""A report says what the run was, in one voice, and gives no text of others a way out of its page."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from skillgrad_ci.config.settings import Models, Settings
+from skillgrad_ci.method.acceptance import Verdict
+from skillgrad_ci.method.evidence import Evidence, Outcome, Usage
+from skillgrad_ci.method.memory import PatternMemory
+from skillgrad_ci.method.optimize import optimize
+from skillgrad_ci.method.run import Run
+from skillgrad_ci.method.run import Settings as LoopSettings
+from skillgrad_ci.method.task import Split
+from skillgrad_ci.report.document import Report
+from skillgrad_ci.report.pages import as_html, as_json, as_markdown, code, plain, write_run
+from skillgrad_ci.report.report import Circumstances, report_of
+from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.skill.skill import Skill
+from tests.support.worlds import SKILL, Synthetic, suite, world
+
+AROUND = Circumstances(
+    settings=Settings(models=Models(executor="provider/model")),
+    skill_path="skills/s",
+    suite_path="evals/s",
+    sandbox="sandlock 0.9",
+    reproduce="skillgrad-ci optimize skills/s --tasks evals/s --model provider/model",
+    cost={"executor": Usage(3, 100, 20, 10, 0.5), "patcher": Usage(1, 50, 0, 5, None)},
+)
+
+
+def run(**parts: Any) -> Run:
+    config = LoopSettings(iterations=parts.pop("iterations", 4), accept=parts.pop("accept", "final"))
+    return optimize(SKILL, parts.pop("tasks", suite(24)), config, PatternMemory("s"), world(**parts))
+
+
+def report(result: Run | None = None, **around: Any) -> Report:
+    return report_of(result or run(), replace(AROUND, **around))
+
+
+def measured(result: Run, outcome: Outcome) -> Run:
+    """The run as if the candidate's every execution had ended so."""
+    rows = [replace(row, outcome=outcome) for row in result.measured]
+    return replace(result, measured=rows)
+
+
+def test_the_headline_compares_what_was_measured_twice() -> None:
+    """Else unmeasured tasks could turn a gain over the same tasks into figures that say the contrary."""
+    result = run()
+    unseen = [row.task_id for row in result.measured if row.task_id in {t.id for t in result.suite.of(Split.HELDOUT)}]
+
+    def as_if(rows: Sequence[Evidence], passed: set[str], lost: set[str]) -> list[Evidence]:
+        outcomes = {True: Outcome.PASSED, False: Outcome.FAILED}
+        return [
+            replace(row, outcome=Outcome.UNMEASURED if row.task_id in lost else outcomes[row.task_id in passed])
+            for row in rows
+        ]
+
+    easy, hard = set(unseen[1:]), set(unseen[:1])
+    baseline = as_if(result.baseline, easy, set())
+    final = as_if(result.measured, hard, easy - set(unseen[-1:]))  # of the easy ones one is measured again, and fails
+    said = report(replace(result, baseline=baseline, measured=final)).headline
+    assert "50.0% before and after" in said
+
+
+def test_report_json_has_the_fields_that_others_rely_on(tmp_path: Path) -> None:
+    result = run()
+    write_run(tmp_path, result, report(result), Redactor())
+    written = json.loads((tmp_path / "report.json").read_text())
+    assert {"skill", "optimizer", "models", "rehearsal", "seed", "suite", "heldout", "validation"} <= set(written)
+    assert {"iterations", "cost", "stopped"} <= set(written)
+    for side in ("baseline", "final"):
+        assert set(written["heldout"][side]) == {"passed", "measured", "unmeasured", "accuracy"}
+    assert {"change", "interval", "p_value", "fixed", "broken"} <= set(written["heldout"]["delta"])
+    step = written["iterations"][0]
+    assert {"batch", "failed", "contrastive", "diagnoses", "edits", "verdict"} <= set(step)
+    assert {"layer", "file", "op", "patterns", "status", "reason"} <= set(step["edits"][0])
+    assert step["diagnoses"][0]["label"]
+    assert written["cost"] | {"by_role": 0} == {
+        "usd": None, "calls": 4, "prompt_tokens": 150, "cached_tokens": 20, "completion_tokens": 15, "by_role": 0,
+    }  # fmt: skip
+    assert written["cost"]["by_role"]["executor"]["usd"] == 0.5
+    assert Report.model_validate(written) == report(result)
+
+
+def test_the_figures_are_the_runs(tmp_path: Path) -> None:
+    result = run()
+    document = report(result)
+    heldout = [row for row in result.measured if result.suite.tasks[int(row.task_id[5:])].split == "heldout"]
+    assert document.heldout.final is not None
+    assert document.heldout.final.passed == sum(row.passed for row in heldout) == len(heldout)
+    assert document.heldout_looks == 2
+    assert document.suite.counts == {"train": 12, "validation": 6, "heldout": 6}
+    assert sum(document.suite.counts.values()) == len(document.tasks) == 24
+
+
+@pytest.mark.parametrize(
+    "parts", [{}, {"accept": "always"}, {"iterations": 1}, {"tasks": suite(3)}, {"tasks": suite(7)}]
+)
+def test_every_end_of_a_run_has_pages(tmp_path: Path, parts: dict[str, Any]) -> None:
+    result = run(**parts)
+    for version in (result, measured(result, Outcome.UNMEASURED), replace(result, measured=[])):
+        document = report(version)
+        assert document.headline.endswith(".")
+        well_formed(as_html(document))
+        assert document.headline.split(":")[0] in as_markdown(document).replace("\\", "")
+
+
+def test_a_total_outage_has_pages() -> None:
+    document = report(run(rollout=Synthetic(outage=lambda iteration, task: True)))
+    assert document.headline.startswith("Not optimized: no task could be measured")
+    assert document.heldout.baseline.accuracy is None
+    well_formed(as_html(document))
+
+
+def test_a_gain_is_stated_with_its_uncertainty() -> None:
+    document = report()
+    assert document.headline.startswith("Heldout accuracy rose")
+    assert "95% interval" in document.headline
+    assert document.kept
+    assert not any("chosen on these tasks" in remark for remark in document.remarks)
+
+
+def test_a_tie_is_never_sold_as_a_gain() -> None:
+    result = run()
+    tie = replace(
+        result, measured=[replace(row, task_id=row.task_id) for row in result.baseline if in_final(result, row)]
+    )
+    kept = report(tie)
+    assert kept.headline.startswith("No measured change")
+    dropped = report(replace(tie, final=tie.initial, verdict=Verdict.TIE))
+    assert dropped.headline == "No measured change on validation tasks: the original skill is kept."
+    assert not dropped.kept
+    for document in (kept, dropped):
+        assert "rose" not in as_markdown(document)
+
+
+def in_final(result: Run, row: Evidence) -> bool:
+    return row.task_id in {one.task_id for one in result.measured}
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_headline_never_claims_more_than_the_interval(data: st.DataObject) -> None:
+    result = run(tasks=suite(48), iterations=1)
+    outcomes = st.sampled_from(list(Outcome))
+    rows = [replace(row, outcome=data.draw(outcomes)) for row in result.measured]
+    base = [replace(row, outcome=data.draw(outcomes)) for row in result.baseline]
+    document = report(replace(result, measured=rows, baseline=base))
+    delta = document.heldout.delta or document.validation.delta
+    rose = "accuracy rose" in document.headline
+    surely = rose and "chance" not in document.headline
+    assert rose == bool(delta and document.kept and delta.change > 0)
+    assert surely == bool(rose and delta and delta.interval[0] > 0 and delta.p_value < 0.05)
+    lost = any("could not be measured" in remark for remark in document.remarks)
+    shown = document.heldout if document.heldout.delta else document.validation
+    assert lost == bool(delta and (shown.baseline.unmeasured or (shown.final and shown.final.unmeasured)))
+
+
+def test_what_was_measured_and_not_kept_can_still_be_looked_at(tmp_path: Path) -> None:
+    result = replace(run(), final=SKILL)
+    write_run(tmp_path, result, report(result), Redactor())
+    assert (tmp_path / "skill.patch").read_bytes() == b""
+    assert b"Use always" in (tmp_path / "candidate.patch").read_bytes()
+
+
+def test_what_chose_the_skill_is_said_where_it_also_reports() -> None:
+    """A suite without validation tasks: the end check falls to heldout."""
+    tasks = suite(24)
+    unsplit = replace(tasks, tasks=[task for task in tasks.tasks if task.split != "validation"])
+    document = report(run(tasks=unsplit))
+    assert document.chosen_on == "heldout"
+    assert any("chosen on these tasks" in remark for remark in document.remarks)
+
+
+def test_a_rehearsal_and_an_open_sandbox_say_so_everywhere() -> None:
+    document = report(settings=Settings(models=Models(executor="rehearsal")), sandbox="none (asked for)")
+    assert document.rehearsal
+    for page in (as_markdown(document), as_html(document)):
+        assert "says nothing about a real model" in page
+        assert "without a sandbox" in page
+
+
+HOSTILE = '<script>alert(1)</script><img src=x onerror=y>`|[a](http://evil)\n# Title **b** </pre> "q" {{ 7 * 7 }}'
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag not in ("meta", "br", "line", "circle", "rect"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in ("line", "circle", "rect"):
+            assert self.open.pop() == tag
+
+
+def well_formed(page: str) -> Tags:
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert not tags.seen & {"script", "img", "iframe", "link", "a", "object"}
+    assert not {name for name in tags.attributes if name.startswith("on")} | tags.attributes & {"src", "href"}
+    assert "url(" not in page
+    assert "@import" not in page
+    return tags
+
+
+def hostile(result: Run) -> Run:
+    """The run with every text of a model or a task replaced by an attack."""
+    rows = [replace(row, feedback=HOSTILE, outcome=Outcome.FAILED) for row in result.baseline]
+    steps = []
+    for step in result.iterations:
+        diagnoses = [replace(d, summary=HOSTILE, cause=HOSTILE, quote=HOSTILE, label=HOSTILE) for d in step.diagnoses]
+        edits = [
+            replace(
+                e, reason=HOSTILE, edit=replace(e.edit, why=HOSTILE, content=HOSTILE, address=HOSTILE, file=HOSTILE)
+            )
+            for e in step.edits
+        ]
+        steps.append(replace(step, diagnoses=diagnoses, edits=edits, verdict=HOSTILE))
+    return replace(result, baseline=rows, iterations=steps, why=HOSTILE)
+
+
+def test_no_text_of_others_becomes_markup() -> None:
+    document = report(hostile(run()), warnings=[HOSTILE], reproduce=HOSTILE)
+    page = as_html(document)
+    well_formed(page)
+    assert "&lt;script&gt;" in page
+    tokens = MarkdownIt("gfm-like", {"linkify": False, "html": True}).parse(as_markdown(document))
+    kinds = {child.type for token in tokens for child in [token, *(token.children or [])]}
+    assert not kinds & {"html_inline", "html_block", "link_open", "image", "strong_open", "em_open"}
+    tables = [token for token in tokens if token.type == "th_open"]
+    assert tables
+
+
+@given(st.text(st.characters(exclude_characters="\0")))
+def test_markdown_escapes_show_the_text_itself(text: str) -> None:
+    for escaped in (plain(text), code(text)):
+        assert "\n" not in escaped
+    shown = MarkdownIt().parseInline(code(text))[0].children or []
+    if code(text):
+        assert [token.type for token in shown] == ["code_inline"]
+        assert shown[0].content == " ".join(text.split()).replace("|", "\\|")
+
+
+def test_secrets_are_in_no_file_of_a_run_folder(tmp_path: Path) -> None:
+    secret = "sk-live-0123456789"
+    result = hostile(run())
+    skill = Skill("s", {**result.final.files, "references/a.md": f"key {secret}\n".encode()})
+    result = replace(result, final=skill, candidate=skill, why=f"{secret} failed")
+    write_run(tmp_path, result, report(result), Redactor([secret]))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) >= 6
+    assert not [path for path in files if secret in path.read_text()]
+
+
+def test_the_page_is_small_and_carries_its_chart() -> None:
+    page = as_html(report())
+    assert len(page) < 200_000
+    assert "<svg" in page
+    assert re.search(r'<g class="heldout"><title>heldout: \d', page)
+    assert json.loads(as_json(report()))

@@ -1,0 +1,151 @@
+"""The statistics agree with published worked examples and keep the properties a reader relies on."""
+
+from fractions import Fraction
+from itertools import product
+from math import isclose
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skillgrad_ci.errors import EnvironmentFailure
+from skillgrad_ci.method.evidence import Evidence, Outcome
+from skillgrad_ci.report.statistics import Interval, mcnemar, paired, paired_interval, sign_flip, wilson
+
+PASS, FAIL, UNMEASURED = Outcome.PASSED, Outcome.FAILED, Outcome.UNMEASURED
+
+
+def table(both: int, first: int, second: int, neither: int) -> Interval:
+    """The interval of p1 - p2 from a paired 2x2 table (the first column of numbers is p1's)."""
+    new = [1] * (both + first) + [0] * (second + neither)
+    old = [1] * both + [0] * first + [1] * second + [0] * neither
+    return paired_interval([Fraction(x) for x in old], [Fraction(x) for x in new])
+
+
+def rows(outcomes: str, trial: int = 0, versions: str = "v") -> list[Evidence]:
+    """One row a task: p passed, f failed, u unmeasured."""
+    kinds = {"p": PASS, "f": FAIL, "u": UNMEASURED}
+    return [Evidence(f"t{n}", "d", kinds[c], trial=trial, versions=versions) for n, c in enumerate(outcomes)]
+
+
+@pytest.mark.parametrize(
+    ("counts", "low", "high"),
+    [
+        ((36, 12, 2, 0), 0.0569, 0.3404),  # Newcombe 1998, table III, method 10
+        ((54, 0, 0, 0), -0.0664, 0.0664),  # the same: no discordant pair
+        ((14, 5, 0, 22), 0.0115, 0.2265),  # Altman et al., Statistics with Confidence (2000), table 6.2
+        ((1, 1, 7, 12), -0.5069, -0.0256),  # Bentur et al. 2009, as worked by Fagerland et al. (2014)
+    ],
+)
+def test_intervals_of_published_tables(counts: tuple[int, int, int, int], low: float, high: float) -> None:
+    assert table(*counts) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_wilson_of_a_published_example() -> None:
+    """Newcombe 1998 (Statistics in Medicine 17, 857-872), table I: 81 of 263, and 0 of 20."""
+    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
+
+
+def test_mcnemar_of_published_examples() -> None:
+    """Bentur (7 against 1) and Cavo (16 against 6), exact conditional p-values in Fagerland et al."""
+    assert mcnemar(7, 1) == pytest.approx(0.0703, abs=1e-4)
+    assert mcnemar(16, 6) == pytest.approx(0.0525, abs=1e-4)
+    assert mcnemar(0, 0) == 1.0
+
+
+counts = st.integers(0, 25)
+
+
+@given(counts, counts, counts, counts)
+def test_an_interval_holds_its_estimate_stays_in_range_and_mirrors(a: int, b: int, c: int, d: int) -> None:
+    if not a + b + c + d:
+        return
+    low, high = table(a, b, c, d)
+    estimate = (b - c) / (a + b + c + d)
+    assert -1 <= low <= estimate + 1e-12
+    assert estimate - 1e-12 <= high <= 1
+    assert low < high
+    assert table(a, c, b, d) == pytest.approx((-high, -low), abs=1e-12)
+
+
+@given(counts, counts)
+def test_a_p_value_is_one_and_is_symmetric(fixed: int, broken: int) -> None:
+    assert 0 < mcnemar(fixed, broken) <= 1
+    assert mcnemar(fixed, broken) == mcnemar(broken, fixed)
+    if fixed > broken:
+        assert mcnemar(fixed + 1, broken) <= mcnemar(fixed, broken)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
+def test_the_sign_flip_test_of_single_trials_is_mcnemars(pairs: list[tuple[bool, bool]]) -> None:
+    old, new = [Fraction(a) for a, _ in pairs], [Fraction(b) for _, b in pairs]
+    fixed, broken = sum(b > a for a, b in pairs), sum(b < a for a, b in pairs)
+    assert isclose(sign_flip(old, new), mcnemar(fixed, broken), rel_tol=1e-9)
+
+
+rates = st.integers(1, 4).flatmap(lambda n: st.integers(0, n).map(lambda k: Fraction(k, n)))
+
+
+@given(st.lists(st.tuples(rates, rates), min_size=1, max_size=9))
+def test_the_sign_flip_test_counts_every_flip(pairs: list[tuple[Fraction, Fraction]]) -> None:
+    differences = [b - a for a, b in pairs]
+    sums = [
+        abs(sum((s * d for s, d in zip(signs, differences, strict=True)), Fraction()))
+        for signs in product((1, -1), repeat=len(pairs))
+    ]
+    expected = sum(value >= abs(sum(differences, Fraction())) for value in sums) / len(sums)
+    assert isclose(sign_flip([a for a, _ in pairs], [b for _, b in pairs]), expected, rel_tol=1e-9)
+
+
+@given(st.lists(st.tuples(rates, rates), min_size=2, max_size=30))
+def test_trials_never_make_an_interval_surer_than_that_many_more_tasks(pairs: list[tuple[Fraction, Fraction]]) -> None:
+    old, new = [a for a, _ in pairs], [b for _, b in pairs]
+    low, high = paired_interval(old, new, trials=4)
+    change = float(sum(new) - sum(old)) / len(pairs)
+    assert -1 <= low <= change + 1e-9
+    assert change - 1e-9 <= high <= 1
+    assert low < high
+
+
+def test_only_tasks_measured_on_both_sides_are_paired() -> None:
+    delta = paired(rows("ppffu"), rows("pfpuf"))
+    assert delta is not None
+    assert (delta.tasks, delta.fixed, delta.broken) == (3, ["t2"], ["t1"])
+    assert delta.change == 0
+    assert set(delta.unpaired) == {"t3", "t4"}
+    assert not delta.clear
+    assert paired(rows("u"), rows("p")) is None
+    assert paired([], []) is None
+
+
+@given(st.text("pfu", min_size=1, max_size=30), st.data())
+def test_an_outage_never_moves_the_change(first: str, data: st.DataObject) -> None:
+    second = data.draw(st.text("pf", min_size=len(first), max_size=len(first)))
+    delta = paired(rows(first), rows(second))
+    measured = [n for n, outcome in enumerate(first) if outcome != "u"]
+    alone = paired([rows(first)[n] for n in measured], [rows(second)[n] for n in measured])
+    assert (delta and delta.change) == (alone and alone.change)
+    assert (delta and delta.interval) == (alone and alone.interval)
+
+
+def test_trials_are_paired_by_task() -> None:
+    delta = paired([*rows("ff"), *rows("pf", 1)], [*rows("pp"), *rows("pf", 1)])
+    assert delta is not None
+    assert (delta.trials, delta.test, delta.fixed) == (2, "sign flip", ["t0", "t1"])
+    assert delta.change == pytest.approx(0.5)
+
+
+def test_a_delta_never_mixes_two_versions() -> None:
+    with pytest.raises(EnvironmentFailure, match="t0: measured by v1 and v2"):
+        paired(rows("p", versions="v1"), rows("p", versions="v2"))
+    assert paired(rows("up", versions="v1")[:1] + rows("up")[1:], rows("pp"))
+
+
+def test_a_change_is_clear_only_where_interval_and_exact_test_agree() -> None:
+    few, more = paired(rows("fffff"), rows("ppppp")), paired(rows("ffffff"), rows("pppppp"))
+    assert few is not None
+    assert more is not None
+    assert few.interval[0] > 0
+    assert (few.p_value > 0.05, few.clear) == (True, False)
+    assert (more.p_value < 0.05, more.clear) == (True, True)

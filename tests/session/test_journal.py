@@ -1,0 +1,167 @@
+"""The journal: what was recorded is there after any death, and damage is never passed over."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skillgrad_ci.errors import EnvironmentFailure, UserError
+from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory, Usage
+from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.journal import FileJournal
+from skillgrad_ci.session.records import evidence_from_json, evidence_to_json
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+records = st.dictionaries(st.text(), st.dictionaries(st.text(), json_values, max_size=3), max_size=5)
+
+
+def fill(folder: Path, values: dict[str, Any]) -> Path:
+    with FileJournal(folder) as journal:
+        for key, value in values.items():
+            journal.record(key, "execution", value)
+    return folder / "journal.jsonl"
+
+
+def replay(folder: Path, keys: Any) -> dict[str, Any]:
+    with FileJournal(folder) as journal:
+        return {key: journal.recall(key) for key in keys if journal.recall(key) is not None}
+
+
+@given(values=records)
+@settings(max_examples=30)
+def test_a_restart_recalls_what_was_recorded(tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    fill(folder, values)
+    assert replay(folder, values) == values
+
+
+@given(values=records.filter(bool), data=st.data())
+@settings(max_examples=60)
+def test_cut_anywhere_it_keeps_every_whole_line(
+    tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any], data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    path = fill(folder, values)
+    content = path.read_bytes()
+    cut = data.draw(st.integers(0, len(content)))
+    path.write_bytes(content[:cut])
+    whole = content[:cut].count(b"\n")
+    kept = replay(folder, values)
+    assert list(kept.items())[:whole] == list(values.items())[:whole]
+    assert len(kept) <= whole + 1
+    fill(folder, {"later": {"n": 1}})  # what is appended after a torn line is not glued to it
+    assert replay(folder, ["later"]) == {"later": {"n": 1}}
+
+
+def test_a_damaged_earlier_line_is_named(tmp_path: Path) -> None:
+    path = fill(tmp_path, {"a": {"n": 1}, "b": {"n": 2}, "c": {"n": 3}})
+    path.write_text(path.read_text().replace('"n": 2', '"n": 9'))
+    with pytest.raises(UserError, match=r"journal\.jsonl:2: .*damaged"):
+        FileJournal(tmp_path)
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if '"n": 9' not in line))
+    assert replay(tmp_path, "abc") == {"a": {"n": 1}, "c": {"n": 3}}  # the error gave the folder back
+
+
+def test_a_second_process_stops_at_once(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from skillgrad_ci.session.journal import FileJournal;"
+        "FileJournal(Path(sys.argv[1]))"
+    )
+    with FileJournal(tmp_path):
+        second = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, timeout=30)
+    assert "another process runs here" in second.stderr
+    subprocess.run([sys.executable, "-c", program, tmp_path], check=True, timeout=30)
+
+
+def test_a_killed_process_leaves_a_whole_journal_and_no_lock(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys; from pathlib import Path; from skillgrad_ci.session.journal import FileJournal\n"
+        "journal = FileJournal(Path(sys.argv[1]))\n"
+        "for n in range(5): journal.record(str(n), 'execution', {'n': n})\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program, tmp_path], timeout=30).returncode == -9
+    assert replay(tmp_path, "01234") == {str(n): {"n": n} for n in range(5)}
+
+
+def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
+    with FileJournal(tmp_path) as journal, ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda n: journal.record(str(n), "call", {"text": "x" * 5000}), range(100)))
+    assert len([json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]) == 100
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
+    """A limit on file size stands for the full disk: the write is cut short, then refused."""
+    program = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from skillgrad_ci.errors import EnvironmentFailure\n"
+        "from skillgrad_ci.session.journal import FileJournal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "journal = FileJournal(Path(sys.argv[1]))\n"
+        "journal.record('a', 'call', {'n': 1})\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))\n"
+        "try: journal.record('b', 'call', {'text': 'x' * 2000})\n"
+        "except EnvironmentFailure as error: print(error)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
+        "journal.record('c', 'call', {'n': 3})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, timeout=30)
+    assert "cannot be written" in done.stdout, done.stderr
+    assert replay(tmp_path, "abc") == {"a": {"n": 1}, "c": {"n": 3}}
+
+
+def test_what_is_recalled_now_is_what_is_recalled_after_a_restart(tmp_path: Path) -> None:
+    secret = "sk-0123456789"
+    with FileJournal(tmp_path, Redactor([secret])) as journal:
+        journal.record("k", "call", {"text": f"key {secret}", "pair": (1, 2)})
+        now = journal.recall("k")
+    assert now == replay(tmp_path, "k")["k"] == {"text": "key ***", "pair": [1, 2]}
+    assert secret not in (tmp_path / "journal.jsonl").read_text()
+
+
+def test_a_folder_that_cannot_be_written_is_the_users_to_mend(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="--out"):
+        FileJournal(tmp_path / "file" / "run")
+
+
+def test_where_nothing_was_written_down_nothing_is_left(tmp_path: Path) -> None:
+    FileJournal(tmp_path / "runs" / "skill" / "run").close()
+    assert list(tmp_path.iterdir()) == []
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    FileJournal(mine).close()
+    assert list(mine.iterdir()) == []  # a folder that was there stays
+
+
+def test_closed_it_refuses_and_closes_twice(tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path)
+    journal.close()
+    journal.close()
+    with pytest.raises(EnvironmentFailure):
+        journal.record("k", "call", {})
+
+
+events = st.lists(st.dictionaries(st.text(), st.text() | st.none() | st.integers(), max_size=3), max_size=3).map(tuple)
+usages = st.builds(Usage, st.integers(0), st.integers(0), st.integers(0), st.integers(0), st.none() | st.floats(0, 10))
+trajectories = st.builds(
+    Trajectory, events, st.text(), st.integers(0), st.booleans(), st.lists(st.text()).map(tuple), st.text(), usages
+)
+graded = st.builds(
+    Evidence, st.text(), st.text(), st.sampled_from(Outcome), st.floats(0, 1), st.text(), trajectories, st.floats(0, 9)
+)
+
+
+@given(graded)
+def test_evidence_survives_the_journal(evidence: Evidence) -> None:
+    assert evidence_from_json(json.loads(json.dumps(evidence_to_json(evidence)))) == evidence
