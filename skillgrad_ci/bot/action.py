@@ -5,9 +5,9 @@ import sys
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import TextIO
 
-from skillgrad_ci.bot.bot import Bot, Result, failure
+from skillgrad_ci.bot.bot import Bot, Ending, ending_of
 from skillgrad_ci.bot.command_job import command_job
-from skillgrad_ci.bot.decide import Answer, Evaluate, Nothing, Optimize, Refused, decide
+from skillgrad_ci.bot.decide import Answer, Evaluate, Nothing, Optimize, Unsafe, decide
 from skillgrad_ci.bot.engine import Engine
 from skillgrad_ci.bot.evaluate_job import evaluate_job
 from skillgrad_ci.bot.optimize_requests import requested
@@ -15,8 +15,7 @@ from skillgrad_ci.config.config import load
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.github import context as contexts
 from skillgrad_ci.github.action_inputs import OUTPUTS
-from skillgrad_ci.github.api import Api
-from skillgrad_ci.github.client import Client, Patience
+from skillgrad_ci.github.client import Api, Client, Patience
 from skillgrad_ci.github.context import Context
 from skillgrad_ci.github.dry_run import DryRun
 from skillgrad_ci.github.workflow_log import WorkflowLog
@@ -44,7 +43,7 @@ def action(
         with log.inert():
             results = _act(context, log, Redactor(secrets), make_engine or _real_engine, patience or Patience())
     except SkillGradError as error:
-        results = [failure(error)]
+        results = [ending_of(error)]
     _report(log, results)
     return max((result.code for result in results), default=0)
 
@@ -57,18 +56,18 @@ def _real_engine(redactor: Redactor) -> Engine:
 
 def _act(
     context: Context, log: WorkflowLog, redactor: Redactor, make_engine: MakeEngine, patience: Patience
-) -> Sequence[Result]:
+) -> Sequence[Ending]:
     given = str(context.at("label").get("name", ""))
     first = decide(context, given)  # as if every label were the one: most events end here, without a configuration
     if isinstance(first, Nothing):
-        return [Result("ignored", first.why)]
-    if isinstance(first, Refused):
+        return [Ending("ignored", first.why)]
+    if isinstance(first, Unsafe):
         fix = f"; {first.fix}" if first.fix else ""
-        return [Result("refused", f"{first.why}{fix}", code=2 if first.fix else 0)]
+        return [Ending("refused", f"{first.why}{fix}", code=2 if first.fix else 0)]
     configuration = load(context.workspace / context.inputs.config, context.inputs.flags)
     decision = decide(context, context.inputs.label or configuration.label)
     if isinstance(decision, Nothing):
-        return [Result("ignored", decision.why)]
+        return [Ending("ignored", decision.why)]
     api = _api(context, log, redactor, patience)
     bot = Bot(context, configuration, api, make_engine(redactor), log)
     match decision:
@@ -96,7 +95,7 @@ def _api(context: Context, log: WorkflowLog, redactor: Redactor, patience: Patie
     return DryRun(context.repository, folder, log, redactor.clean, client if inputs.token else None, inputs.bot_login)
 
 
-def _report(log: WorkflowLog, results: Sequence[Result]) -> None:
+def _report(log: WorkflowLog, results: Sequence[Ending]) -> None:
     """The step's last words: a line a result, and the outputs (a line each where there are several results)."""
     for result in results:
         if result.code:

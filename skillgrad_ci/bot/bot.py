@@ -6,7 +6,7 @@ from pathlib import Path
 from skillgrad_ci.bot.engine import Engine
 from skillgrad_ci.config.config import Configuration, SkillRun
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, SkillGradError, UserError
-from skillgrad_ci.github.api import Api
+from skillgrad_ci.github.client import Api
 from skillgrad_ci.github.context import Context
 from skillgrad_ci.github.git_data import branch_head
 from skillgrad_ci.github.workflow_log import WorkflowLog
@@ -81,7 +81,7 @@ def annotate_lint(bot: Bot, job: SkillRun, skill: Skill) -> None:
 
 
 @dataclass(frozen=True)
-class Result:
+class Ending:
     """What an act came to: an output `status`, the values of the action's outputs, and an exit code.
 
     `line` is plain, for the log; `text` is Markdown for the issue that asked.
@@ -100,8 +100,8 @@ class Result:
     code: int = 0
 
 
-def failure(error: SkillGradError) -> Result:
+def ending_of(error: SkillGradError) -> Ending:
     """An error as a result: its exit code says who must act (2 the user, 3 the budget, 1 anything else)."""
     code = 2 if isinstance(error, UserError) else 3 if isinstance(error, BudgetExceeded) else 1
     status = {3: "budget", 1: "cancelled" if isinstance(error, Cancelled) else "failed"}.get(code, "failed")
-    return Result(status, str(error), code=code)
+    return Ending(status, str(error), code=code)

@@ -5,26 +5,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from skillgrad_ci.bot import state
-from skillgrad_ci.bot.bot import Bot, Result
-from skillgrad_ci.bot.branch import branch_name
+from skillgrad_ci.bot.bot import Bot, Ending
 from skillgrad_ci.bot.decide import Answer
-from skillgrad_ci.bot.drop import drop
+from skillgrad_ci.bot.pull_request.branch import branch_name
+from skillgrad_ci.bot.pull_request.drop import drop
 from skillgrad_ci.bot.slash_commands import HELP
 from skillgrad_ci.bot.state import Proposal, Record
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import SkillGradError
-from skillgrad_ci.github.api import find
-from skillgrad_ci.github.body import Section, compose
+from skillgrad_ci.github.client import find
 from skillgrad_ci.github.comments import Comment, eyes, may_write
 from skillgrad_ci.github.git_data import commit_at, file_at
-from skillgrad_ci.github.text import code, fenced, shown
+from skillgrad_ci.github.text import Section, code, compose, fenced, shown
 from skillgrad_ci.method.memory_file import parse as parse_memory
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.session.optimize_skill import memory_path
 
 
 @dataclass(frozen=True)
-class Asked:
+class Reviewed:
     """A proposal that a command is about: its skill, its record, its pull request."""
 
     job: SkillRun
@@ -32,11 +31,11 @@ class Asked:
     proposal: Proposal
 
 
-def command_job(bot: Bot, answer: Answer) -> Result:
+def command_job(bot: Bot, answer: Answer) -> Ending:
     """Check who asks and what about, show that it was seen, act, and reply."""
     asked, why_not = asked_about(bot, answer)
     if asked is None:
-        return Result("ignored", why_not)
+        return Ending("ignored", why_not)
     eyes(bot.api, f"/issues/comments/{answer.comment}")
     comment = Comment(bot.api, answer.pull, f"answer-{answer.comment}")
     try:
@@ -44,10 +43,10 @@ def command_job(bot: Bot, answer: Answer) -> Result:
     except SkillGradError as error:
         comment.show(f"It failed: {shown(str(error))}")
         raise
-    return Result("answered", f"answered {answer.command.verb} on #{answer.pull}")
+    return Ending("answered", f"answered {answer.command.verb} on #{answer.pull}")
 
 
-def asked_about(bot: Bot, answer: Answer) -> tuple[Asked | None, str]:
+def asked_about(bot: Bot, answer: Answer) -> tuple[Reviewed | None, str]:
     """The proposal, or why the command is left alone: then nothing is written anywhere."""
     if bot.api.blind:
         return None, "dry run without a token: the pull request cannot be read"
@@ -67,11 +66,11 @@ def asked_about(bot: Bot, answer: Answer) -> tuple[Asked | None, str]:
             record = state.read(bot.api, job.name)
             proposal = record.proposal(answer.pull)
             if proposal is not None:
-                return Asked(job, record, proposal), ""
+                return Reviewed(job, record, proposal), ""
     return None, f"#{answer.pull}: nothing is known of its edits (branch {state.BRANCH})"
 
 
-def _reply(bot: Bot, answer: Answer, asked: Asked) -> str:
+def _reply(bot: Bot, answer: Answer, asked: Reviewed) -> str:
     command = answer.command
     known = [edit["id"] for edit in asked.proposal.edits]
     if command.verb == "help":
@@ -83,7 +82,7 @@ def _reply(bot: Bot, answer: Answer, asked: Asked) -> str:
     return drop(bot, asked.job, asked.record, asked.proposal, command.edit, answer.actor, command.reason)
 
 
-def explain(bot: Bot, asked: Asked, edit_id: str) -> str:
+def explain(bot: Bot, asked: Reviewed, edit_id: str) -> str:
     """The diagnoses that led to an edit, and what the memory says of its patterns."""
     if asked.proposal.report is None:
         return f"The report of this pull request is no longer kept; the run's artifact has what is behind {edit_id}."
@@ -106,7 +105,7 @@ def explain(bot: Bot, asked: Asked, edit_id: str) -> str:
     )
 
 
-def _patterns(bot: Bot, asked: Asked, names: Sequence[str]) -> list[str]:
+def _patterns(bot: Bot, asked: Reviewed, names: Sequence[str]) -> list[str]:
     path = bot.relative(memory_path(asked.job))
     text = file_at(bot.api, commit_at(bot.api, asked.proposal.head), path)
     if text is None:

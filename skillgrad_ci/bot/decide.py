@@ -25,8 +25,8 @@ class Nothing:
 
 
 @dataclass(frozen=True)
-class Refused:
-    """Asked for in a way that is not safe; `fix` is what the workflow's owner can do, if anything."""
+class Unsafe:
+    """LabelledIssue for in a way that is not safe; `fix` is what the workflow's owner can do, if anything."""
 
     why: str
     fix: str = ""
@@ -42,12 +42,12 @@ class Optimize:
 
     only_changed: bool = False
     skill: str = ""
-    issue: "Asked | None" = None
+    issue: "LabelledIssue | None" = None
     actor: str | None = None
 
 
 @dataclass(frozen=True)
-class Asked:
+class LabelledIssue:
     """An issue as its author wrote it, and the label that asked for a run."""
 
     number: int
@@ -76,7 +76,7 @@ class Evaluate:
     head: str
 
 
-Decision = Nothing | Refused | Optimize | Answer | Evaluate
+Decision = Nothing | Unsafe | Optimize | Answer | Evaluate
 
 
 def decide(context: Context, label: str = LABEL) -> Decision:
@@ -97,7 +97,7 @@ def decide(context: Context, label: str = LABEL) -> Decision:
             return _pull_request(context)
         case "pull_request_target":
             why = "pull_request_target: it would run a stranger's skill beside this repository's secrets"
-            return Refused(why, "use on: pull_request in the workflow")
+            return Unsafe(why, "use on: pull_request in the workflow")
     return Nothing(f"{context.event}: no event that this bot acts on (docs/action.md lists them)")
 
 
@@ -110,7 +110,7 @@ def _dispatch(context: Context) -> Decision:
     branch = context.ref.removeprefix("refs/heads/")
     if context.default_branch and branch != context.default_branch:
         why = f"workflow_dispatch on {branch!r}: skills, tasks and configuration come from the default branch"
-        return Refused(why, f"start the workflow on {context.default_branch}")
+        return Unsafe(why, f"start the workflow on {context.default_branch}")
     return Optimize(skill=context.inputs.skill, actor=str(context.sender.get("login") or "") or None)
 
 
@@ -126,7 +126,7 @@ def _issue(context: Context, label: str) -> Decision:
     if issue.get("state") == "closed":
         return Nothing(f"issues: #{issue['number']} is closed")
     title, body = str(issue.get("title") or ""), str(issue.get("body") or "")
-    return Optimize(issue=Asked(issue["number"], title, body, label), actor=str(context.sender["login"]))
+    return Optimize(issue=LabelledIssue(issue["number"], title, body, label), actor=str(context.sender["login"]))
 
 
 def _comment(context: Context) -> Decision:
@@ -154,7 +154,7 @@ def _pull_request(context: Context) -> Decision:
     here = context.at("pull_request", "base", "repo").get("full_name")
     there = context.at("pull_request", "head", "repo").get("full_name")
     if not here or here != there:
-        return Refused(f"pull_request from {there or 'a deleted fork'}: a fork's skill is not run beside this key")
+        return Unsafe(f"pull_request from {there or 'a deleted fork'}: a fork's skill is not run beside this key")
     if context.default_branch and base.get("ref") != context.default_branch:
         return Nothing(f"pull_request into {base.get('ref')!r}: tasks come from {context.default_branch} alone")
     if str(head.get("ref", "")).startswith(f"{PREFIX}/"):

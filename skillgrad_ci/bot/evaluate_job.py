@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from skillgrad_ci.bot.bot import Bot, Result, annotate_lint, failure
+from skillgrad_ci.bot.bot import Bot, Ending, annotate_lint, ending_of
 from skillgrad_ci.bot.decide import Evaluate
 from skillgrad_ci.bot.progress import Progress
-from skillgrad_ci.bot.review_lessons import skill_at
+from skillgrad_ci.bot.pull_request.review_lessons import skill_at
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import SkillGradError, UserError
-from skillgrad_ci.github.body import Section, compose
 from skillgrad_ci.github.comments import Comment
 from skillgrad_ci.github.git_data import commit_at, folder_at
-from skillgrad_ci.github.text import code
+from skillgrad_ci.github.text import Section, code, compose
 from skillgrad_ci.method.evidence import Accuracy, Evidence
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.statistics import Delta, paired
@@ -20,14 +19,14 @@ from skillgrad_ci.session.optimize_skill import Inputs, read_inputs
 from skillgrad_ci.skill.skill import Skill
 
 
-def evaluate_job(bot: Bot, decision: Evaluate) -> list[Result]:
+def evaluate_job(bot: Bot, decision: Evaluate) -> list[Ending]:
     """One result a touched skill. Raises UserError where the workspace is not the base."""
     if bot.api.blind:
-        return [Result("ignored", "dry run without a token: the pull request's files cannot be read")]
+        return [Ending("ignored", "dry run without a token: the pull request's files cannot be read")]
     refuse_other_workspace(bot.context.workspace, decision.base)
     touched = [job for job in bot.configuration.skills if is_touched(bot, job, decision)]
     if not touched:
-        return [Result("ignored", f"#{decision.pull} touches no configured skill")]
+        return [Ending("ignored", f"#{decision.pull} touches no configured skill")]
     return [_guarded(bot, job, decision) for job in touched]
 
 
@@ -48,20 +47,20 @@ def is_touched(bot: Bot, job: SkillRun, decision: Evaluate) -> bool:
     return sides[0] != sides[1]
 
 
-def _guarded(bot: Bot, job: SkillRun, decision: Evaluate) -> Result:
+def _guarded(bot: Bot, job: SkillRun, decision: Evaluate) -> Ending:
     """One skill's failure does not stop the others."""
     try:
         return _evaluate(bot, job, decision)
     except SkillGradError as error:
-        return failure(error)
+        return ending_of(error)
 
 
-def _evaluate(bot: Bot, job: SkillRun, decision: Evaluate) -> Result:
+def _evaluate(bot: Bot, job: SkillRun, decision: Evaluate) -> Ending:
     bot.refuse_rehearsal(job)
     inputs = read_inputs(job)
     head = skill_at(bot.api, decision.head, bot.path(job), inputs.skill.folder)
     if head is None:
-        return Result("ignored", f"{job.name}: removed by #{decision.pull}")
+        return Ending("ignored", f"{job.name}: removed by #{decision.pull}")
     annotate_lint(bot, job, head)
     progress = Progress(bot.log, job.name)
     tasks, folder = inputs.suite.tasks, bot.folder(inputs)
@@ -83,7 +82,7 @@ def _evaluate(bot: Bot, job: SkillRun, decision: Evaluate) -> Result:
     )
     bot.log.summary(text)
     change = delta.change if delta else None
-    return Result(
+    return Ending(
         "evaluated", f"{job.name}: {title}", delta=change, baseline=Accuracy.of(before).value, final=accuracy.value
     )
 

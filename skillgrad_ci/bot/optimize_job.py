@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from skillgrad_ci.bot import state
-from skillgrad_ci.bot.bot import Bot, Result, annotate_lint, failure
-from skillgrad_ci.bot.deliver import deliver
+from skillgrad_ci.bot.bot import Bot, Ending, annotate_lint, ending_of
 from skillgrad_ci.bot.progress import Progress
-from skillgrad_ci.bot.review_lessons import lessons_of
+from skillgrad_ci.bot.pull_request.deliver import deliver
+from skillgrad_ci.bot.pull_request.review_lessons import lessons_of
 from skillgrad_ci.bot.schedule import deciding_tasks, due, fingerprint_of, lost, rates
 from skillgrad_ci.bot.state import Record
 from skillgrad_ci.config.config import SkillRun
@@ -18,7 +18,7 @@ from skillgrad_ci.method.run import Stop
 from skillgrad_ci.session.optimize_skill import Finished, Inputs, read_inputs
 
 
-def optimize_job(bot: Bot, job: SkillRun, progress: Progress, *, only_changed: bool, issue: int | None) -> Result:
+def optimize_job(bot: Bot, job: SkillRun, progress: Progress, *, only_changed: bool, issue: int | None) -> Ending:
     """The whole act for one skill. Raises what the loop and the API raise."""
     bot.refuse_rehearsal(job)
     record = begun = state.read(bot.api, job.name)
@@ -57,7 +57,7 @@ def _rejected_since(bot: Bot, begun: Record, record: Record) -> list[RejectedEdi
 
 def _remember_failure(bot: Bot, record: Record, finished: Finished, error: SkillGradError) -> None:
     """What a run came to is kept though it was not delivered. Without a fingerprint the next schedule tries again."""
-    result = replace(failure(error), pull_request=record.pull_request)
+    result = replace(ending_of(error), pull_request=record.pull_request)
     try:
         state.write(bot.api, remembered(record.model_copy(update={"fingerprint": None}), finished, result))
     except SkillGradError as also:
@@ -82,7 +82,7 @@ def learn_from_people(bot: Bot, inputs: Inputs, record: Record) -> Record:
     )
 
 
-def settle_unchanged(bot: Bot, inputs: Inputs, record: Record, progress: Progress) -> Result | None:
+def settle_unchanged(bot: Bot, inputs: Inputs, record: Record, progress: Progress) -> Ending | None:
     """The result for a skill that a schedule need not optimize; None where it must."""
     name, now = inputs.job.name, datetime.now(UTC)
     todo = due(record, fingerprint_of(inputs), now, inputs.job.settings.reevaluate_days)
@@ -90,7 +90,7 @@ def settle_unchanged(bot: Bot, inputs: Inputs, record: Record, progress: Progres
     if todo.act == "optimize":
         return None
     if todo.act == "nothing":
-        return Result("unchanged", f"{name}: {todo.why}", pull_request=record.pull_request)
+        return Ending("unchanged", f"{name}: {todo.why}", pull_request=record.pull_request)
     (fresh,) = bot.engine.measure(inputs, [inputs.skill], deciding_tasks(inputs), bot.folder(inputs), progress)
     worse, why = lost(record, inputs.skill.digest, fresh)
     bot.log.say(f"{name}: {why}")
@@ -99,10 +99,10 @@ def settle_unchanged(bot: Bot, inputs: Inputs, record: Record, progress: Progres
     measured = record.measured | {inputs.skill.digest: rates(fresh)}
     facts = {"fingerprint": fingerprint_of(inputs), "measured_at": now.isoformat(), "measured": measured}
     state.write(bot.api, record.model_copy(update=facts))
-    return Result("unchanged", f"{name}: measured again, because {todo.why}; {why}", pull_request=record.pull_request)
+    return Ending("unchanged", f"{name}: measured again, because {todo.why}; {why}", pull_request=record.pull_request)
 
 
-def remembered(record: Record, finished: Finished, result: Result) -> Record:
+def remembered(record: Record, finished: Finished, result: Ending) -> Record:
     """The record with this run in it: enough to tell the next schedule, and people who look."""
     run, report = finished.run, finished.report
     decides = {task.id for task in run.suite.of(check_split(run.suite))} if run.baseline else set()

@@ -8,7 +8,7 @@ from typing import Any
 
 from skillgrad_ci.commands.progress import describe
 from skillgrad_ci.errors import EnvironmentFailure
-from skillgrad_ci.github.api import Refusal
+from skillgrad_ci.github.client import Refusal
 from skillgrad_ci.github.comments import Comment
 from skillgrad_ci.github.text import code, shown
 from skillgrad_ci.github.workflow_log import WorkflowLog

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from skillgrad_ci.errors import EnvironmentFailure
-from skillgrad_ci.github.api import Api
+from skillgrad_ci.github.client import Api
 from skillgrad_ci.github.git_data import (
     Commit,
     branch_head,

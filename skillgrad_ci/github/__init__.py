@@ -1,1 +1,3 @@
-"""The platform: API, git data, comments, workflow log. It knows no skill."""
+"""The platform, knowing no skill: what happened (`context`, `action_inputs`), GitHub's API (`client`, `dry_run`),
+commits without a clone (`git_data`), comments, inert text, and the runner's log.
+"""

@@ -59,7 +59,7 @@ OUTPUTS = (
 
 
 @dataclass(frozen=True)
-class Inputs:
+class ActionInputs:
     """What the workflow asked for, read. Lists are of names; `dry_run` is decided."""
 
     token: str = field(default="", repr=False)
@@ -87,7 +87,7 @@ class Inputs:
         return iterations | ({"models": named} if named else {})
 
 
-def take(environ: MutableMapping[str, str], dispatched: Mapping[str, Any]) -> Inputs:
+def take(environ: MutableMapping[str, str], dispatched: Mapping[str, Any]) -> ActionInputs:
     """Read the inputs and take them out of the environment.
 
     `dispatched` are the event's own inputs (`workflow_dispatch`), used where the workflow passes none on.
@@ -101,11 +101,11 @@ def take(environ: MutableMapping[str, str], dispatched: Mapping[str, Any]) -> In
     for name in ("GITHUB_TOKEN", "GH_TOKEN"):
         environ.pop(name, None)
     text = {name: values[name] for name in ("token", "skill", "model", "optimizer_model", "label")}
-    return Inputs(
+    return ActionInputs(
         **text,
-        config=values["config"] or Inputs.config,
-        run_folder=values["run_folder"] or Inputs.run_folder,
-        bot_login=values["bot_login"] or Inputs.bot_login,
+        config=values["config"] or ActionInputs.config,
+        run_folder=values["run_folder"] or ActionInputs.run_folder,
+        bot_login=values["bot_login"] or ActionInputs.bot_login,
         iterations=_whole(values["iterations"]),
         dry_run=_truth("dry_run", values["dry_run"] or ("true" if environ.get("ACT") == "true" else "false")),
         labels=_names(values["labels"]),

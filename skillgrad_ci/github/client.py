@@ -1,7 +1,9 @@
-"""GitHub through PyGithub: authentication, pacing, retries, and refusals that say what to change.
+"""What the bot asks of GitHub's REST API, behind three verbs; and GitHub through PyGithub.
 
-PyGithub's typed objects are left aside: they fetch what they miss by requests of their own, and a dry
-run has to know every request. Its requester does the rest.
+Every write is one value, a verb, a path and a body, so that a dry run records exactly what a real run
+would have sent. Paths are relative to the repository: `/pulls` is `/repos/OWNER/NAME/pulls`.
+PyGithub gives authentication, pacing and retries. Its typed objects are left aside: they fetch what they
+miss by requests of their own, and a dry run has to know every request.
 """
 
 import logging
@@ -9,16 +11,72 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
-from skillgrad_ci.errors import EnvironmentFailure, UserError
-from skillgrad_ci.github.api import AnswerLost, Refusal
+from skillgrad_ci.errors import EnvironmentFailure, SkillGradError, UserError
 
 if TYPE_CHECKING:
+    from github.GithubRetry import GithubRetry
     from github.Requester import Requester
 
 PERMISSIONS = {"/git/": "contents", "/pulls": "pull-requests", "/issues": "issues", "/check-runs": "checks"}
+WAIT = (403, 429)  # rate limits; PyGithub tells them from missing permissions by their bodies
+
+
+class Refusal(SkillGradError):
+    """GitHub understood a request and refused it. `status` is HTTP's; `reason` is GitHub's message."""
+
+    def __init__(self, message: str, status: int, reason: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+class AnswerLost(EnvironmentFailure):
+    """A write may or may not have happened: its answer never came, after all retries."""
+
+
+class Api(Protocol):
+    """One repository. `get` and `pages` raise Refusal (404 among them), all raise EnvironmentFailure."""
+
+    @property
+    def repository(self) -> str: ...
+
+    @property
+    def login(self) -> str:
+        """The account that this token writes as."""
+        ...
+
+    @property
+    def dry(self) -> bool:
+        """True where writes are only recorded."""
+        ...
+
+    @property
+    def blind(self) -> bool:
+        """True where nothing can be read either: there is no token."""
+        ...
+
+    def get(self, path: str, **query: str) -> Any: ...
+
+    def pages(self, path: str, **query: str) -> Iterator[Mapping[str, Any]]:
+        """The rows of a list, all pages of it."""
+        ...
+
+    def write(self, verb: str, path: str, body: Any = None, *, done: Callable[[], Any] | None = None) -> Any:
+        """Send a write. `done` tells what an earlier attempt made, if its answer was lost (None: nothing)."""
+        ...
+
+
+def find(api: Api, path: str, **query: str) -> Any | None:
+    """`get`, with None for what is not there."""
+    try:
+        return api.get(path, **query)
+    except Refusal as refusal:
+        if refusal.status == 404:
+            return None
+        raise
 
 
 @dataclass(frozen=True)
@@ -54,13 +112,11 @@ class Client:
         from github import Auth, Github
 
         logging.getLogger("github").setLevel(logging.ERROR)  # refusals are ours to explain
-        from skillgrad_ci.github.retries import retries
-
         return Github(
             auth=Auth.Token(self.token),
             base_url=self.url,
             timeout=self.patience.timeout,
-            retry=retries(self.patience),
+            retry=_retries(self.patience),
             seconds_between_requests=0,
             seconds_between_writes=self.patience.between_writes,
             per_page=100,
@@ -117,6 +173,39 @@ class Client:
             raise failure(
                 f"GitHub: {verb} {path}: no answer after retries ({type(error).__name__}); try again"
             ) from None
+
+
+def _retries(patience: Patience) -> "GithubRetry":
+    """Which failures are worth asking again, on top of PyGithub's rules for rate limits.
+
+    A read is repeated on any failure of the server. A POST whose answer was lost is not: it may have made
+    a pull request or a comment, and only who sent it can look (`Client.write`).
+    """
+    from github.GithubRetry import GithubRetry
+    from urllib3.exceptions import ProtocolError, ReadTimeoutError
+
+    class OnceUnlessRefused(GithubRetry):
+        """PyGithub's retries, without those that could do a thing twice."""
+
+        def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
+            if method == "POST" and status_code not in WAIT:
+                return False
+            return super().is_retry(method, status_code, has_retry_after)
+
+        def increment(self, method: str | None = None, url: str | None = None, *rest: Any, **named: Any) -> Any:
+            error = named.get("error") or next((item for item in rest if isinstance(item, Exception)), None)
+            if method == "POST" and isinstance(error, ProtocolError | ReadTimeoutError):
+                raise error
+            return super().increment(method, url, *rest, **named)
+
+    return OnceUnlessRefused(
+        total=patience.attempts - 1,
+        backoff_factor=patience.backoff,
+        secondary_rate_wait=patience.secondary,
+        max_rate_limit_wait=patience.longest,
+        status_forcelist=[*range(500, 600), 429],
+        allowed_methods=None,
+    )
 
 
 def _explained(verb: str, path: str, error: Any) -> Exception:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skillgrad_ci.github.api import Api, Refusal
+from skillgrad_ci.github.client import Api, Refusal
 
 MARK = "<!-- skillgrad-ci:"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.github.action_inputs import Inputs, take
+from skillgrad_ci.github.action_inputs import ActionInputs, take
 
 RUNNER_ONLY = (
     "ACTIONS_RUNTIME_TOKEN",
@@ -34,7 +34,7 @@ class Context:
 
     event: str
     payload: Mapping[str, Any]
-    inputs: Inputs
+    inputs: ActionInputs
     repository: str = ""
     sha: str = ""
     ref: str = ""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from skillgrad_ci.errors import EnvironmentFailure
-from skillgrad_ci.github.api import Api, Refusal
+from skillgrad_ci.github.client import Api, Refusal
 from skillgrad_ci.github.workflow_log import WorkflowLog
 
 FILE = "api-calls.jsonl"

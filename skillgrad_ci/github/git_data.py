@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from skillgrad_ci.errors import EnvironmentFailure
-from skillgrad_ci.github.api import Api, Refusal, find
+from skillgrad_ci.github.client import Api, Refusal, find
 
 FILE, EXECUTABLE, LINK = "100644", "100755", "120000"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from skillgrad_ci.github.action_inputs import INPUTS, OUTPUTS, Documented, Inputs, take
+from skillgrad_ci.github.action_inputs import INPUTS, OUTPUTS, ActionInputs, Documented, take
 
 ROOT = Path(__file__).parents[2]
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -20,7 +20,7 @@ def test_inputs_are_the_same_everywhere() -> None:
     described = {name: (row["description"], row.get("default", "")) for name, row in ACTION["inputs"].items()}
     assert described == {known.name: (known.description, known.default) for known in INPUTS}
     assert _table("input", 3) == [[f"`{k.name}`", k.description, f"`{k.default}`" if k.default else ""] for k in INPUTS]
-    assert {known.name for known in INPUTS} == set(Inputs.__dataclass_fields__)
+    assert {known.name for known in INPUTS} == set(ActionInputs.__dataclass_fields__)
 
 
 def test_outputs_are_the_same_everywhere() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from skillgrad_ci.bot.branch import Change, branch_name, changed_files, check_reach, message, push
-from skillgrad_ci.bot.review_lessons import skill_at
+from skillgrad_ci.bot.pull_request.branch import BranchContent, branch_name, changed_files, check_reach, message, push
+from skillgrad_ci.bot.pull_request.review_lessons import skill_at
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.github.client import Client
 from skillgrad_ci.github.git_data import blob_name
@@ -21,8 +21,8 @@ BEFORE = Skill("writer", {"SKILL.md": b"---\nname: writer\ndescription: d\n---\n
 EDIT = Edit("E1", 1, "B", "SKILL.md", "append", "file", "", "Use always alpha.", ("p",), ("t",), "it helps")
 
 
-def change(final: Skill, path: str = "skills/writer") -> Change:
-    return Change("writer", path, BEFORE, final, [EDIT], "memory", ".skillgrad/writer/momentum.md", "run1")
+def change(final: Skill, path: str = "skills/writer") -> BranchContent:
+    return BranchContent("writer", path, BEFORE, final, [EDIT], "memory", ".skillgrad/writer/momentum.md", "run1")
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillgrad_ci.bot.choice import choose
-from skillgrad_ci.bot.decide import Answer, Evaluate, Nothing, Optimize, Refused, decide
+from skillgrad_ci.bot.decide import Answer, Evaluate, Nothing, Optimize, Unsafe, decide
+from skillgrad_ci.bot.optimize_requests import named_skills
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.github.action_inputs import Inputs
+from skillgrad_ci.github.action_inputs import ActionInputs
 from skillgrad_ci.github.context import RUNNER_ONLY, Context, read
 from skillgrad_ci.github.workflow_log import WorkflowLog
 
@@ -25,7 +25,7 @@ LABELED: dict[str, Any] = {"action": "labeled", "label": {"name": "optimize-skil
 
 
 def context(event: str, payload: dict[str, Any] | None = None, **facts: Any) -> Context:
-    return Context(event, payload or {}, Inputs(), **facts)
+    return Context(event, payload or {}, ActionInputs(), **facts)
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def context(event: str, payload: dict[str, Any] | None = None, **facts: Any) -> 
         ("issues", {}, Nothing),
         ("issue_comment", {}, Nothing),
         ("pull_request", {}, Nothing),
-        ("pull_request", {"action": "opened", "sender": ANN}, Refused),
-        ("pull_request_target", {"action": "opened", "sender": ANN}, Refused),
+        ("pull_request", {"action": "opened", "sender": ANN}, Unsafe),
+        ("pull_request_target", {"action": "opened", "sender": ANN}, Unsafe),
         ("push", {"sender": ANN}, Nothing),
         ("release", {}, Nothing),
         ("workflow_run", {"issue": ISSUE}, Nothing),
@@ -58,7 +58,7 @@ def test_every_event_has_one_decision(event: str, payload: dict[str, Any], decis
 def test_a_dispatch_comes_from_the_default_branch() -> None:
     payload = {"sender": ANN, "repository": {"default_branch": "main"}}
     assert isinstance(decide(context("workflow_dispatch", payload, ref="refs/heads/main")), Optimize)
-    assert isinstance(decide(context("workflow_dispatch", payload, ref="refs/heads/topic")), Refused)
+    assert isinstance(decide(context("workflow_dispatch", payload, ref="refs/heads/topic")), Unsafe)
 
 
 KEYS = ["action", "label", "issue", "name", "sender", "login", "comment", "body"]
@@ -75,7 +75,7 @@ KEYS = ["action", "label", "issue", "name", "sender", "login", "comment", "body"
 )  # fmt: skip
 def test_no_payload_breaks_the_bot(event: str, payload: Any) -> None:
     decided = decide(context(event, payload if isinstance(payload, dict) else {"issue": payload}))
-    assert isinstance(decided, Nothing | Refused | Optimize | Answer | Evaluate)
+    assert isinstance(decided, Nothing | Unsafe | Optimize | Answer | Evaluate)
 
 
 @pytest.mark.parametrize(
@@ -101,18 +101,18 @@ def test_no_payload_breaks_the_bot(event: str, payload: Any) -> None:
     ],
 )
 def test_an_issue_selects_by_exact_match(title: str, body: str, chosen: list[str]) -> None:
-    assert choose(title, body, SKILLS) == chosen
+    assert named_skills(title, body, SKILLS) == chosen
 
 
 def test_a_skill_at_the_root_is_named_and_not_guessed() -> None:
     skills = {"main": "", "xlsx": "skills/xlsx"}
-    assert choose("Help, please, ", "skill: ,", skills) == []
-    assert choose("", "skill: .", skills) == ["main"]
+    assert named_skills("Help, please, ", "skill: ,", skills) == []
+    assert named_skills("", "skill: .", skills) == ["main"]
 
 
 def test_a_hostile_line_is_read_in_no_time() -> None:
     started = monotonic()
-    assert choose("", "skill: a" + " " * 60_000 + "x", SKILLS) == []
+    assert named_skills("", "skill: a" + " " * 60_000 + "x", SKILLS) == []
     assert monotonic() - started < 1
 
 
@@ -130,7 +130,7 @@ def test_a_pull_request_into_another_branch_brings_no_tasks_of_its_own() -> None
 
 @given(st.text(max_size=60), st.text(max_size=200))
 def test_an_issue_selects_nothing_that_is_not_configured(title: str, body: str) -> None:
-    assert set(choose(title, body, SKILLS)) <= set(SKILLS)
+    assert set(named_skills(title, body, SKILLS)) <= set(SKILLS)
 
 
 def test_what_the_runner_gave_is_read_once_and_taken_away(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from skillgrad_ci.bot.pull_request_page import Around, body, result_text, title
+from skillgrad_ci.bot.pull_request.page import Around, body, result_text, title
 from skillgrad_ci.bot.real_engine import command_line
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.config.settings import Models, Settings
-from skillgrad_ci.github.body import LIMIT
+from skillgrad_ci.github.text import LIMIT
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.run import Settings as LoopSettings

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
-from skillgrad_ci.github.api import AnswerLost, Refusal, find
-from skillgrad_ci.github.client import Client, Patience
+from skillgrad_ci.github.client import AnswerLost, Client, Patience, Refusal, find
 from tests.fake_github.hub import Token
 from tests.fake_github.server import FakeGitHub, Fault, serve
 

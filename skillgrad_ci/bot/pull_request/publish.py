@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from skillgrad_ci.bot.branch import Pushed
-from skillgrad_ci.github.api import AnswerLost, Api, Refusal
+from skillgrad_ci.bot.pull_request.branch import Pushed
+from skillgrad_ci.github.client import AnswerLost, Api, Refusal
 from skillgrad_ci.github.comments import Comment
 from skillgrad_ci.github.text import shown
 from skillgrad_ci.github.workflow_log import WorkflowLog

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from skillgrad_ci.bot import state
 from skillgrad_ci.bot.bot import Bot
-from skillgrad_ci.bot.branch import Change, foreign_commits, push_to
 from skillgrad_ci.bot.progress import Progress
-from skillgrad_ci.bot.pull_request_page import Around, body, title
-from skillgrad_ci.bot.review_lessons import edits_of, rejected_by_people, skill_at
+from skillgrad_ci.bot.pull_request.branch import BranchContent, foreign_commits, push_to
+from skillgrad_ci.bot.pull_request.page import Around, body, title
+from skillgrad_ci.bot.pull_request.review_lessons import edits_of, rejected_by_people, skill_at
 from skillgrad_ci.bot.schedule import deciding_tasks
 from skillgrad_ci.bot.state import Proposal, Record
 from skillgrad_ci.config.config import SkillRun
@@ -94,7 +94,7 @@ def _rewrite(
     reason = " ".join(inbound(proposal.dropped[edit_id]).split())
     rejected = rejected_by_people(dropped, proposal, reason)
     memory = _memory(bot, job, proposal, rejected)
-    change = Change(
+    change = BranchContent(
         skill=job.name,
         path=bot.path(job),
         initial=initial,

@@ -9,7 +9,7 @@ from unidiff.patch import PatchSet
 
 from skillgrad_ci.bot.decide import PREFIX
 from skillgrad_ci.errors import EnvironmentFailure, SkillGradError, UserError
-from skillgrad_ci.github.api import Api
+from skillgrad_ci.github.client import Api
 from skillgrad_ci.github.git_data import (
     Commit,
     blob_name,
@@ -34,7 +34,7 @@ FORBIDDEN = {".git", ".github", ".skillgrad.yml", ".skillgrad"}
 
 
 @dataclass(frozen=True)
-class Change:
+class BranchContent:
     """What is to be pushed. `path` and `memory_path` are relative to the repository, `path` "" its root.
 
     `edits` lead from `initial` to `final`; `memory` is the text of the memory file.
@@ -66,7 +66,7 @@ def branch_name(skill: str) -> str:
     return f"{PREFIX}/{'skill-state' if name == 'state' else name or 'skill'}"
 
 
-def push(api: Api, change: Change, base: str, default_branch: str) -> Pushed:
+def push(api: Api, change: BranchContent, base: str, default_branch: str) -> Pushed:
     """Commit the change on top of `base` and point the bot's branch to it.
 
     Raises UserError where the change reaches outside the skill, EnvironmentFailure where the skill on
@@ -102,7 +102,7 @@ def _own_branch(api: Api, skill: str, base: str) -> tuple[str, str | None, list[
     raise EnvironmentFailure(f"branch {branch_name(skill)}: people commit to it and to all that follow; delete some")
 
 
-def push_to(api: Api, change: Change, base: Commit, branch: str, expected: str) -> str:
+def push_to(api: Api, change: BranchContent, base: Commit, branch: str, expected: str) -> str:
     """Rewrite a branch of the bot's that stands at `expected`. Returns its new head."""
     check_reach(change)
     head = _commit_all(api, change, base)
@@ -111,7 +111,7 @@ def push_to(api: Api, change: Change, base: Commit, branch: str, expected: str) 
     return head.sha
 
 
-def check_reach(change: Change) -> None:
+def check_reach(change: BranchContent) -> None:
     """Every file of the patch lies in the skill. Raises UserError that names the one that does not."""
     text = skill_patch(change.initial, change.final).decode("utf-8", errors="surrogateescape")
     for file in PatchSet(text):
@@ -120,7 +120,7 @@ def check_reach(change: Change) -> None:
             raise UserError(f"{file.path}: outside the skill {change.skill}; nothing was written")
 
 
-def refuse_moved(api: Api, change: Change, base: Commit, default_branch: str) -> None:
+def refuse_moved(api: Api, change: BranchContent, base: Commit, default_branch: str) -> None:
     """The base is read again right before writing: people may have changed the skill during the run."""
     if api.blind:
         return
@@ -160,7 +160,7 @@ def steps(initial: Skill, edits: Sequence[Edit]) -> Iterator[tuple[Edit, Skill, 
         skill = after
 
 
-def _commit_all(api: Api, change: Change, parent: Commit) -> Commit:
+def _commit_all(api: Api, change: BranchContent, parent: Commit) -> Commit:
     skill = change.initial
     for edit, before, after in steps(change.initial, change.edits):
         files = changed_files(before, after, change.path)
@@ -185,7 +185,7 @@ def _at(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
 
 
-def message(edit: Edit, change: Change) -> str:
+def message(edit: Edit, change: BranchContent) -> str:
     """A commit's message. The trailers are code's; the words of a model are inert and stay on their line."""
     what = trailer(edit.summary, 60) or edit.file
     lines = [f"{edit.id}: {what}", "", trailer(edit.why, 500), ""] if edit.why else [f"{edit.id}: {what}", ""]

@@ -1,10 +1,10 @@
 """From a finished run to a pull request, or to the plain statement that there is nothing to propose."""
 
-from skillgrad_ci.bot.bot import Bot, Result
-from skillgrad_ci.bot.branch import Change, Pushed, branch_name, push
-from skillgrad_ci.bot.publish import Published, Wish, open_pull, publish, tell_avoided
-from skillgrad_ci.bot.pull_request_page import Around, body, result_text, title
-from skillgrad_ci.bot.review_lessons import EDITS
+from skillgrad_ci.bot.bot import Bot, Ending
+from skillgrad_ci.bot.pull_request.branch import BranchContent, Pushed, branch_name, push
+from skillgrad_ci.bot.pull_request.page import Around, body, result_text, title
+from skillgrad_ci.bot.pull_request.publish import Published, Wish, open_pull, publish, tell_avoided
+from skillgrad_ci.bot.pull_request.review_lessons import EDITS
 from skillgrad_ci.bot.state import Proposal, Record
 from skillgrad_ci.config.config import PullRequest
 from skillgrad_ci.method.acceptance import Verdict
@@ -17,14 +17,14 @@ from skillgrad_ci.skill.folder import write_atomically
 PULL_REQUEST = "pull-request.md"
 
 
-def deliver(bot: Bot, inputs: Inputs, finished: Finished, record: Record, issue: int | None) -> tuple[Result, Record]:
+def deliver(bot: Bot, inputs: Inputs, finished: Finished, record: Record, issue: int | None) -> tuple[Ending, Record]:
     """Push and open what is better; return what came of it, and the record with the new proposal."""
     run, report = finished.run, finished.report
     if not worth_proposing(run, bot.configuration.pull_request) or gives_way(bot, run, record):
         text = result_text(report)
         bot.log.summary(text)
         return result_of("no_gain", text, report, bot.relative(finished.folder)), record
-    change = change_of(bot, inputs, run)
+    change = branch_content(bot, inputs, run)
     around = Around(bot.context.run_url, issue, bot.starts_workflows)
     wish = wish_of(bot, report, body(report, run.memory, around), draft=run.verdict is not Verdict.BETTER)
     page = bot.log.redact(f"# {wish.title}\n\n{wish.body}")
@@ -46,7 +46,7 @@ def deliver(bot: Bot, inputs: Inputs, finished: Finished, record: Record, issue:
 
 def worth_proposing(run: Run, wishes: PullRequest) -> bool:
     """Something better; or, where the repository wants it, a tie as a draft that claims nothing."""
-    if not edits_of(run):
+    if not accepted_edits(run):
         return False
     return run.verdict is Verdict.BETTER or (run.verdict is Verdict.TIE and wishes.draft_on_tie)
 
@@ -58,19 +58,19 @@ def gives_way(bot: Bot, run: Run, record: Record) -> bool:
     return bool(record.proposals) or open_pull(bot.api, branch_name(run.initial.name)) is not None
 
 
-def edits_of(run: Run) -> list[Edit]:
+def accepted_edits(run: Run) -> list[Edit]:
     """The edits that lead from the initial skill to the candidate."""
     return [result.edit for step in run.iterations for result in step.edits if result.status == "accepted"]
 
 
-def change_of(bot: Bot, inputs: Inputs, run: Run) -> Change:
+def branch_content(bot: Bot, inputs: Inputs, run: Run) -> BranchContent:
     job = inputs.job
-    return Change(
+    return BranchContent(
         skill=job.name,
         path=bot.path(job),
         initial=run.initial,
         final=run.candidate,
-        edits=edits_of(run),
+        edits=accepted_edits(run),
         memory=run.memory.render(),
         memory_path=bot.relative(memory_path(job)),
         run=run.settings.run,
@@ -94,7 +94,9 @@ def wish_of(bot: Bot, report: Report, text: str, *, draft: bool) -> Wish:
     )
 
 
-def proposal_of(change: Change, pushed: Pushed, published: Published, report: Report, issue: int | None) -> Proposal:
+def proposal_of(
+    change: BranchContent, pushed: Pushed, published: Published, report: Report, issue: int | None
+) -> Proposal:
     return Proposal(
         number=published.number,
         branch=pushed.branch,
@@ -107,9 +109,9 @@ def proposal_of(change: Change, pushed: Pushed, published: Published, report: Re
     )
 
 
-def result_of(status: str, text: str, report: Report, folder: str, pull_request: str = "", branch: str = "") -> Result:
+def result_of(status: str, text: str, report: Report, folder: str, pull_request: str = "", branch: str = "") -> Ending:
     heldout = report.heldout
-    return Result(
+    return Ending(
         status=status,
         line=report.headline,
         text=text,

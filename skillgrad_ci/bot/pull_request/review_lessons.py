@@ -13,11 +13,11 @@ from typing import Any
 from pydantic import TypeAdapter
 from unidiff.patch import PatchSet
 
-from skillgrad_ci.bot.branch import steps
+from skillgrad_ci.bot.pull_request.branch import steps
 from skillgrad_ci.bot.slash_commands import parse
 from skillgrad_ci.bot.state import Proposal
 from skillgrad_ci.errors import ReplyError, UserError
-from skillgrad_ci.github.api import Api, find
+from skillgrad_ci.github.client import Api, find
 from skillgrad_ci.github.comments import marked
 from skillgrad_ci.github.git_data import EXECUTABLE, LINK, commit_at, content_of, folder_at
 from skillgrad_ci.github.text import inbound
