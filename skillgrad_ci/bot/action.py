@@ -8,7 +8,7 @@ from typing import TextIO
 from skillgrad_ci.bot.bot import Bot, Ending, ending_of
 from skillgrad_ci.bot.command_job import command_job
 from skillgrad_ci.bot.decide import Answer, Evaluate, Nothing, Optimize, Unsafe, decide
-from skillgrad_ci.bot.engine import Engine
+from skillgrad_ci.bot.engine import Engine, RealEngine
 from skillgrad_ci.bot.evaluate_job import evaluate_job
 from skillgrad_ci.bot.optimize_requests import requested
 from skillgrad_ci.config.config import load
@@ -41,17 +41,11 @@ def action(
         for secret in secrets:
             log.mask(secret)
         with log.inert():
-            results = _act(context, log, Redactor(secrets), make_engine or _real_engine, patience or Patience())
+            results = _act(context, log, Redactor(secrets), make_engine or RealEngine, patience or Patience())
     except SkillGradError as error:
         results = [ending_of(error)]
     _report(log, results)
     return max((result.code for result in results), default=0)
-
-
-def _real_engine(redactor: Redactor) -> Engine:
-    from skillgrad_ci.bot.real_engine import RealEngine
-
-    return RealEngine(redactor)
 
 
 def _act(

@@ -10,7 +10,7 @@ from skillgrad_ci.github.client import Api
 from skillgrad_ci.github.context import Context
 from skillgrad_ci.github.git_data import branch_head
 from skillgrad_ci.github.workflow_log import WorkflowLog
-from skillgrad_ci.session.optimize_skill import Inputs
+from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.skill.lint import lint
 from skillgrad_ci.skill.skill import Skill
 

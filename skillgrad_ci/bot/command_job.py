@@ -19,7 +19,7 @@ from skillgrad_ci.github.git_data import commit_at, file_at
 from skillgrad_ci.github.text import Section, code, compose, fenced, shown
 from skillgrad_ci.method.memory_file import parse as parse_memory
 from skillgrad_ci.report.document import Report
-from skillgrad_ci.session.optimize_skill import memory_path
+from skillgrad_ci.session.inputs import memory_path
 
 
 @dataclass(frozen=True)

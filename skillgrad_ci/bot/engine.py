@@ -1,13 +1,22 @@
-"""What the bot asks of the program that runs skills: `run` answers, and a test's world may in its place."""
+"""What the bot asks of the session: a whole optimization, or a measurement of skills side by side."""
 
+import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from skillgrad_ci.config.config import SkillRun
+from skillgrad_ci.errors import BudgetExceeded
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.task import Task
-from skillgrad_ci.session.optimize_skill import Finished, Inputs
+from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.evaluation import evaluate
+from skillgrad_ci.session.inputs import Inputs
+from skillgrad_ci.session.open_run import open_run
+from skillgrad_ci.session.optimize_skill import Finished, optimize_skill
+from skillgrad_ci.session.parts import stop_on_signals
 from skillgrad_ci.skill.skill import Skill
 
 
@@ -23,3 +32,42 @@ class Engine(Protocol):
     ) -> list[list[Evidence]]:
         """Each candidate on the same tasks with the same machinery; nothing is learned from it."""
         ...
+
+
+def command_line(job: SkillRun) -> str:
+    """What repeats a run by hand at the same commit: what the action's inputs may have changed stands in it."""
+    models = job.settings.models
+    flags = {"--model": models.executor, "--optimizer-model": models.optimizer}
+    words = [part for flag, model in flags.items() if model for part in (flag, model)]
+    iterations = ["--iterations", str(job.settings.iterations)]
+    return shlex.join(["skillgrad-ci", "optimize", job.path.relative_to(job.root).as_posix(), *words, *iterations])
+
+
+@dataclass(frozen=True)
+class RealEngine:
+    """`Engine` over real parts. A cancelled job (SIGINT, SIGTERM) ends with its journal whole."""
+
+    redactor: Redactor
+
+    def optimize(self, inputs: Inputs, folder: Path, observe: Observer) -> Finished:
+        job = inputs.job
+        reproduce = command_line(job)
+        with stop_on_signals() as stop:
+            return optimize_skill(
+                inputs, folder=folder, observe=observe, stop=stop, redactor=self.redactor, reproduce=reproduce
+            )
+
+    def measure(
+        self, inputs: Inputs, candidates: Sequence[Skill], tasks: Sequence[Task], folder: Path, observe: Observer
+    ) -> list[list[Evidence]]:
+        """Raises BudgetExceeded where the cap leaves a task unmeasured: half a comparison misleads."""
+        inputs = replace(inputs, suite=replace(inputs.suite, tasks=tasks))
+        folder = folder.with_name(f"{folder.name}-measure")
+        arms: dict[str, Skill | None] = {str(number): skill for number, skill in enumerate(candidates)}
+        with stop_on_signals() as stop, open_run(inputs, folder, observe, stop, self.redactor) as opened:
+            for note in opened.warnings:
+                observe("note", text=note)
+            evaluation = evaluate(arms, opened.suite, inputs.job.settings.trials, opened.rollout, opened.each)
+        if evaluation.cut:
+            raise BudgetExceeded(evaluation.cut)
+        return [list(evaluation.arms[name]) for name in arms]

@@ -15,7 +15,7 @@ from skillgrad_ci.github.text import Section, code, compose
 from skillgrad_ci.method.evidence import Accuracy, Evidence
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.statistics import Delta, paired
-from skillgrad_ci.session.optimize_skill import Inputs, read_inputs
+from skillgrad_ci.session.inputs import Inputs, read_inputs
 from skillgrad_ci.skill.skill import Skill
 
 

@@ -15,7 +15,8 @@ from skillgrad_ci.errors import Cancelled, SkillGradError
 from skillgrad_ci.method.acceptance import check_split
 from skillgrad_ci.method.memory import RejectedEdit
 from skillgrad_ci.method.run import Stop
-from skillgrad_ci.session.optimize_skill import Finished, Inputs, read_inputs
+from skillgrad_ci.session.inputs import Inputs, read_inputs
+from skillgrad_ci.session.optimize_skill import Finished
 
 
 def optimize_job(bot: Bot, job: SkillRun, progress: Progress, *, only_changed: bool, issue: int | None) -> Ending:

@@ -9,7 +9,7 @@ from skillgrad_ci.bot.state import Fingerprint, Record
 from skillgrad_ci.method.acceptance import check_split, pass_rates
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.task import Task, digest_of
-from skillgrad_ci.session.optimize_skill import Inputs
+from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.session.split import assign
 
 

@@ -5,7 +5,6 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,9 @@ from skillgrad_ci.report.pages import usd
 from skillgrad_ci.report.report import cost_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.evaluation import WITH, WITHOUT, Evaluation, evaluate, executions, facts_of
-from skillgrad_ci.session.journal import FileJournal
-from skillgrad_ci.session.optimize_skill import Inputs, read_inputs
-from skillgrad_ci.session.parts import parts
-from skillgrad_ci.session.prepare import prepare
-from skillgrad_ci.session.rollout import Rollouts
-from skillgrad_ci.session.stopping import stop_on_signals
-from skillgrad_ci.session.trajectories import keep_in
+from skillgrad_ci.session.inputs import Inputs, read_inputs
+from skillgrad_ci.session.open_run import open_run
+from skillgrad_ci.session.parts import stop_on_signals
 from skillgrad_ci.skill.skill import Skill
 
 REHEARSAL_NOTE = "This is a rehearsal: its accuracy says nothing about a real model."
@@ -53,23 +48,18 @@ def evaluate_skill(arguments: argparse.Namespace) -> int:
 def _measured(
     inputs: Inputs, arms: Mapping[str, Skill | None], folder: Path, observe: Observer, stop: threading.Event
 ) -> tuple[Evaluation, dict[str, Any]]:
-    job, redactor = inputs.job, Redactor.from_environment(os.environ)
-    trials = job.settings.trials
-    with FileJournal(folder, redactor) as journal, parts(job, inputs.suite, observe, stop) as made:
-        with ThreadPoolExecutor(job.settings.concurrency) as pool:
-            suite, notes = prepare(job, inputs.suite, made, journal, pool.map)
-            keep = keep_in(folder, redactor)
-            rollout = Rollouts(made.executor, made.sandbox, made.graders, journal, observe, keep, made.others)
-            observe("measure", name="evaluate", executions=len(arms) * executions(suite, trials))
-            evaluation = evaluate(arms, suite, trials, rollout, pool.map)
+    settings, redactor = inputs.job.settings, Redactor.from_environment(os.environ)
+    with open_run(inputs, folder, observe, stop, redactor) as opened:
+        observe("measure", name="evaluate", executions=len(arms) * executions(opened.suite, settings.trials))
+        evaluation = evaluate(arms, opened.suite, settings.trials, opened.rollout, opened.each)
         facts = {
             "skill": inputs.skill.name,
             "suite": inputs.suite.name,
-            "models": {"executor": job.settings.models.of("executor")},
-            "rehearsal": job.settings.models.rehearsal,
-            "sandbox": made.sandbox.identity,
-            "warnings": notes,
-            "cost": cost_of(dict(made.ledger.by_role)).model_dump(mode="json"),
+            "models": {"executor": settings.models.of("executor")},
+            "rehearsal": settings.models.rehearsal,
+            "sandbox": opened.sandbox,
+            "warnings": opened.warnings,
+            "cost": cost_of(dict(opened.ledger.by_role)).model_dump(mode="json"),
         }
     return evaluation, facts | facts_of(evaluation, inputs.skill)
 

@@ -12,8 +12,9 @@ from skillgrad_ci.commands.terminal import say, say_json, say_table
 from skillgrad_ci.method.run import Stop
 from skillgrad_ci.report.pages import usd
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.optimize_skill import Finished, memory_path, optimize_skill, read_inputs
-from skillgrad_ci.session.stopping import stop_on_signals
+from skillgrad_ci.session.inputs import memory_path, read_inputs
+from skillgrad_ci.session.optimize_skill import Finished, optimize_skill
+from skillgrad_ci.session.parts import stop_on_signals
 from skillgrad_ci.skill.folder import write_atomically
 
 

@@ -23,14 +23,11 @@ from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.check import Standing, check_suite, of
 from skillgrad_ci.session.evaluation import WITH, WITHOUT, evaluate, reliability
 from skillgrad_ci.session.grade_outputs import grade_outputs
-from skillgrad_ci.session.journal import FileJournal
-from skillgrad_ci.session.parts import Parts, parts
-from skillgrad_ci.session.prepare import prepare
-from skillgrad_ci.session.rollout import Rollouts
+from skillgrad_ci.session.inputs import Measurement
+from skillgrad_ci.session.open_run import open_run
+from skillgrad_ci.session.parts import Parts, open_parts, stop_on_signals
 from skillgrad_ci.session.split import assign, read_recorded, recorded_path, write_recorded
-from skillgrad_ci.session.stopping import stop_on_signals
 from skillgrad_ci.session.suite_facts import check_facts, power_facts, split_facts, suite_facts
-from skillgrad_ci.session.trajectories import keep_in
 from skillgrad_ci.skill.skill import Skill
 from skillgrad_ci.suites import load
 
@@ -40,11 +37,14 @@ SHOWN = 200  # characters of a grader's feedback in a table
 @contextmanager
 def workshop(job: SkillRun, suite: Suite, verbose: bool) -> Iterator[tuple[Parts, Each]]:
     """The parts for work on a suite, with a pool to map over its tasks."""
-    with stop_on_signals() as stop, showing(sys.stderr, verbose) as observe, parts(job, suite, observe, stop) as made:
-        if job.settings.models.named:  # only a judge, or trials, call a model
-            made.ledger.cap, _ = job.settings.budget.cap(made.unpriced)
-        with ThreadPoolExecutor(job.settings.concurrency) as pool:
-            yield made, pool.map
+    with (
+        stop_on_signals() as stop,
+        showing(sys.stderr, verbose) as observe,
+        open_parts(job, suite, observe, stop) as parts,
+        ThreadPoolExecutor(job.settings.concurrency) as pool,
+    ):
+        _ = parts.ledger  # once, before threads ask for it
+        yield parts, pool.map
 
 
 def grade(arguments: argparse.Namespace) -> int:
@@ -101,12 +101,13 @@ def _executed(suite: Suite, job: SkillRun, arguments: argparse.Namespace) -> Seq
     redactor = Redactor.from_environment(os.environ)
     key = digest_of([suite.digest, skill.digest if skill else "", job.settings.digest])
     folder = Path("runs") / suite.name / f"trials-{key[:12]}"
-    with FileJournal(folder, redactor) as journal, workshop(job, suite, arguments.verbose) as (made, each):
-        suite, _ = prepare(job, suite, made, journal, each)
-        keep = keep_in(folder, redactor)
-        rollout = Rollouts(made.executor, made.sandbox, made.graders, journal, made.observe, keep, made.others)
-        arm = WITH if skill else WITHOUT
-        return evaluate({arm: skill}, suite, job.settings.trials, rollout, each).arms[arm]
+    measurement, arm = Measurement(job=job, suite=suite), WITH if skill else WITHOUT
+    with (
+        stop_on_signals() as stop,
+        showing(sys.stderr, arguments.verbose) as observe,
+        open_run(measurement, folder, observe, stop, redactor) as opened,
+    ):
+        return evaluate({arm: skill}, opened.suite, job.settings.trials, opened.rollout, opened.each).arms[arm]
 
 
 def _say_suite(facts: Mapping[str, Any]) -> None:

@@ -1,15 +1,83 @@
-"""What surrounds a skill while it is measured: the other skills that are present, and its trigger set."""
+"""What a run is given: the skill, its suite, its memory, the settings, and the skills beside it."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+from skillgrad_ci import __version__
 from skillgrad_ci.config.config import SkillRun, refuse_outside
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.measuring import measure
+from skillgrad_ci.method.memory import PatternMemory
+from skillgrad_ci.method.memory_file import parse
 from skillgrad_ci.method.run import World
-from skillgrad_ci.method.task import Suite
+from skillgrad_ci.method.task import Split, Suite, digest_of
+from skillgrad_ci.session.split import read_recorded, recorded_path
 from skillgrad_ci.skill.skill import Skill
-from skillgrad_ci.suites import load, triggers
+from skillgrad_ci.suites import load as load_suite
+from skillgrad_ci.suites import triggers
+
+MEMORY = "momentum.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What measures a skill: a suite, the settings, the splits of earlier runs, and what surrounds the skill."""
+
+    job: SkillRun
+    suite: Suite
+    recorded: Mapping[str, Split] = field(default_factory=dict)
+    others: Sequence[Skill] = ()
+    triggers: Suite | None = None
+
+    @property
+    def measure(self) -> str:
+        """Content address of what measures the skill: its suite, the skills beside it, and its trigger set."""
+        if not self.others and self.triggers is None:
+            return self.suite.digest
+        beside = sorted([skill.name, skill.for_agents().digest] for skill in self.others)
+        return digest_of([self.suite.digest, beside, self.triggers.digest if self.triggers else ""])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(Measurement):
+    """What decides an optimization: the skill, its memory so far, and what measures it."""
+
+    skill: Skill
+    memory: PatternMemory
+
+    @property
+    def fingerprint(self) -> str:
+        """Content address of a run, for its folder and its name in the memory."""
+        splits = {task: str(split) for task, split in self.recorded.items()}
+        parts = [self.skill.digest, self.measure, self.job.settings.digest, self.memory.render(), splits]
+        return digest_of([__version__, *parts])
+
+    @property
+    def folder(self) -> Path:
+        return Path("runs") / self.skill.name / self.fingerprint[:12]
+
+
+def memory_path(job: SkillRun) -> Path:
+    """Where a skill's memory lies in its repository."""
+    return job.root / ".skillgrad" / job.name / MEMORY
+
+
+def read_inputs(job: SkillRun, recorded: Mapping[str, Split] | None = None) -> Inputs:
+    """Read everything that a run needs. Raises UserError before anything is spent.
+
+    `recorded` are splits of earlier runs; a split file beside the suite wins over them.
+    """
+    skill, suite, others = Skill.load(job.path), load_suite(job.tasks), other_skills(job)
+    refuse_twins([skill, *others])
+    path = memory_path(job)
+    memory = PatternMemory(skill.name)
+    if path.is_file():
+        memory = parse(path.read_text("utf-8"), str(path))
+    splits = {**(recorded or {}), **(read_recorded(recorded_path(suite)) or {})}
+    return Inputs(
+        job=job, skill=skill, suite=suite, memory=memory, recorded=splits, others=others, triggers=trigger_set(job)
+    )
 
 
 def other_skills(job: SkillRun) -> list[Skill]:
@@ -24,7 +92,7 @@ def trigger_set(job: SkillRun) -> Suite | None:
     if job.settings.trigger is None:
         return None
     path = refuse_outside(job, job.settings.trigger.replace("{name}", job.name))
-    suite = load(path)
+    suite = load_suite(path)
     if suite.format != triggers.FORMAT:
         raise UserError(f"trigger: {path} is a suite of the format {suite.format}; expected {triggers.READS}")
     return suite

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +24,19 @@ from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.secrets import Redactor
 
 NAME = "journal.jsonl"
+
+
+@dataclass
+class NoJournal:
+    """`ports.Journal` of work that leaves no run folder: kept as long as the work lasts."""
+
+    _records: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def recall(self, key: str) -> Mapping[str, Any] | None:
+        return self._records.get(key)
+
+    def record(self, key: str, kind: str, value: Mapping[str, Any]) -> None:  # noqa: ARG002  # the port has it
+        self._records[key] = value
 
 
 class FileJournal:

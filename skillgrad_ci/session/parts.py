@@ -1,21 +1,23 @@
-"""Builds a run's parts from its settings: models, budget, sandbox, executor, graders."""
+"""Builds a run's parts from its settings: models, budget, sandbox, executor, graders; and ends them on a signal."""
 
+import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 from skillgrad_ci.config.config import SkillRun, refuse_outside
 from skillgrad_ci.config.settings import REHEARSAL
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.method.budget import Cap, Ledger
 from skillgrad_ci.method.metering import Journaled, Metered
 from skillgrad_ci.method.ports import Agent, Grader, Journal, Model, Observer
 from skillgrad_ci.method.prompting import StructuredAgent, load
 from skillgrad_ci.method.task import Suite
-from skillgrad_ci.session.inputs import other_skills
+from skillgrad_ci.session.journal import NoJournal
 from skillgrad_ci.session.rollout import ended_in_outage
 from skillgrad_ci.skill.skill import Skill
 
@@ -25,29 +27,46 @@ if TYPE_CHECKING:
     from skillgrad_ci.sandbox.choose import StoppableSandbox
 
 Player = Literal["executor", "optimizer", "judge"]
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PLAYERS: tuple[Player, ...] = ("executor", "optimizer", "judge")
 ROLES: Mapping[str, Player] = {
     "executor": "executor", "diagnoser": "optimizer", "momentum": "optimizer", "patcher": "optimizer", "judge": "judge",
 }  # fmt: skip
 
 
-@dataclass
+@dataclass(frozen=True)
 class Parts:
     """The real parts of one skill's run, each made when it is first asked for.
 
-    `stop`, once set, ends model calls and kills what runs in the sandbox.
+    `stop`, once set, ends model calls and kills what runs in the sandbox. `others` are the skills
+    that lie beside the measured one.
     """
 
     job: SkillRun
     suite: Suite
     observe: Observer
     stop: threading.Event = field(default_factory=threading.Event)
-    ledger: Ledger = field(default_factory=Ledger)
-    journal: Journal | None = None
+    journal: Journal = field(default_factory=NoJournal)
+    others: Sequence[Skill] = ()
     _closing: ExitStack = field(default_factory=ExitStack)
 
     def close(self) -> None:
         self._closing.close()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The one ledger over all roles. Raises UserError for a cap that cannot be kept."""
+        return Ledger(self._cap[0])
+
+    @property
+    def budget_notes(self) -> Sequence[str]:
+        """What a person must know about the cap."""
+        return self._cap[1]
+
+    @cached_property
+    def _cap(self) -> tuple[Cap, list[str]]:
+        settings = self.job.settings
+        return settings.budget.cap(self.unpriced) if settings.models.named else (Cap(), [])  # unnamed: none is called
 
     @cached_property
     def models(self) -> Mapping[Player, "LitellmModel"]:
@@ -99,14 +118,7 @@ class Parts:
 
     def _journaled(self, role: str, *, afresh: bool = False) -> Model:
         metered = Metered(self.models[ROLES[role]], self.ledger, role)
-        if self.journal is None:
-            return metered
         return Journaled(metered, self.journal, afresh or ended_in_outage(self.journal))
-
-    @cached_property
-    def others(self) -> Sequence[Skill]:
-        """The skills that are present beside the measured one."""
-        return other_skills(self.job)
 
     @cached_property
     def executor(self) -> "ToolLoop":
@@ -169,10 +181,35 @@ class Parts:
 
 
 @contextmanager
-def parts(job: SkillRun, suite: Suite, observe: Observer, stop: threading.Event) -> Iterator[Parts]:
+def open_parts(
+    job: SkillRun,
+    suite: Suite,
+    observe: Observer,
+    stop: threading.Event,
+    journal: Journal | None = None,
+    others: Sequence[Skill] = (),
+) -> Iterator[Parts]:
     """The parts of a run, closed at its end: LibreOffice stopped, sandboxes gone."""
-    made = Parts(job, suite, observe, stop)
+    made = Parts(job, suite, observe, stop, journal or NoJournal(), others)
     try:
         yield made
     finally:
         made.close()
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that the first signal sets. A second one ends the program as if nobody had listened."""
+    stop = threading.Event()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    before = {each: signal.signal(each, handle) for each in SIGNALS}
+    try:
+        yield stop
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

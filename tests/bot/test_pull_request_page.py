@@ -7,8 +7,8 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from skillgrad_ci.bot.engine import command_line
 from skillgrad_ci.bot.pull_request.page import Around, body, result_text, title
-from skillgrad_ci.bot.real_engine import command_line
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.config.settings import Models, Settings
 from skillgrad_ci.github.text import LIMIT

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from skillgrad_ci.bot.real_engine import RealEngine
+from skillgrad_ci.bot.engine import RealEngine
 from skillgrad_ci.models.rehearsal.register import respond
 from skillgrad_ci.models.rehearsal.script import Script
 from tests.fake_github.hub import MAIN

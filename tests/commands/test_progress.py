@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from skillgrad_ci.commands.progress import Lines, Live, describe, safe, showing
-from skillgrad_ci.session.stopping import stop_on_signals
+from skillgrad_ci.session.parts import stop_on_signals
 
 EVENTS: list[tuple[str, dict[str, Any]]] = [
     ("estimate", {"text": "about 3 USD"}),

@@ -17,8 +17,7 @@ from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.prompting import load
 from skillgrad_ci.method.task import GraderSpec, Task
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
-from skillgrad_ci.session.inputs import other_skills, refuse_twins
-from skillgrad_ci.session.optimize_skill import Inputs, read_inputs
+from skillgrad_ci.session.inputs import Inputs, other_skills, read_inputs, refuse_twins
 from skillgrad_ci.session.records import trajectory_from_json, trajectory_to_json
 from skillgrad_ci.session.rollout import workspace
 from skillgrad_ci.skill.skill import Skill

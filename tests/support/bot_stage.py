@@ -23,7 +23,8 @@ from skillgrad_ci.method.task import Suite, Task
 from skillgrad_ci.report.pages import write_run
 from skillgrad_ci.report.report import Circumstances, report_of
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.optimize_skill import Finished, Inputs, loop_settings
+from skillgrad_ci.session.inputs import Inputs
+from skillgrad_ci.session.optimize_skill import Finished, loop_settings
 from skillgrad_ci.session.split import assign
 from skillgrad_ci.skill.skill import Skill
 from tests.fake_github.hub import MAIN

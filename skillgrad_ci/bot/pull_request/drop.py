@@ -22,7 +22,7 @@ from skillgrad_ci.method.update import Edit, replay
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.headline import percent
 from skillgrad_ci.report.statistics import paired
-from skillgrad_ci.session.optimize_skill import memory_path, read_inputs
+from skillgrad_ci.session.inputs import memory_path, read_inputs
 from skillgrad_ci.skill.skill import Skill
 
 

@@ -1,0 +1,138 @@
+"""Open a run: everything that can fail before money is spent, then the parts that execute and pay.
+
+Optimizing, evaluating, running a suite's trials and the bot all open their runs here.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from skillgrad_ci.config.config import SkillRun
+from skillgrad_ci.errors import UserError
+from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.method.evidence import Evidence, Outcome
+from skillgrad_ci.method.ports import Agent, Each, Observer, Rollout
+from skillgrad_ci.method.task import Suite
+from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.check import prove_task
+from skillgrad_ci.session.estimate import estimate
+from skillgrad_ci.session.inputs import Measurement
+from skillgrad_ci.session.journal import FileJournal
+from skillgrad_ci.session.parts import Parts, open_parts
+from skillgrad_ci.session.rollout import Rollouts
+from skillgrad_ci.session.split import assign
+from skillgrad_ci.session.trajectories import keep_in
+
+PARAMETERS = "parameters"  # the key and kind of their record
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that is proved and may spend: `suite` holds the tasks that can be trusted, `warnings` says the rest.
+
+    `rollout` executes and grades a task, `agent` is the optimizing agents, `ledger` counts both,
+    `each` maps over tasks in parallel, `sandbox` names the sandbox and its version.
+    """
+
+    inputs: Measurement
+    suite: Suite
+    warnings: Sequence[str]
+    rollout: Rollout
+    agent: Agent
+    ledger: Ledger
+    each: Each
+    sandbox: str
+    journal: FileJournal
+    parts: Parts
+
+    def splits(self, suite: Suite, baseline: Sequence[Evidence]) -> Suite:
+        """Every task's split, given what the base run measured (nothing, before it), and the estimate that follows."""
+        outcomes: dict[str, bool] = {}
+        for row in baseline:
+            if row.measured:
+                outcomes[row.task_id] = row.passed and outcomes.get(row.task_id, True)
+        settings, models = self.inputs.job.settings, self.parts.models
+        suite = suite.with_splits(assign(suite.tasks, outcomes, self.inputs.recorded, settings.seed).splits)
+        seen = [row.trajectory.usage for row in baseline]
+        text = estimate(suite, settings, models["executor"], models["optimizer"], seen, self.inputs.triggers)
+        self.parts.observe("estimate", text=text)
+        return suite
+
+
+@contextmanager
+def open_run(
+    inputs: Measurement, folder: Path, observe: Observer, stop: threading.Event, redactor: Redactor
+) -> Iterator[OpenRun]:
+    """Prove the budget, the sandbox, the graders and the keys, then give the run. What `folder` holds is not repeated.
+
+    Raises UserError for what a person must mend, EnvironmentFailure where a part cannot be had.
+    At its end LibreOffice is stopped, sandboxes are gone, the journal is closed.
+    """
+    job = inputs.job
+    with (
+        FileJournal(folder, redactor) as journal,
+        open_parts(job, inputs.suite, observe, stop, journal, inputs.others) as parts,
+        ThreadPoolExecutor(job.settings.concurrency) as pool,
+    ):
+        refuse_other_parameters(job, journal)
+        parts.ledger.resume(journal, journal.replayed)
+        keep = keep_in(folder, redactor)
+        rollout = Rollouts(parts.executor, parts.sandbox, parts.graders, journal, observe, keep, inputs.others)
+        suite, doubts = prove(inputs.suite, parts, pool.map)
+        parts.check_access()
+        if journal.recall(PARAMETERS) is None:
+            journal.record(PARAMETERS, PARAMETERS, _parameters(job))
+        yield OpenRun(
+            inputs=inputs,
+            suite=suite,
+            warnings=[*parts.budget_notes, *doubts],
+            rollout=rollout,
+            agent=parts.agent,
+            ledger=parts.ledger,
+            each=pool.map,
+            sandbox=parts.sandbox.identity,
+            journal=journal,
+            parts=parts,
+        )
+
+
+def refuse_other_parameters(job: SkillRun, journal: FileJournal) -> None:
+    """Sampling parameters are in no content address: a journal holds results of one choice of them."""
+    known = journal.recall(PARAMETERS)
+    if known is not None and known != _parameters(job):
+        folder = journal.path.parent
+        raise UserError(f"{folder}: this run was made with other models.parameters; choose another --out")
+
+
+def _parameters(job: SkillRun) -> Mapping[str, Any]:
+    return job.settings.models.model_dump(mode="json", include={"parameters"})
+
+
+def prove(suite: Suite, parts: Parts, each: Each) -> tuple[Suite, list[str]]:
+    """The suite without the tasks whose own reference answer fails. Raises UserError where most do.
+
+    Tasks that a judge grades are taken on trust here, for a judge's calls cost money.
+    """
+    provable = [task for task in suite.tasks if all(spec.kind != "judge" for spec in task.graders)]
+    standings = list(each(lambda task: prove_task(suite, task, parts), provable))
+    referenced = [grade for grade in standings if grade is not None and grade.outcome is not Outcome.UNMEASURED]
+    wrong = {
+        task.id: grade.feedback
+        for task, grade in zip(provable, standings, strict=True)
+        if grade is not None and grade.outcome is Outcome.FAILED
+    }
+    if not wrong:
+        return suite, []
+    first, said = next(iter(wrong.items()))
+    if 2 * len(wrong) > len(referenced):
+        raise UserError(
+            f"{suite.root}: {len(wrong)} of {len(referenced)} reference answers fail their own grader "
+            f"({first}: {said[:200]}); run: skillgrad-ci suite {suite.root} --check"
+        )
+    kept = [task for task in suite.tasks if task.id not in wrong]
+    named = ", ".join(sorted(wrong))
+    return replace(suite, tasks=kept), [f"left out, for their reference answers fail their own grader: {named}"]
