@@ -6,7 +6,7 @@ FROM ${BASE_IMAGE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements.lock /src/requirements.lock
 RUN python3 -m venv --copies /opt/skillgrad \
-    && /opt/skillgrad/bin/pip install --quiet --require-hashes --only-binary :all: -r /src/requirements.lock
+    && /opt/skillgrad/bin/pip install --quiet --no-deps --require-hashes --only-binary :all: -r /src/requirements.lock
 # The program needs no build step: its source on the path, and a command that starts it.
 COPY skillgrad_ci /opt/skillgrad/app/skillgrad_ci
 COPY prompts /opt/skillgrad/app/prompts

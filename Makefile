@@ -1,22 +1,29 @@
 # Everything goes through a project-local environment, .venv; after the first install nothing needs a network.
 PYTHON ?= python3
 RUN := .venv/bin/python
+# The lock alone decides what is installed: without --no-deps an old pip resolves extras (coverage[toml]) anew, and fails
+# on the day that a newer release comes out.
+PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help setup demo test lint types e2e lock clean
+.PHONY: help setup demo test lint types install-test e2e lock clean
 
 help:
 	@echo "make demo   install, then optimize the example skill with the rehearsal model (no key, no network)"
 	@echo "make test   install, then run the whole test suite"
 	@echo "make lint   check style; make types: check types; make e2e: Docker image and act, for real"
+	@echo "make install-test   install from the locks with the oldest pip, and the wheel alone"
 
 setup: .venv/.installed
 
 .venv/.installed: pyproject.toml requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is older than 3.11; install Python 3.11, or say make PYTHON=python3.12"; exit 2; }
-	$(PYTHON) -m venv .venv
-	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+		{ echo "$(PYTHON) cannot make environments; on Debian and Ubuntu: apt-get install python3-venv"; exit 2; }
+	@test -x $(RUN) || $(PYTHON) -m venv .venv
+	@echo "Installing the locked packages into .venv (once; a minute or two)…"
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@$(PIP) --no-build-isolation --editable .
 	@touch $@
 
 demo: setup
@@ -24,7 +31,7 @@ demo: setup
 
 # With COVERAGE=1 the tests are measured, and the method's files must be covered to 90%.
 test: setup
-	@$(RUN) -m pytest -n auto --dist worksteal -m "not docker" $(if $(COVERAGE),--cov --cov-report=)
+	@$(RUN) -m pytest -n auto --dist worksteal -m "not docker and not index" $(if $(COVERAGE),--cov --cov-report=)
 	@$(if $(COVERAGE),$(RUN) -m coverage report --include='skillgrad_ci/method/*,skillgrad_ci/skill/*' --fail-under=90)
 
 lint: setup
@@ -33,6 +40,10 @@ lint: setup
 
 types: setup
 	@$(RUN) -m mypy
+
+# With the oldest pip, as if newer releases existed; and the wheel alone.
+install-test: setup
+	@$(RUN) -m pytest -m index
 
 BASE := skillgrad-base:test
 e2e: setup

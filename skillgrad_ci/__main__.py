@@ -13,6 +13,7 @@ from skillgrad_ci.errors import BudgetExceeded, SkillGradError, UserError
 
 COMMANDS = {  # imported when asked for: each needs other heavy things
     "optimize": ("optimize", "optimize"),
+    "demo": ("demo", "demo"),
     "evaluate": ("evaluate", "evaluate_skill"),
     "grade": ("suite", "grade"),
     "suite": ("suite", "suite"),

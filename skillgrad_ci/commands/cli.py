@@ -11,6 +11,7 @@ from skillgrad_ci.commands.exits import USER
 
 COMMANDS = {
     "optimize": "optimize a skill on a suite; writes a run folder",
+    "demo": "write the example repository, and optimize its skill with the rehearsal model",
     "evaluate": "measure a skill on a suite, without changing it",
     "grade": "grade outputs that exist already, with no model",
     "suite": "say what a suite holds and what is wrong with it",
@@ -45,6 +46,9 @@ def parser() -> argparse.ArgumentParser:
     _evaluate(made["evaluate"])
     _grade(made["grade"])
     _suite(made["suite"])
+    made["demo"].add_argument(
+        "folder", nargs="?", type=Path, default=Path("skillgrad-demo"), metavar="DIR", help="folder (skillgrad-demo)"
+    )
     made["lint"].add_argument("skills", nargs="+", type=Path, metavar="SKILL", help="a folder with SKILL.md")
     return main
 
