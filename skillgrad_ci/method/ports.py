@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from socket import socket
+from typing import IO, Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -100,6 +101,31 @@ class Session(Protocol):
     def run(self, command: str, *, timeout: float) -> CommandResult: ...
 
 
+class Pipe(Protocol):
+    """A program that runs inside, at the other end of its standard input and output."""
+
+    @property
+    def stdin(self) -> IO[bytes]: ...
+
+    @property
+    def stdout(self) -> IO[bytes]: ...
+
+    def said(self) -> str:
+        """The end of what it wrote to its standard error, on one line."""
+        ...
+
+
+@runtime_checkable
+class PipingSession(Protocol):
+    """A session whose sandbox can also hold programs that we talk to while they run."""
+
+    def run(self, command: str, *, timeout: float) -> CommandResult: ...
+
+    def pipe(self, command: Sequence[str], env: Mapping[str, str]) -> AbstractContextManager[Pipe]:
+        """Start a program in the work folder. On leaving, it and all that it started is gone."""
+        ...
+
+
 class Sandbox(Protocol):
     """A way to run commands chosen by a model. `name` and version go into every report."""
 
@@ -121,6 +147,74 @@ class Executor(Protocol):
     def identity(self) -> str: ...
 
     def execute(self, task: Task, skill: Skill | None, session: Session) -> Trajectory: ...
+
+
+class Line(Protocol):
+    """The way of one execution of a foreign agent to its model: HTTP that the gateway answers.
+
+    What happened is told by `events` (as a `Trajectory` has them), for every request carries the results
+    of the tools. `answer` is the model's last text; `turns` counts the calls with tools.
+    """
+
+    @property
+    def token(self) -> str:
+        """What the agent is given for a key: good for this line alone, and worthless elsewhere."""
+        ...
+
+    @property
+    def events(self) -> Sequence[Mapping[str, Any]]: ...
+
+    @property
+    def answer(self) -> str: ...
+
+    @property
+    def turns(self) -> int: ...
+
+    @property
+    def usage(self) -> Usage: ...
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which a call was on its way: the provider's time, not the agent's."""
+        ...
+
+    @property
+    def stopped(self) -> str:
+        """Why no further call is answered, in the words of `Trajectory.stopped`; '' while calls are answered."""
+        ...
+
+    def stop(self, reason: str) -> None:
+        """Answer no further call, and leave those that are on their way."""
+        ...
+
+    def serve(self, connection: socket) -> None:
+        """Answer the requests of one connection until it ends."""
+        ...
+
+    def check(self) -> None:
+        """Raises what the execution ended on, where that was no doing of the agent's: an outage, the cap."""
+        ...
+
+
+class Gateway(Protocol):
+    """What foreign agents see as their provider: it holds the key, asks the ledger, retries and records."""
+
+    @property
+    def identity(self) -> str: ...
+
+    @property
+    def model(self) -> str:
+        """The model's name as its provider knows it."""
+        ...
+
+    def open(
+        self, *, turns: int, refusal: int, notice: Callable[[Mapping[str, Any]], None]
+    ) -> AbstractContextManager[Line]:
+        """A line of at most `turns` calls with tools. `notice` is told every event as it happens.
+
+        `refusal` is the status that ends the agent at its first call.
+        """
+        ...
 
 
 @dataclass(frozen=True)
