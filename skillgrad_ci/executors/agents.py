@@ -75,7 +75,7 @@ class AgentDescription(_Form):
     @property
     def identity(self) -> str:
         """Name, version and a digest of the whole description: a delta never mixes two."""
-        return f"{self.name} {self.version} ({digest_of(self.model_dump())[:8]})"
+        return f"{self.name}/{self.version} ({digest_of(self.model_dump())[:8]})"
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
