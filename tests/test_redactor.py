@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from skillgrad_ci.commands.progress import describe
 from skillgrad_ci.commands.terminal import say, say_json, say_table
+from skillgrad_ci.method.events import IterationDone, Replied
 from skillgrad_ci.secrets import Redactor
 
 secrets = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Z"]), min_size=8, max_size=40)
@@ -69,6 +70,6 @@ def test_what_is_shown_is_redacted_as_what_is_written(
     say(f"refused: {key}")
     say_json({"verdict": f"refused: {key}"})
     say_table(["why"], [[f"refused: {key}"]])
-    shown = [describe("iteration", {"number": 1, "verdict": f"no patch: {key}"})]
-    shown.append(describe("reply", {"role": "patcher", "text": json.dumps({"why": key})}, verbose=True))
+    shown = [describe(IterationDone(1, f"no patch: {key}"))]
+    shown.append(describe(Replied("patcher", json.dumps({"why": key})), verbose=True))
     assert "0123456789" not in f"{capsys.readouterr().out} {shown}"

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import BudgetExceeded
+from skillgrad_ci.method.events import Noted
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.task import Task
@@ -66,7 +67,7 @@ class RealEngine:
         arms: dict[str, Skill | None] = {str(number): skill for number, skill in enumerate(candidates)}
         with stop_on_signals() as stop, open_run(inputs, folder, observe, stop, self.redactor) as opened:
             for note in opened.warnings:
-                observe("note", text=note)
+                observe(Noted(note))
             evaluation = evaluate(arms, opened.suite, inputs.job.settings.trials, opened.rollout, opened.each)
         if evaluation.cut:
             raise BudgetExceeded(evaluation.cut)

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from skillgrad_ci.commands.progress import describe
 from skillgrad_ci.errors import EnvironmentFailure
@@ -12,6 +11,7 @@ from skillgrad_ci.github.client import Refusal
 from skillgrad_ci.github.comments import Comment
 from skillgrad_ci.github.text import code, shown
 from skillgrad_ci.github.workflow_log import WorkflowLog
+from skillgrad_ci.method.events import BatchBegun, Dropped, Event, IterationDone, Measuring
 
 SECONDS_BETWEEN = 20.0  # a comment's history is read by people; GitHub limits writes, too
 
@@ -29,8 +29,8 @@ class Progress:
     _shown_at: float | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def __call__(self, event: str, **facts: Any) -> None:
-        told, line = describe(event, facts), _told(event, facts)
+    def __call__(self, event: Event, /) -> None:
+        told, line = describe(event), _told(event)
         with self._lock:
             if told is not None:
                 self.log.say(told)
@@ -64,15 +64,15 @@ class Progress:
             self.log.annotate("warning", f"the progress comment was not updated: {error}")
 
 
-def _told(event: str, facts: dict[str, Any]) -> str | None:
+def _told(event: Event) -> str | None:
     """A line for the events that a person who waits for the end cares about."""
     match event:
-        case "measure":
-            return f"measuring ({facts['name']}): {facts['executions']} executions"
-        case "batch":
-            return f"iteration {facts['number']}: {len(facts['tasks'])} tasks"
-        case "iteration":
-            return f"iteration {facts['number']}: {facts['verdict']}"
-        case "dropped":
-            return f"left out: {facts['why']}"
+        case Measuring(name, executions):
+            return f"measuring ({name}): {executions} executions"
+        case BatchBegun(number, tasks):
+            return f"iteration {number}: {len(tasks)} tasks"
+        case IterationDone(number, verdict):
+            return f"iteration {number}: {verdict}"
+        case Dropped(_, why):
+            return f"left out: {why}"
     return None

@@ -13,6 +13,7 @@ from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.suite import say_reliability
 from skillgrad_ci.commands.terminal import say, say_json, say_table
+from skillgrad_ci.method.events import Measuring
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.pages import usd
@@ -50,7 +51,7 @@ def _measured(
 ) -> tuple[Evaluation, dict[str, Any]]:
     settings, redactor = inputs.job.settings, Redactor.from_environment(os.environ)
     with open_run(inputs, folder, observe, stop, redactor) as opened:
-        observe("measure", name="evaluate", executions=len(arms) * executions(opened.suite, settings.trials))
+        observe(Measuring("evaluate", len(arms) * executions(opened.suite, settings.trials)))
         evaluation = evaluate(arms, opened.suite, settings.trials, opened.rollout, opened.each)
         facts = {
             "skill": inputs.skill.name,

@@ -11,8 +11,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO, assert_never
 
+from skillgrad_ci.method.events import (
+    BatchBegun,
+    Dropped,
+    Estimated,
+    Event,
+    Executed,
+    IterationDone,
+    Measuring,
+    Noted,
+    Replied,
+)
+from skillgrad_ci.method.evidence import Outcome
 from skillgrad_ci.secrets import Redactor
 
 if TYPE_CHECKING:
@@ -21,7 +33,7 @@ if TYPE_CHECKING:
     from skillgrad_ci.method.ports import Observer
 
 UNSAFE = re.compile(r"[^\S\n ]|[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-SIGNS = {"passed": "✓", "failed": "✗", "unmeasured": "?"}
+SIGNS = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.UNMEASURED: "?"}
 
 
 def safe(text: object) -> str:
@@ -29,35 +41,37 @@ def safe(text: object) -> str:
     return UNSAFE.sub(" ", str(text))
 
 
-def describe(event: str, facts: dict[str, Any], verbose: bool = False) -> str | None:
+def describe(event: Event, verbose: bool = False) -> str | None:
     """An event as text to show, without secrets, or None for one that is not worth a line."""
-    facts = Redactor.from_environment(os.environ).clean(facts)
-    tell = _TELL.get(event)
-    if tell is not None:
-        return safe(tell(facts)).replace("\n", " ")  # one line: the next would stand without its mark
-    if event == "reply" and verbose:
-        body = "\n".join(f"  | {line}" for line in safe(facts["text"]).split("\n"))
-        return f"{facts['role']} replies:\n{body}"
-    return None
+    redact = Redactor.from_environment(os.environ)
+    if isinstance(event, Replied):
+        body = "\n".join(f"  | {line}" for line in safe(redact(event.text)).split("\n"))
+        return f"{safe(redact(event.role))} replies:\n{body}" if verbose else None
+    return safe(_line(event, redact)).replace("\n", " ")  # one line: the next would stand without its mark
 
 
-def _execution(facts: dict[str, Any]) -> str:
-    said = "" if facts["outcome"] == "passed" else ": " + " ".join(str(facts.get("feedback", "")).split())[:160]
-    trial = f" (trial {facts['trial'] + 1})" if facts.get("trial") else ""
-    return f"  {SIGNS.get(facts['outcome'], '?')} {facts['task']}{trial} {facts['outcome']}{said}"
-
-
-_TELL: dict[str, Callable[[dict[str, Any]], str]] = {
-    "note": lambda facts: facts["text"],
-    "estimate": lambda facts: f"estimate: {facts['text']}",
-    "measure": lambda facts: f"{facts['name']}: {facts['executions']} executions",
-    "batch": lambda facts: f"iteration {facts['number']}: {', '.join(facts['tasks'])}",
-    "iteration": lambda facts: f"iteration {facts['number']}: {facts['verdict']}",
-    "dropped": lambda facts: (
-        f"dropped ({facts.get('task') or 'iteration ' + str(facts.get('iteration'))}): {facts['why']}"
-    ),
-    "execution": _execution,
-}
+def _line(event: Event, redact: Redactor) -> str:
+    match event:
+        case Noted(text):
+            return redact(text)
+        case Estimated(text):
+            return redact(f"estimate: {text}")
+        case Measuring(name, number):
+            return redact(f"{name}: {number} executions")
+        case BatchBegun(number, tasks):
+            return redact(f"iteration {number}: {', '.join(tasks)}")
+        case IterationDone(number, verdict):
+            return redact(f"iteration {number}: {verdict}")
+        case Dropped(what, why):
+            return redact(f"dropped ({what}): {why}")
+        case Executed():
+            trial = f" (trial {event.trial + 1})" if event.trial else ""
+            said = " ".join(redact(event.feedback).split())[:160]  # redacted first: half a secret is not known
+            why = f": {said}" if event.outcome is not Outcome.PASSED else ""
+            return f"  {SIGNS[event.outcome]} {redact(event.task)}{trial} {event.outcome}{why}"
+        case Replied():
+            raise AssertionError("a reply has more than one line")
+    assert_never(event)
 
 
 class Lines:
@@ -68,8 +82,8 @@ class Lines:
         self._started = clock()
         self._lock = threading.Lock()
 
-    def __call__(self, event: str, **facts: Any) -> None:
-        text = describe(event, facts, self._verbose)
+    def __call__(self, event: Event, /) -> None:
+        text = describe(event, self._verbose)
         if text is not None:
             minutes, seconds = divmod(int(self._clock() - self._started), 60)
             with self._lock:
@@ -85,7 +99,7 @@ class Live:
 
         self._verbose = verbose
         self._lock = threading.Lock()
-        self._counts: dict[str, int] = {}
+        self._counts: dict[Outcome, int] = {}
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -104,21 +118,24 @@ class Live:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._progress.stop()
 
-    def __call__(self, event: str, **facts: Any) -> None:
-        text = describe(event, facts, self._verbose)
+    def __call__(self, event: Event, /) -> None:
+        text = describe(event, self._verbose)
         with self._lock:
             if text is not None:
                 self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
-            if event in ("measure", "batch"):
-                name = facts["name"] if event == "measure" else f"iteration {facts['number']}"
-                self._counts = {}
-                self._progress.reset(
-                    self._task, description=name, total=facts.get("executions") or len(facts["tasks"]), counts=""
-                )
-            elif event == "execution":
-                self._counts[facts["outcome"]] = self._counts.get(facts["outcome"], 0) + 1
-                counts = ", ".join(f"{number} {outcome}" for outcome, number in self._counts.items())
-                self._progress.update(self._task, advance=1, counts=counts)
+            match event:
+                case Measuring(name, number):
+                    self._begin(name, number)
+                case BatchBegun(number, tasks):
+                    self._begin(f"iteration {number}", len(tasks))
+                case Executed():
+                    self._counts[event.outcome] = self._counts.get(event.outcome, 0) + 1
+                    counts = ", ".join(f"{number} {outcome}" for outcome, number in self._counts.items())
+                    self._progress.update(self._task, advance=1, counts=counts)
+
+    def _begin(self, name: str, executions: int) -> None:
+        self._counts = {}
+        self._progress.reset(self._task, description=name, total=executions, counts="")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import ceil
 
+from skillgrad_ci.method.events import Measuring
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.run import Run, World
 from skillgrad_ci.method.task import Split, Task
@@ -12,7 +13,7 @@ from skillgrad_ci.skill.skill import Skill
 def measure(world: World, skill: Skill, tasks: Sequence[Task], name: str, trials: int = 1) -> list[Evidence]:
     """Execute and grade `tasks`, each `trials` times; nothing is learned from this."""
     jobs = [(task, trial) for task in tasks for trial in range(task.trials or trials)]
-    world.observe("measure", name=name, executions=len(jobs))
+    world.observe(Measuring(name, len(jobs)))
     return world.all(lambda job: world.rollout(skill, job[0], iteration=name, trial=job[1]), jobs)
 
 

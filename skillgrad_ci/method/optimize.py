@@ -15,6 +15,7 @@ from functools import partial
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, EnvironmentFailure, ReplyError
 from skillgrad_ci.method.acceptance import Verdict, check_mode, check_split, compare
 from skillgrad_ci.method.batches import batches
+from skillgrad_ci.method.events import BatchBegun, Dropped, IterationDone
 from skillgrad_ci.method.evidence import Evidence, Flat, flat_signal
 from skillgrad_ci.method.gradient import Diagnosis, diagnose
 from skillgrad_ci.method.measuring import measure, reserve
@@ -44,7 +45,7 @@ def optimize(skill: Skill, suite: Suite, settings: Settings, memory: PatternMemo
             run = replace(run, triggers=world.triggers(skill, "triggers-base"))
         reserve(run, world)
         for iteration in descend(run, world):
-            world.observe("iteration", number=iteration.number, verdict=iteration.verdict)
+            world.observe(IterationDone(iteration.number, iteration.verdict))
             kept = [*run.iterations, iteration]
             run = replace(run, candidate=iteration.skill, memory=iteration.memory, iterations=kept)
         stop, why = _end(run)
@@ -65,7 +66,7 @@ def descend(run: Run, world: World) -> Iterator[Iteration]:
     incumbent, triggers = run.baseline, run.triggers
     quiet = lost = edits_so_far = 0
     for number, tasks in enumerate(batches(pool, settings.batch_size, settings.iterations, settings.seed), 1):
-        world.observe("batch", number=number, tasks=[task.id for task in tasks])
+        world.observe(BatchBegun(number, [task.id for task in tasks]))
         attempt = partial(_attempt, world, settings, skill, str(number), failed)
         seen = world.all(attempt, tasks)
         batch = [evidence for evidence, _ in seen]
@@ -102,7 +103,7 @@ def _attempt(
     try:
         return evidence, diagnose(world.agent, skill, task, evidence, failed[task.id])
     except (ReplyError, EnvironmentFailure) as error:
-        world.observe("dropped", task=task.id, why=str(error))
+        world.observe(Dropped(task.id, str(error)))
         return evidence, None
 
 
@@ -120,7 +121,7 @@ def _learn(step: Iteration, run: Run, world: World, edits_so_far: int, incumbent
             next_id=edits_so_far + 1, tasks=run.suite.of(Split.TRAIN), allow_scripts=settings.allow_scripts,
         )  # fmt: skip
     except (ReplyError, EnvironmentFailure) as error:
-        world.observe("dropped", iteration=step.number, why=str(error))
+        world.observe(Dropped(f"iteration {step.number}", str(error)))
         return replace(step, verdict=f"no patch: {error}")
     checked = check_triggers(world.triggers, f"triggers-{step.number}", step.skill, candidate, edits, step.triggers)
     candidate, edits = checked.skill, checked.edits

@@ -9,6 +9,7 @@ from typing import IO, Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
+from skillgrad_ci.method.events import Event
 from skillgrad_ci.method.evidence import Evidence, Grade, Trajectory, Usage
 from skillgrad_ci.method.task import GraderSpec, Task
 from skillgrad_ci.skill.skill import Skill
@@ -256,6 +257,6 @@ class Each(Protocol):
 
 
 class Observer(Protocol):
-    """Is told what happens, as it happens: an event's name and its facts (JSON values)."""
+    """Is told what happens, as it happens, from any thread."""
 
-    def __call__(self, event: str, **facts: Any) -> None: ...
+    def __call__(self, event: Event, /) -> None: ...

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from skillgrad_ci.errors import ReplyError
+from skillgrad_ci.method.events import Replied
 from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest, Observer, Reply
 from skillgrad_ci.skill.skill import MAIN, Skill
@@ -135,7 +136,7 @@ class StructuredAgent:
         system = f"{system.rstrip()}\n\nReply with one JSON object that fits this schema, and nothing else:\n{schema}"
         messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
         answer = model.complete(ModelRequest(messages, schema=reply, max_tokens=self.max_tokens))
-        self.observe("reply", role=role, text=answer.text)
+        self.observe(Replied(role, answer.text))
         try:
             return read_reply(answer, reply)
         except ReplyError as problem:
@@ -145,7 +146,7 @@ class StructuredAgent:
             messages += [{"role": "assistant", "content": answer.text or "(empty)"}]
             messages += [{"role": "user", "content": correction}]
         answer = model.complete(ModelRequest(messages, schema=reply, max_tokens=self.max_tokens))
-        self.observe("reply", role=role, text=answer.text)
+        self.observe(Replied(role, answer.text))
         try:
             return read_reply(answer, reply)
         except ReplyError as problem:

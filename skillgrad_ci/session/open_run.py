@@ -14,6 +14,7 @@ from typing import Any
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.method.events import Estimated
 from skillgrad_ci.method.evidence import Evidence, Outcome
 from skillgrad_ci.method.ports import Agent, Each, Observer, Rollout
 from skillgrad_ci.method.task import Suite
@@ -59,7 +60,7 @@ class OpenRun:
         suite = suite.with_splits(assign(suite.tasks, outcomes, self.inputs.recorded, settings.seed).splits)
         seen = [row.trajectory.usage for row in baseline]
         text = estimate(suite, settings, models["executor"], models["optimizer"], seen, self.inputs.triggers)
-        self.parts.observe("estimate", text=text)
+        self.parts.observe(Estimated(text))
         return suite
 
 

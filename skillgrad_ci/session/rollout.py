@@ -14,6 +14,7 @@ from pathlib import Path
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.graders import grade
+from skillgrad_ci.method.events import Executed, Replied
 from skillgrad_ci.method.evidence import Evidence, Grade, Outcome, Trajectory
 from skillgrad_ci.method.ports import Executor, Grader, Journal, Observer, Result, Sandbox, Workspace
 from skillgrad_ci.method.task import Task, digest_of
@@ -60,11 +61,8 @@ class Rollouts:
         evidence = evidence_from_json(known["evidence"])
         self.keep(iteration, evidence)
         if evidence.trajectory.answer:
-            self.observe("reply", role=f"executor on {task.id}", text=evidence.trajectory.answer)
-        self.observe(
-            "execution", iteration=iteration, task=task.id, trial=trial, outcome=str(evidence.outcome),
-            feedback=evidence.feedback, seconds=evidence.seconds,
-        )  # fmt: skip
+            self.observe(Replied(f"executor on {task.id}", evidence.trajectory.answer))
+        self.observe(Executed(iteration, task.id, trial, evidence.outcome, evidence.feedback, evidence.seconds))
         return evidence
 
     def _to_do(self, key: str) -> bool:

@@ -3,38 +3,45 @@
 import io
 import os
 import signal
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from skillgrad_ci.commands.progress import Lines, Live, describe, safe, showing
+from skillgrad_ci.commands.progress import Lines, Live, describe, showing
+from skillgrad_ci.method.events import (
+    BatchBegun,
+    Dropped,
+    Estimated,
+    Event,
+    Executed,
+    IterationDone,
+    Measuring,
+    Noted,
+    Replied,
+)
+from skillgrad_ci.method.evidence import Outcome
 from skillgrad_ci.session.parts import stop_on_signals
 
-EVENTS: list[tuple[str, dict[str, Any]]] = [
-    ("estimate", {"text": "about 3 USD"}),
-    ("measure", {"name": "base", "executions": 2}),
-    ("execution", {"iteration": "base", "task": "t1", "trial": 0, "outcome": "passed", "feedback": "", "seconds": 1.0}),
-    (
-        "execution",
-        {"iteration": "base", "task": "t2", "trial": 1, "outcome": "failed", "feedback": "a\nb", "seconds": 1.0},
-    ),
-    ("batch", {"number": 1, "tasks": ["t2"]}),
-    ("dropped", {"task": "t2", "why": "no reply"}),
-    ("dropped", {"iteration": 1, "why": "no patch"}),
-    ("reply", {"role": "patcher", "text": "{\n}"}),
-    ("iteration", {"number": 1, "verdict": "accepted"}),
-    ("something new", {"x": 1}),
+EVENTS: list[Event] = [
+    Estimated("about 3 USD"),
+    Measuring("base", 2),
+    Executed("base", "t1", 0, Outcome.PASSED, "", 1.0),
+    Executed("base", "t2", 1, Outcome.FAILED, "a\nb", 1.0),
+    BatchBegun(1, ["t2"]),
+    Dropped("t2", "no reply"),
+    Dropped("iteration 1", "no patch"),
+    Replied("patcher", "{\n}"),
+    IterationDone(1, "accepted"),
 ]
 
 
 def test_lines_tell_each_event_once_with_the_time() -> None:
     stream, now = io.StringIO(), iter(range(0, 1000, 61))
     lines = Lines(stream, clock=lambda: next(now))
-    for event, facts in EVENTS:
-        lines(event, **facts)
+    for event in EVENTS:
+        lines(event)
     assert stream.getvalue().splitlines() == [
         "  1:01 estimate: about 3 USD",
         "  2:02 base: 2 executions",
@@ -47,9 +54,16 @@ def test_lines_tell_each_event_once_with_the_time() -> None:
     ]
 
 
+def test_a_secret_is_masked_before_its_line_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "sk-123456789")
+    told = describe(Executed("base", "t1", 0, Outcome.FAILED, "x" * 155 + "sk-123456789", 1.0))
+    assert told is not None
+    assert "sk-1" not in told
+
+
 def test_replies_are_shown_when_asked_for() -> None:
-    assert describe("reply", {"role": "patcher", "text": "{\n}"}) is None
-    assert describe("reply", {"role": "patcher", "text": "{\n}"}, verbose=True) == "patcher replies:\n  | {\n  | }"
+    assert describe(Replied("patcher", "{\n}")) is None
+    assert describe(Replied("patcher", "{\n}"), verbose=True) == "patcher replies:\n  | {\n  | }"
 
 
 @given(st.text())
@@ -57,9 +71,9 @@ def test_no_control_character_reaches_a_terminal_and_no_line_starts_as_a_command
     stream = io.StringIO()
     lines = Lines(stream, verbose=True)
     hostile = f"{text}\n::add-mask::x\r::set-output name=a::b\x1b[31m\u202e"
-    lines("reply", role="patcher", text=hostile)
-    lines("execution", task=hostile, trial=0, outcome="failed", feedback=hostile)
-    lines("note", text=safe(hostile).replace("\n", " "))
+    lines(Replied("patcher", hostile))
+    lines(Executed("base", hostile, 0, Outcome.FAILED, hostile, 1.0))
+    lines(Noted(hostile))
     shown = stream.getvalue()
     assert not set(shown) & {"\x1b", "\r", "\x07", "\x9b", "\u202e", "\u2066", "\u200b"}
     assert not [line for line in shown.splitlines() if line.startswith("::")]
@@ -68,8 +82,8 @@ def test_no_control_character_reaches_a_terminal_and_no_line_starts_as_a_command
 def test_a_terminal_gets_a_live_view() -> None:
     stream = io.StringIO()
     with Live(Console(file=stream, force_terminal=True, width=100), verbose=True) as live:
-        for event, facts in EVENTS:
-            live(event, **facts)
+        for event in EVENTS:
+            live(event)
     shown = stream.getvalue()
     assert "✗ t2 (trial 2) failed: a b" in shown
     assert "| {" in shown
@@ -78,7 +92,7 @@ def test_a_terminal_gets_a_live_view() -> None:
 def test_markup_of_a_model_is_text() -> None:
     stream = io.StringIO()
     with Live(Console(file=stream, force_terminal=True, width=100)) as live:
-        live("note", text="[bold red]loud[/] [link=http://evil]x[/link]")
+        live(Noted("[bold red]loud[/] [link=http://evil]x[/link]"))
     assert "[bold red]loud[/] [link=http://evil]x[/link]" in stream.getvalue()
 
 

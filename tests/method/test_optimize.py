@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from skillgrad_ci.errors import Cancelled, UserError
 from skillgrad_ci.method.acceptance import Verdict
 from skillgrad_ci.method.budget import Cap, Ledger
+from skillgrad_ci.method.events import BatchBegun, Event
 from skillgrad_ci.method.evidence import Evidence, Outcome, Usage
 from skillgrad_ci.method.memory import Pattern, PatternMemory
 from skillgrad_ci.method.optimize import optimize
@@ -189,9 +190,9 @@ class Talking(Synthetic):
     measuring: threading.Event = field(default_factory=threading.Event)
     beside: list[str] = field(default_factory=list)  # who went on while the final measurement was made
 
-    def observe(self, event: str, **facts: Any) -> None:
-        if event == "batch":
-            self.first = facts["tasks"][0]
+    def observe(self, event: Event, /) -> None:
+        if isinstance(event, BatchBegun):
+            self.first = event.tasks[0]
 
     def __call__(self, skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
         if iteration == "final":
@@ -244,9 +245,9 @@ def test_a_cap_below_the_base_run_changes_nothing() -> None:
 def test_batches_that_could_not_be_measured_end_the_run_as_such_even_if_one_task_passed() -> None:
     firsts: set[tuple[str, str]] = set()
 
-    def observe(event: str, **facts: Any) -> None:
-        if event == "batch":
-            firsts.add((str(facts["number"]), facts["tasks"][0]))
+    def observe(event: Event, /) -> None:
+        if isinstance(event, BatchBegun):
+            firsts.add((str(event.number), event.tasks[0]))
 
     def rollout(skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
         row = Synthetic()(skill, task, iteration=iteration)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from skillgrad_ci.errors import ReplyError
+from skillgrad_ci.method.events import Event
 from skillgrad_ci.method.evidence import Trajectory, Usage
 from skillgrad_ci.method.ports import ModelReply, ModelRequest
 from skillgrad_ci.method.prompting import (
@@ -136,7 +137,7 @@ class Says:
         return ModelReply(self.replies.pop(0))
 
 
-def silent(event: str, **facts: Any) -> None:
+def silent(event: Event, /) -> None:
     """An observer that looks away."""
 
 

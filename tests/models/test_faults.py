@@ -13,6 +13,7 @@ import pytest
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError, UserError
 from skillgrad_ci.executors.tool_loop import CALLS_PER_TURN, ToolLoop
 from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.method.events import BatchBegun, Dropped, Event
 from skillgrad_ci.method.evidence import Evidence, Grade, Outcome
 from skillgrad_ci.method.gradient import DiagnosisReply
 from skillgrad_ci.method.memory import PatternMemory
@@ -127,13 +128,13 @@ class WordGrader:
         return Grade(Outcome.PASSED if passed else Outcome.FAILED, float(passed), f"answer: {result.answer!r}")
 
 
-def executed(row: Row, folder: Path, events: list[dict[str, Any]]) -> Evidence:
+def executed(row: Row, folder: Path, events: list[Event]) -> Evidence:
     """One execution with the real parts of a run."""
     with dealt(row) as (_, _, model):
         loop = ToolLoop(model, load("execute"), max_turns=4)
         journal = FileJournal(folder)
         rollouts = Rollouts(
-            loop, NoSandbox(), {"word": WordGrader()}, journal, lambda event, **facts: events.append(facts),
+            loop, NoSandbox(), {"word": WordGrader()}, journal, events.append,
             lambda iteration, evidence: None,
         )  # fmt: skip
         try:
@@ -189,7 +190,7 @@ class Agents:
     oracle: Oracle = field(default_factory=Oracle)
     iteration: int = 0
     victim: str = ""
-    dropped: list[dict[str, Any]] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -207,11 +208,11 @@ class Agents:
         self.victim = self.victim or user
         return self.role != "diagnoser" or user == self.victim
 
-    def observe(self, event: str, **facts: Any) -> None:
-        if event == "batch":
-            self.iteration = facts["number"]
-        if event == "dropped":
-            self.dropped.append(facts)
+    def observe(self, event: Event, /) -> None:
+        if isinstance(event, BatchBegun):
+            self.iteration = event.number
+        if isinstance(event, Dropped):
+            self.dropped.append(event)
 
 
 def optimized(agents: Agents, rollout: Synthetic | None = None) -> Run:
@@ -239,8 +240,8 @@ def test_a_diagnosis_that_cannot_be_had_drops_its_task(row: Row) -> None:
     run = optimized(agents)
     first = run.iterations[0]
     (dropped,) = agents.dropped
-    assert dropped["task"] in {evidence.task_id for evidence in first.batch}
-    assert {d.task_id for d in first.diagnoses} == {e.task_id for e in first.batch} - {dropped["task"]}
+    assert dropped.what in {evidence.task_id for evidence in first.batch}
+    assert {d.task_id for d in first.diagnoses} == {e.task_id for e in first.batch} - {dropped.what}
     assert first.verdict == "accepted", "the others are learned from"
 
 

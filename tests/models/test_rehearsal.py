@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from skillgrad_ci.errors import UserError
+from skillgrad_ci.method.events import Event
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory
 from skillgrad_ci.method.gradient import Diagnosis, diagnose
 from skillgrad_ci.method.memory import PatternMemory, Stamp
@@ -179,7 +180,7 @@ def agent(script: Script) -> StructuredAgent:
     return StructuredAgent(lambda role: model, unseen)
 
 
-def unseen(event: str, **facts: Any) -> None:
+def unseen(event: Event, /) -> None:
     """An observer that keeps nothing."""
 
 

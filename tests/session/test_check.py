@@ -45,7 +45,7 @@ class Bench:
         rows = "".join(f"  - {{id: {name}, instruction: Do it., {rest}}}\n" for name, rest in names.items())
         (self.root / "tasks.yaml").write_text(f"version: 1\ntasks:\n{rows}")
         job = SkillRun(Path(), self.root, Settings.model_validate(self.settings), self.root)
-        return Parts(job, load(self.root), lambda event, **facts: None, threading.Event())
+        return Parts(job, load(self.root), lambda event: None, threading.Event())
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ class JudgeModel:
 
 
 def agent(model: JudgeModel) -> StructuredAgent:
-    return StructuredAgent(lambda role: model, lambda event, **facts: None)
+    return StructuredAgent(lambda role: model, lambda event: None)
 
 
 def honest(statement: str, result: str, reading: int) -> tuple[str, str]:

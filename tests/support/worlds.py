@@ -14,6 +14,7 @@ from typing import Any
 
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
 from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.method.events import Event
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory, Usage
 from skillgrad_ci.method.ports import Reply
 from skillgrad_ci.method.run import World
@@ -108,7 +109,7 @@ def edit(content: str, *patterns: str, **fields: str) -> dict[str, Any]:
     return {**known, **fields, "patterns": list(patterns)}
 
 
-def silent(event: str, **facts: Any) -> None:
+def silent(event: Event, /) -> None:
     """An observer that looks away."""
 
 

@@ -1,0 +1,78 @@
+"""What the loop and the session tell while they work: one frozen class an event.
+
+Texts in them are data of models, tasks and graders: whoever shows an event makes them inert first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from skillgrad_ci.method.evidence import Outcome
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Something that a person should know before the run goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """What the run may take, in one line; told again once the base run is in."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """A measurement of so many executions begins; `name` is its iteration (`base`, `validate-2`, `final`)."""
+
+    name: str
+    executions: int
+
+
+@dataclass(frozen=True)
+class BatchBegun:
+    """An iteration begins, with these tasks by id."""
+
+    number: int
+    tasks: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Executed:
+    """One execution of a measurement or a batch is graded; `seconds` is how long both took."""
+
+    iteration: str
+    task: str
+    trial: int
+    outcome: Outcome
+    feedback: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Replied:
+    """A model replied. `role` names the agent, and the task where it executes one."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A diagnosis (`what` is its task) or a patch (`what` is its iteration) was given up, and the run goes on."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class IterationDone:
+    """An iteration ended; `verdict` says what became of its patch."""
+
+    number: int
+    verdict: str
+
+
+Event = Noted | Estimated | Measuring | BatchBegun | Executed | Replied | Dropped | IterationDone
