@@ -18,8 +18,9 @@ from skillgrad_ci.method.evidence import Accuracy
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.prompting import StructuredAgent, load
-from skillgrad_ci.method.run import Run, Settings, World
+from skillgrad_ci.method.run import Run, Settings
 from skillgrad_ci.method.task import Split, Suite
+from skillgrad_ci.method.world import World
 from skillgrad_ci.models.rehearsal.executor import filled
 from skillgrad_ci.models.rehearsal.script import Script
 from skillgrad_ci.skill.lint import lint

@@ -9,9 +9,9 @@ from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.method.acceptance import check_split, pass_rates
 from skillgrad_ci.method.evidence import Accuracy, Evidence, Usage
 from skillgrad_ci.method.gradient import Diagnosis
+from skillgrad_ci.method.patch import EditResult
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.task import Split
-from skillgrad_ci.method.update import EditResult
 from skillgrad_ci.report import document as doc
 from skillgrad_ci.report.headline import headline
 from skillgrad_ci.report.statistics import paired

@@ -7,11 +7,10 @@ from pathlib import Path
 from skillgrad_ci import __version__
 from skillgrad_ci.config.config import SkillRun, refuse_outside
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.method.measuring import measure
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.memory_file import parse
-from skillgrad_ci.method.run import World
 from skillgrad_ci.method.task import Split, Suite, digest_of
+from skillgrad_ci.method.world import World
 from skillgrad_ci.session.split import read_recorded, recorded_path
 from skillgrad_ci.skill.skill import Skill
 from skillgrad_ci.suites import load as load_suite
@@ -102,7 +101,7 @@ def with_triggers(world: World, triggers: Suite | None, trials: int) -> World:
     """The world in which edits of the description are checked on the trigger set, where there is one."""
     if triggers is None:
         return world
-    return replace(world, triggers=lambda skill, name: measure(world, skill, triggers.tasks, name, trials))
+    return replace(world, triggers=lambda skill, name: world.measure(skill, triggers.tasks, name, trials))
 
 
 def refuse_twins(skills: Sequence[Skill]) -> None:

@@ -14,7 +14,8 @@ from skillgrad_ci.method import run as history
 from skillgrad_ci.method.acceptance import check_mode
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.ports import Observer
-from skillgrad_ci.method.run import Run, Stop, World
+from skillgrad_ci.method.run import Run, Stop
+from skillgrad_ci.method.world import World
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.pages import write_run
 from skillgrad_ci.report.report import Circumstances, report_of
@@ -59,6 +60,7 @@ def optimize_skill(
             at_once=job.settings.concurrency,
         )
         world = with_triggers(world, inputs.triggers, job.settings.trials)
+        opened.splits(opened.suite, ())  # tells what the run may take
         run = optimize(inputs.skill, opened.suite, loop_settings(inputs), inputs.memory, world)
         opened.journal.record(END, "end", {"stop": OUTAGE if run.stop is Stop.UNMEASURED else str(run.stop)})
         around = Circumstances(

@@ -250,6 +250,15 @@ def test_what_the_user_must_fix_is_one_line_and_a_2(shell: Shell, words: list[st
     assert not Path("runs").exists()
 
 
+def test_validate_without_validation_tasks_is_refused_before_anything_is_spent(shell: Shell) -> None:
+    for file in Path("evals").rglob("tasks.yaml"):
+        file.write_text(file.read_text().replace("split: validation", "split: heldout"))
+    done = shell("optimize", "skills/greeter", *OPEN, "--accept", "validate")
+    assert done.code == 2
+    assert "accept: validate needs validation tasks" in done.err
+    assert not Path("runs").exists()
+
+
 def test_a_skill_that_no_configuration_lists_needs_its_suite(shell: Shell) -> None:
     shutil.copytree("skills/greeter", "skills/other")
     skill = Path("skills/other/SKILL.md")

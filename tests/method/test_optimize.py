@@ -1,7 +1,8 @@
 """The loop's invariants, held over synthetic worlds."""
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillgrad_ci.errors import Cancelled, UserError
+from skillgrad_ci.errors import Cancelled
 from skillgrad_ci.method.acceptance import Verdict
-from skillgrad_ci.method.budget import Cap, Ledger
+from skillgrad_ci.method.budget import Cap, Ledger, Reserve
 from skillgrad_ci.method.events import BatchBegun, Event
 from skillgrad_ci.method.evidence import Evidence, Outcome, Usage
 from skillgrad_ci.method.memory import Pattern, PatternMemory
-from skillgrad_ci.method.optimize import optimize
+from skillgrad_ci.method.optimize import PATIENCE, batches, optimize
 from skillgrad_ci.method.run import Run, Settings, Stop
-from skillgrad_ci.method.task import Split, Suite, Task
+from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
 from skillgrad_ci.skill.skill import Skill
 from tests.support.worlds import SKILL, Oracle, Synthetic, as_json, suite, world
 
@@ -127,6 +128,52 @@ def test_four_batches_without_a_failure_end_the_run_and_still_teach() -> None:
     assert any(step.diagnoses for step in last)
 
 
+def test_a_batch_that_could_not_be_measured_is_no_quiet_one() -> None:
+    """Every second batch is lost: patience with batches that have no failure counts the others."""
+
+    def rollout(skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
+        row = Synthetic()(skill, task, iteration=iteration)
+        if not iteration.isdigit():
+            return row
+        return replace(row, outcome=Outcome.PASSED if int(iteration) % 2 else Outcome.UNMEASURED)
+
+    result = run(Settings(iterations=20), rollout=rollout)
+    assert (result.stop, len(result.iterations)) == (Stop.NO_FAILURES, 2 * PATIENCE - 1)
+
+
+def test_a_batch_of_which_half_is_measured_is_used() -> None:
+    batches_seen: dict[str, Sequence[str]] = {}
+
+    def observe(event: Event, /) -> None:
+        if isinstance(event, BatchBegun):
+            batches_seen[str(event.number)] = event.tasks
+
+    def rollout(skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
+        row = Synthetic()(skill, task, iteration=iteration)
+        lost = iteration == "1" and task.id in batches_seen["1"][:2]
+        return replace(row, outcome=Outcome.UNMEASURED) if lost else row
+
+    [step] = run(Settings(iterations=1), rollout=rollout, observe=observe).iterations
+    assert (len(step.batch), len(step.diagnoses), step.verdict) == (4, 2, "accepted")
+
+
+def test_a_lost_batch_with_a_failure_ends_no_patience_with_lost_batches() -> None:
+    """One of four tasks is measured in every batch, and fails: after four such batches the run ends."""
+    firsts: set[tuple[str, str]] = set()
+
+    def observe(event: Event, /) -> None:
+        if isinstance(event, BatchBegun):
+            firsts.add((str(event.number), event.tasks[0]))
+
+    def rollout(skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
+        row = Synthetic()(skill, task, iteration=iteration)
+        lost = iteration != "base" and (iteration, task.id) not in firsts
+        return replace(row, outcome=Outcome.UNMEASURED) if lost else row
+
+    result = run(Settings(iterations=20), rollout=rollout, observe=observe)
+    assert (result.stop, len(result.iterations)) == (Stop.UNMEASURED, PATIENCE)
+
+
 def test_validate_takes_only_what_is_strictly_better_and_rejects_a_tie() -> None:
     tasks = suite(16, ["alpha"])
     others = [replace(t, instruction="Needs beta.") if t.split is Split.VALIDATION else t for t in tasks.tasks]
@@ -136,15 +183,6 @@ def test_validate_takes_only_what_is_strictly_better_and_rejects_a_tie() -> None
     assert {step.verdict for step in result.iterations} == {"rejected: tie on validation"}
     assert all(edit.by == "validation" for edit in result.memory.rejected)
     assert run(Settings(iterations=3, accept="validate"), tasks).final.text.count("always alpha") == 1
-
-
-def test_validate_without_validation_tasks_fails_before_anything_is_spent() -> None:
-    rollout = Synthetic()
-    tasks = suite()
-    train = replace(tasks, tasks=[replace(task, split=Split.TRAIN) for task in tasks.tasks])
-    with pytest.raises(UserError, match="accept: validate needs validation tasks"):
-        run(Settings(accept="validate"), train, rollout=rollout)
-    assert rollout.done == []
 
 
 def test_a_final_skill_that_is_no_better_is_not_kept_and_its_edits_are_remembered_as_rejected() -> None:
@@ -212,6 +250,23 @@ def test_nothing_of_a_refused_batch_runs_on_beside_the_final_measurement() -> No
     assert result.stop is Stop.BUDGET
     assert rollout.measuring.is_set()
     assert rollout.beside == []
+
+
+def test_a_third_of_the_cap_is_kept_before_the_base_run() -> None:
+    """Until anything is measured, so that the base run cannot take what the final measurement needs."""
+    ledger = Ledger(Cap(usd=30.0, tokens=900, minutes=60))
+    kept: list[Reserve] = []
+
+    def rollout(skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
+        kept.append(ledger.reserve)
+        return Synthetic()(skill, task, iteration=iteration)
+
+    run(Settings(iterations=1), rollout=rollout, ledger=ledger)
+    assert kept[0] == Reserve(10.0, 300.0, 20.0)
+    dear = Ledger(Cap(usd=0.12))
+    short = run(rollout=Synthetic(ledger=dear), ledger=dear)  # 16 executions at 0.01 each
+    assert short.stop is Stop.BUDGET
+    assert dear.spent.usd == pytest.approx(0.08)
 
 
 def test_the_reserve_is_what_the_unseen_tasks_took_with_their_own_trials() -> None:
@@ -304,3 +359,25 @@ def test_several_trials_measure_each_task_so_often() -> None:
     result = run(Settings(iterations=1, trials=3), rollout=rollout)
     assert len(result.baseline) == 3 * len(result.suite.tasks)
     assert len([1 for iteration, _ in rollout.done if iteration == "1"]) == 4
+
+
+def pool(size: int) -> list[Task]:
+    return [Task(f"t{n}", "do", [GraderSpec("text")]) for n in range(size)]
+
+
+@given(st.integers(1, 20), st.integers(1, 6), st.integers(1, 12), st.integers(0, 99))
+def test_batches_are_epochs_without_twins(size: int, batch: int, number: int, seed: int) -> None:
+    drawn = list(batches(pool(size), batch, number, seed))
+    assert drawn == list(batches(pool(size), batch, number, seed))
+    assert [len(tasks) for tasks in drawn] == [min(batch, size)] * number
+    assert all(len({task.id for task in tasks}) == len(tasks) for tasks in drawn)
+    seen = Counter(task.id for tasks in drawn for task in tasks)
+    assert max(seen.values()) - min(seen[f"t{n}"] for n in range(size)) <= 2  # a batch may straddle two epochs
+
+
+def test_the_first_epoch_shows_every_task_once_and_the_seed_decides_the_order() -> None:
+    tasks = pool(12)
+    epoch = [task.id for batch in batches(tasks, 4, 3, seed=1) for task in batch]
+    assert sorted(epoch) == sorted(task.id for task in tasks)
+    assert epoch != [task.id for batch in batches(tasks, 4, 3, seed=2) for task in batch]
+    assert list(batches([], 4, 3, seed=1)) == []

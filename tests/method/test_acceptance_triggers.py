@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillgrad_ci.method.acceptance import Verdict, compare
+from skillgrad_ci.method.acceptance import Incumbent, Verdict, check_triggers, compare
 from skillgrad_ci.method.budget import Cap, Ledger
 from skillgrad_ci.method.evidence import Evidence, Outcome, Usage
 from skillgrad_ci.method.memory import PatternMemory
@@ -17,7 +17,6 @@ from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.patch import EditResult, replay
 from skillgrad_ci.method.run import Run, Settings, Stop
 from skillgrad_ci.method.task import GraderSpec, Suite, Task
-from skillgrad_ci.method.triggering import check_triggers
 from skillgrad_ci.session.inputs import with_triggers
 from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.skill import Skill
@@ -119,7 +118,7 @@ def test_without_edits_of_the_description_a_trigger_set_changes_nothing() -> Non
     queries = Queries(greedy="ffff")
     asked, plain = run(queries, Oracle()), run(None, Oracle())
     assert queries.asked == ["triggers-base"]
-    steps = [replace(step, triggers=()) for step in asked.iterations]
+    steps = [replace(step, incumbent=replace(step.incumbent, triggers=())) for step in asked.iterations]
     assert as_json(replace(asked, iterations=steps, triggers=())) == as_json(plain)
 
 
@@ -163,7 +162,9 @@ def test_the_description_is_taken_exactly_where_triggering_is_known_and_no_worse
     candidate, results = replay(SKILL, EDITS)
     refused = EditResult(made("E5", content="x"), "refused", "said before")
     known = evidence(old)
-    checked = check_triggers(lambda skill, name: evidence(new), "n", SKILL, candidate, [*results, refused], known)
+    checked = check_triggers(
+        lambda skill, name: evidence(new), "n", Incumbent(SKILL, (), known), candidate, [*results, refused]
+    )
     taken = compare(evidence(new), known) in (Verdict.BETTER, Verdict.TIE)
     assert (checked.skill.description == GREEDY) is taken
     assert list(checked.triggers) == (evidence(new) if taken else known)
