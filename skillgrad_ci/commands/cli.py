@@ -123,6 +123,7 @@ def _models(command: argparse.ArgumentParser) -> None:
 
 
 def _settings(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--agent", metavar="A", help="who works on the tasks: loop, or chat without tools (loop)")
     command.add_argument("--trials", type=int, metavar="N", help="executions per task and measurement (1)")
     command.add_argument("--max-turns", type=int, metavar="N", help="the most turns on a task (30)")
     _machine(command)
@@ -152,7 +153,7 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     **{
         key: (key,)
         for key in (
-            "iterations", "batch_size", "train_tasks", "accept", "seed", "trials", "max_turns", "concurrency",
+            "agent", "iterations", "batch_size", "train_tasks", "accept", "seed", "trials", "max_turns", "concurrency",
             "sandbox", "image", "momentum", "contrastive",
         )
     },

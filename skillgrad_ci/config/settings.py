@@ -115,6 +115,8 @@ class Settings(Strict):
     """How one skill is optimized and measured."""
 
     models: Models = Field(default_factory=Models)
+    agent: Annotated[str, Field(min_length=1)] = "loop"
+    """Who works on the tasks: `loop` (the built-in tool loop) or `chat` (one call without tools)."""
     iterations: Count = 10
     batch_size: Count = 4
     """Training tasks per iteration."""

@@ -11,6 +11,7 @@ from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.memory_file import parse
 from skillgrad_ci.method.task import Split, Suite, digest_of
 from skillgrad_ci.method.world import World
+from skillgrad_ci.session.agents import described_version
 from skillgrad_ci.session.split import read_recorded, recorded_path
 from skillgrad_ci.skill.skill import Skill
 from skillgrad_ci.suites import load as load_suite
@@ -31,11 +32,12 @@ class Measurement:
 
     @property
     def measure(self) -> str:
-        """Content address of what measures the skill: its suite, the skills beside it, and its trigger set."""
-        if not self.others and self.triggers is None:
+        """Content address of what measures the skill: its suite, the skills beside it, its trigger set, the agent."""
+        agent = described_version(self.job)
+        if not self.others and self.triggers is None and not agent:
             return self.suite.digest
         beside = sorted([skill.name, skill.for_agents().digest] for skill in self.others)
-        return digest_of([self.suite.digest, beside, self.triggers.digest if self.triggers else ""])
+        return digest_of([self.suite.digest, beside, self.triggers.digest if self.triggers else "", agent])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.pages import write_run
 from skillgrad_ci.report.report import Circumstances, report_of
 from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.agents import agent_of
 from skillgrad_ci.session.inputs import Inputs, with_triggers
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.rollout import END, OUTAGE
@@ -69,6 +70,7 @@ def optimize_skill(
             suite_path=(
                 job.tasks.relative_to(job.root) if job.tasks.is_relative_to(job.root) else job.tasks
             ).as_posix(),
+            agent=agent_of(opened.parts.executor),
             sandbox=opened.sandbox,
             reproduce=reproduce,
             cost=dict(opened.ledger.by_role),

@@ -74,7 +74,18 @@ def test_every_setting_flag_reaches_the_settings() -> None:
     words = ["--model", "m", "--optimizer-model", "o", "--judge-model", "j", "--api-base", "u", "--budget-usd", "1"]
     words += ["--budget-tokens", "2", "--budget-minutes", "3", "--iterations", "4", "--batch-size", "5"]
     words += ["--train-tasks", "6", "--accept", "always", "--seed", "7", "--trials", "8", "--max-turns", "9"]
-    words += ["--concurrency", "10", "--sandbox", "docker", "--image", "i", "--no-momentum", "--no-contrastive"]
+    words += [
+        "--concurrency",
+        "10",
+        "--sandbox",
+        "docker",
+        "--image",
+        "i",
+        "--no-momentum",
+        "--no-contrastive",
+        "--agent",
+        "chat",
+    ]
     flags = flags_of(parse_arguments(["optimize", "s", *words]))
     given = with_flags(Settings(), flags).model_dump(mode="json", exclude_unset=True)
     for place in SETTINGS.values():
