@@ -22,7 +22,8 @@ from skillgrad_ci.method.gradient import Diagnosis, diagnose
 from skillgrad_ci.method.memory import PatternMemory, Stamp
 from skillgrad_ci.method.momentum import momentum, without_memory
 from skillgrad_ci.method.patch import EditResult, Rules
-from skillgrad_ci.method.run import Iteration, Run, Settings, Stop, forget, remember
+from skillgrad_ci.method.run import Iteration, Run, Stop, forget, remember
+from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split, Suite, Task
 from skillgrad_ci.method.update import update
 from skillgrad_ci.method.world import World
@@ -32,12 +33,14 @@ PATIENCE = 4  # batches in a row without a failure (the paper), or without a mea
 FINAL_SHARE = 1 / 3  # of the cap, kept for the final measurement until the base run shows what that takes
 
 
-def optimize(skill: Skill, suite: Suite, settings: Settings, memory: PatternMemory, world: World) -> Run:
+def optimize(
+    skill: Skill, suite: Suite, settings: LoopSettings, memory: PatternMemory, world: World, name: str = "local"
+) -> Run:
     """Optimize `skill` on `suite`. An end at the budget, or a cancelled run, is a result.
 
     Raises UserError. Whoever calls it has checked that the suite can serve `settings.accept`.
     """
-    run = Run(skill, skill, skill, suite, settings, memory)
+    run = Run(skill, skill, skill, suite, settings, memory, name=name)
     try:
         world.ledger.reserve_share(FINAL_SHARE)
         baseline = world.measure(skill, suite.tasks, "base", settings.trials)
@@ -141,7 +144,7 @@ class Proposal:
 
 def propose(run: Run, world: World, step: Iteration) -> tuple[Iteration, Proposal | None]:
     """Momentum and update: the step with its record and overlay, and a proposal, or None where an agent failed."""
-    settings, at = run.settings, Stamp(run.settings.run, step.number)
+    settings, at = run.settings, Stamp(run.name, step.number)
     try:
         if settings.momentum:
             memory, overlay = momentum(world.agent, step.skill, step.memory, step.diagnoses, at)
@@ -158,7 +161,7 @@ def propose(run: Run, world: World, step: Iteration) -> tuple[Iteration, Proposa
 
 def accept(run: Run, world: World, step: Iteration, proposal: Proposal) -> Iteration:
     """The line search: the candidate becomes the skill in hand, or its edits are remembered as rejected."""
-    settings, at, known = run.settings, Stamp(run.settings.run, step.number), step.memory
+    settings, at, known = run.settings, Stamp(run.name, step.number), step.memory
     checked = check_triggers(
         world.triggers, f"triggers-{step.number}", step.incumbent, proposal.candidate, proposal.edits
     )

@@ -1,33 +1,18 @@
-"""What a run is made of: its settings, the skill in hand, its iterations, its result."""
+"""What a run is made of: the skill in hand, its iterations, its result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from skillgrad_ci.method.acceptance import Incumbent, Mode, Verdict
+from skillgrad_ci.method.acceptance import Incumbent, Verdict
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.gradient import Diagnosis
 from skillgrad_ci.method.memory import PatternMemory, RejectedEdit, Remedy, Stamp
 from skillgrad_ci.method.momentum import Overlay
 from skillgrad_ci.method.patch import EditResult
+from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Suite
 from skillgrad_ci.skill.skill import Skill
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a person may turn. The defaults are the paper's; `run` names the run in the memory."""
-
-    iterations: int = 10
-    batch_size: int = 4
-    train_tasks: int = 40
-    accept: Mode = "final"
-    seed: int = 0
-    trials: int = 1
-    momentum: bool = True
-    contrastive: bool = True
-    allow_scripts: bool = False
-    run: str = "local"
 
 
 @dataclass(frozen=True)
@@ -84,14 +69,14 @@ class Run:
 
     `candidate` is the skill in hand after the last iteration. `baseline` holds the initial skill's evidence
     on all tasks, `measured` the candidate's on validation and heldout; `triggers` the initial skill's
-    evidence on the trigger set.
+    evidence on the trigger set; `name` names the run in the memory.
     """
 
     initial: Skill
     candidate: Skill
     final: Skill
     suite: Suite
-    settings: Settings
+    settings: LoopSettings
     memory: PatternMemory
     baseline: Sequence[Evidence] = ()
     iterations: Sequence[Iteration] = ()
@@ -100,6 +85,7 @@ class Run:
     verdict: Verdict = Verdict.UNCHECKED
     stop: Stop = Stop.ITERATIONS
     why: str = ""
+    name: str = "local"
 
     @property
     def incumbent(self) -> Incumbent:
@@ -143,7 +129,7 @@ def forget(run: Run, reason: str) -> PatternMemory:
     """The record of a run whose candidate is not kept: its accepted edits are rejected ones now."""
     memory = run.memory
     for step in run.iterations:
-        at = Stamp(run.settings.run, step.number)
+        at = Stamp(run.name, step.number)
         kept = [result.rejected(reason) for result in step.edits if result.status == "accepted"]
         memory = remember(memory, kept, at)
     return memory

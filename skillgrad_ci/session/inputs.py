@@ -55,6 +55,11 @@ class Inputs(Measurement):
         return digest_of([__version__, *parts])
 
     @property
+    def name(self) -> str:
+        """The run's name in the memory."""
+        return self.fingerprint[:8]
+
+    @property
     def folder(self) -> Path:
         return Path("runs") / self.skill.name / self.fingerprint[:12]
 

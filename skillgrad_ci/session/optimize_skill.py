@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from skillgrad_ci.method import run as history
 from skillgrad_ci.method.acceptance import check_mode
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.ports import Observer
@@ -49,7 +48,7 @@ def optimize_skill(
     """Optimize a skill and write its run folder. Raises UserError where nothing could be started."""
     job, started = inputs.job, monotonic()
     shown = assign(inputs.suite.tasks, None, inputs.recorded, job.settings.seed).splits
-    check_mode(job.settings.accept.value, inputs.suite.with_splits(shown))  # before anything is made or paid for
+    check_mode(job.settings.accept, inputs.suite.with_splits(shown))  # before anything is made or paid for
     with open_run(inputs, folder, observe, stop, redactor) as opened:
         world = World(
             rollout=opened.rollout,
@@ -62,7 +61,7 @@ def optimize_skill(
         )
         world = with_triggers(world, inputs.triggers, job.settings.trials)
         opened.splits(opened.suite, ())  # tells what the run may take
-        run = optimize(inputs.skill, opened.suite, loop_settings(inputs), inputs.memory, world)
+        run = optimize(inputs.skill, opened.suite, job.settings, inputs.memory, world, inputs.name)
         opened.journal.record(END, "end", {"stop": OUTAGE if run.stop is Stop.UNMEASURED else str(run.stop)})
         around = Circumstances(
             settings=job.settings,
@@ -83,20 +82,3 @@ def optimize_skill(
         # Secrets go before a page escapes its text, for behind the escapes they would not be known.
         report = Report.model_validate(redactor.clean(report_of(run, around).model_dump()))
         return Finished(run, report, folder, write_run(folder, run, report, redactor))
-
-
-def loop_settings(inputs: Inputs) -> history.Settings:
-    """The loop's part of the settings; the run is named in the memory by its fingerprint."""
-    chosen = inputs.job.settings
-    return history.Settings(
-        iterations=chosen.iterations,
-        batch_size=chosen.batch_size,
-        train_tasks=chosen.train_tasks,
-        accept=chosen.accept.value,
-        seed=chosen.seed,
-        trials=chosen.trials,
-        momentum=chosen.momentum,
-        contrastive=chosen.contrastive,
-        allow_scripts=chosen.allow_scripts,
-        run=inputs.fingerprint[:8],
-    )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skillgrad_ci.config.config import Configuration, File, load, merge, refuse_outside, with_flags
-from skillgrad_ci.config.settings import Accept, Budget, Models, Settings
+from skillgrad_ci.config.settings import Budget, Models, Settings
 from skillgrad_ci.errors import UserError
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "skillgrad.schema.json"
@@ -138,7 +138,7 @@ def test_the_digest_covers_what_changes_results_and_nothing_else() -> None:
     assert base.digest == Settings(concurrency=9, budget=Budget(usd=1), reevaluate_days=3).digest
     changes: list[dict[str, Any]] = [
         {"seed": 1},
-        {"accept": Accept.ALWAYS},
+        {"accept": "always"},
         {"trials": 2},
         {"models": Models(executor="x")},
         {"sandbox": "none"},

@@ -15,7 +15,8 @@ from skillgrad_ci.method.evidence import Evidence, Outcome, Usage
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.patch import EditResult, replay
-from skillgrad_ci.method.run import Run, Settings, Stop
+from skillgrad_ci.method.run import Run, Stop
+from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import GraderSpec, Suite, Task
 from skillgrad_ci.session.inputs import with_triggers
 from skillgrad_ci.skill.edit import Edit
@@ -59,7 +60,7 @@ class Queries:
 
 
 def run(triggers: Queries | None, agent: Oracle | None = None, **config: Any) -> Run:
-    settings = Settings(**({"iterations": 4} | config))
+    settings = LoopSettings(**({"iterations": 4} | config))
     return optimize(SKILL, suite(), settings, PatternMemory("s"), world(agent=agent or Describer(), triggers=triggers))
 
 
@@ -108,7 +109,7 @@ def test_a_patch_of_nothing_but_a_worse_description_leaves_the_skill_as_it_was()
 def test_a_description_that_validation_rejects_leaves_the_known_evidence() -> None:
     tasks = [replace(t, instruction="Needs delta.") if t.split == "validation" else t for t in suite().tasks]
     parts = world(agent=Describer(), triggers=Queries("pppp"))
-    settings = Settings(iterations=2, accept="validate")
+    settings = LoopSettings(iterations=2, accept="validate")
     result = optimize(SKILL, replace(suite(), tasks=tasks), settings, PatternMemory("s"), parts)
     assert {step.verdict for step in result.iterations} == {"rejected: tie on validation"}
     assert all(list(step.triggers) == evidence("pppf") for step in result.iterations)
@@ -134,7 +135,7 @@ def test_the_ledger_covers_trigger_executions() -> None:
         ledger = Ledger(Cap(usd=usd))
         parts = world(Synthetic(cost=cost, ledger=ledger), Describer(), ledger=ledger)
         return optimize(
-            SKILL, suite(), Settings(iterations=3), PatternMemory("s"), with_triggers(parts, queries, 1)
+            SKILL, suite(), LoopSettings(iterations=3), PatternMemory("s"), with_triggers(parts, queries, 1)
         ), ledger
 
     full, ledger = capped(10.0)

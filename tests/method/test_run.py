@@ -5,7 +5,8 @@ import pytest
 from skillgrad_ci.method.acceptance import Incumbent
 from skillgrad_ci.method.memory import Pattern, PatternMemory, Stamp
 from skillgrad_ci.method.patch import EditResult, replay
-from skillgrad_ci.method.run import Iteration, Run, Settings, forget, remember
+from skillgrad_ci.method.run import Iteration, Run, forget, remember
+from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.skill.edit import Edit
 from tests.support.worlds import SKILL, suite
 
@@ -60,7 +61,7 @@ def test_forgetting_rejects_what_was_accepted_under_its_own_iteration() -> None:
         Iteration(number, Incumbent(SKILL), MEMORY, edits=[made(status, id=f"E{number}")])
         for number, status in ((1, "accepted"), (2, "refused"), (3, "accepted"))
     ]
-    run = Run(SKILL, SKILL, SKILL, suite(), Settings(run="r"), MEMORY, iterations=steps)
+    run = Run(SKILL, SKILL, SKILL, suite(), LoopSettings(), MEMORY, iterations=steps, name="r")
     memory = forget(run, "tie")
     assert [(str(edit.at), edit.id, edit.reason) for edit in memory.rejected] == [
         ("r#1", "E1", "tie"),
@@ -69,7 +70,7 @@ def test_forgetting_rejects_what_was_accepted_under_its_own_iteration() -> None:
 
 
 def test_a_run_counts_its_edits_and_holds_the_last_iterations_skill_and_memory() -> None:
-    run = Run(SKILL, SKILL, SKILL, suite(), Settings(), PatternMemory())
+    run = Run(SKILL, SKILL, SKILL, suite(), LoopSettings(), PatternMemory())
     assert (run.next_edit, run.incumbent.skill) == (1, SKILL)
     better = SKILL.with_description("Better.")
     after = run.after(Iteration(1, Incumbent(better), MEMORY, edits=[made("accepted"), made("refused")]))

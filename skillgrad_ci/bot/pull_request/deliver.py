@@ -74,7 +74,7 @@ def branch_content(bot: Bot, inputs: Inputs, run: Run) -> BranchContent:
         edits=accepted_edits(run),
         memory=run.memory.render(),
         memory_path=bot.relative(memory_path(job)),
-        run=run.settings.run,
+        run=run.name,
     )
 
 
