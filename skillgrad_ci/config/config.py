@@ -14,8 +14,10 @@ from pydantic import Field
 from skillgrad_ci.config.settings import REHEARSAL, Settings, Strict
 from skillgrad_ci.config.yaml_file import Source, read_yaml
 from skillgrad_ci.errors import UserError
+from skillgrad_ci.skill.repository import CONFIGURATION
+from skillgrad_ci.skill.skill import name_of
 
-FILE = ".skillgrad.yml"
+FILE = CONFIGURATION
 
 
 class PullRequest(Strict):
@@ -60,7 +62,7 @@ class SkillRun:
 
     @property
     def name(self) -> str:
-        return self.path.resolve().name
+        return name_of(self.path)
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def load(path: Path, flags: Mapping[str, Any] | None = None) -> Configuration:
         settings = source.validate(Settings, merge(common, own), ("skills", number))
         settings = with_flags(settings, flags or {})
         for folder in _folders(source, root, number, entry.path):
-            runs.append(SkillRun(folder, root / entry.tasks.replace("{name}", folder.name), settings, root))
+            runs.append(SkillRun(folder, root / entry.tasks.replace("{name}", name_of(folder)), settings, root))
     _refuse_twins(source, runs)
     return Configuration(root, runs, whole.label, whole.pull_request)
 

@@ -157,6 +157,8 @@ def _check_content(edit: Edit) -> None:
 
 def _check_reach(skill: Skill, file: str, allow_scripts: bool) -> None:
     """An edit reaches text files of the skill, and nothing else."""
+    if file in skill.links or file in skill.linked:
+        raise ReplyError(f"{file}: a link; edit {skill.links.get(file, 'nothing here, for it leads out of the skill')}")
     if file == MAIN:
         return
     path = PurePosixPath(file)

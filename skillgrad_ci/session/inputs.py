@@ -15,7 +15,8 @@ from skillgrad_ci.session.agents import described_version
 from skillgrad_ci.session.split import read_recorded, recorded_path
 from skillgrad_ci.skill.skill import Skill
 from skillgrad_ci.suites import load as load_suite
-from skillgrad_ci.suites import triggers
+from skillgrad_ci.suites import triggers as trigger_format
+from skillgrad_ci.suites.kept_out import kept_out
 
 MEMORY = "momentum.md"
 
@@ -74,23 +75,27 @@ def read_inputs(job: SkillRun, recorded: Mapping[str, Split] | None = None) -> I
 
     `recorded` are splits of earlier runs; a split file beside the suite wins over them.
     """
-    skill, suite, others = Skill.load(job.path), load_suite(job.tasks), other_skills(job)
+    suite, triggers = load_suite(job.tasks), trigger_set(job)
+    skill, others = read_skill(job.path, [suite, triggers]), other_skills(job)
     refuse_twins([skill, *others])
     path = memory_path(job)
     memory = PatternMemory(skill.name)
     if path.is_file():
         memory = parse(path.read_text("utf-8"), str(path))
     splits = {**(recorded or {}), **(read_recorded(recorded_path(suite)) or {})}
-    return Inputs(
-        job=job, skill=skill, suite=suite, memory=memory, recorded=splits, others=others, triggers=trigger_set(job)
-    )
+    return Inputs(job=job, skill=skill, suite=suite, memory=memory, recorded=splits, others=others, triggers=triggers)
 
 
 def other_skills(job: SkillRun) -> list[Skill]:
     """The skills of `with_skills`. The measured one may be among them, and is left out."""
     here = job.path.resolve()
     paths = dict.fromkeys(refuse_outside(job, name) for name in job.settings.with_skills)
-    return [Skill.load(path) for path in paths if path != here]
+    return [read_skill(path) for path in paths if path != here]
+
+
+def read_skill(path: Path, suites: Sequence[Suite | None] = ()) -> Skill:
+    """The skill in a folder, without what belongs to its suites."""
+    return Skill.load(path, kept_out(path, [suite for suite in suites if suite is not None]))
 
 
 def trigger_set(job: SkillRun) -> Suite | None:
@@ -99,8 +104,8 @@ def trigger_set(job: SkillRun) -> Suite | None:
         return None
     path = refuse_outside(job, job.settings.trigger.replace("{name}", job.name))
     suite = load_suite(path)
-    if suite.format != triggers.FORMAT:
-        raise UserError(f"trigger: {path} is a suite of the format {suite.format}; expected {triggers.READS}")
+    if suite.format != trigger_format.FORMAT:
+        raise UserError(f"trigger: {path} is a suite of the format {suite.format}; expected {trigger_format.READS}")
     return suite
 
 

@@ -78,7 +78,7 @@ def load(path: Path) -> Suite:
         for position, (name, row) in enumerate(zip(ids, content.evals, strict=True))
     ]
     name = content.skill_name if names_folder(content.skill_name) else skill.resolve().name
-    return Suite(name, FORMAT, file.parent, tasks)
+    return Suite(name, FORMAT, file.parent, tasks, named=files.named)
 
 
 def _task(files: Files, name: str, row: Eval, where: Where) -> Task:

@@ -34,7 +34,7 @@ def load(path: Path) -> Suite:
         if folder not in folders and any((folder / check).is_file() for check in CHECKS)
     ]
     warnings = [f"{path / name}: a check without {INSTRUCTION}; it is no task" for name in left_out]
-    return Suite(path.resolve().name, FORMAT, path, [_task(path, folder) for folder in folders], warnings)
+    return Suite(path.resolve().name, FORMAT, path, [_task(path, folder) for folder in folders], warnings, folders)
 
 
 def _task(suite: Path, folder: Path) -> Task:

@@ -127,9 +127,10 @@ def load(path: Path) -> Suite:
     document = Document.read(file)
     content = document.parse(TasksFile)
     check_ids(document, [row.id for row in content.tasks], ["tasks"], "id")
-    build = functools.partial(_task, Files(document, file.parent), content.defaults)
+    files = Files(document, file.parent)
+    build = functools.partial(_task, files, content.defaults)
     tasks = [build(row, ["tasks", position]) for position, row in enumerate(content.tasks)]
-    return Suite(file.parent.resolve().name, FORMAT, file.parent, tasks)
+    return Suite(file.parent.resolve().name, FORMAT, file.parent, tasks, named=files.named)
 
 
 def _task(files: Files, defaults: Defaults, row: TaskRow, where: Where) -> Task:

@@ -71,7 +71,7 @@ def load(path: Path) -> Suite:
         excluded
     )
     root = document.path.parent
-    return Suite(root.resolve().name, FORMAT, root, tasks, warnings)
+    return Suite(root.resolve().name, FORMAT, root, tasks, warnings, files.named)
 
 
 def _task(row: Row, cases: Sequence[Case]) -> Task:

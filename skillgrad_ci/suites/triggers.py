@@ -49,7 +49,7 @@ def load(path: Path) -> Suite:
         )
         for row in queries
     ]
-    return Suite(path.stem, FORMAT, path.parent, tasks)
+    return Suite(path.stem, FORMAT, path.parent, tasks, named=[path])
 
 
 def reference_result(_task: Task, _work: Path) -> Result | None:

@@ -57,7 +57,9 @@ def load(path: Path) -> Suite:
                 "about 6% of right answers in canonical form (a year for a date, 5 for five) fail there"
             )
         tasks += new
-    return Suite(path.resolve().name, FORMAT, path, tasks, warnings)
+    return Suite(
+        path.resolve().name, FORMAT, path, tasks, warnings, [path / name for name in ("data", "csv", "tagged")]
+    )
 
 
 def _rows(file: Path, header: Sequence[str]) -> Iterator[tuple[str, list[str]]]:

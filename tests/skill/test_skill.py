@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.skill.folder import MAX_FILE_BYTES, PARTIAL, write_atomically
+from skillgrad_ci.skill.folder import MAX_FILE_BYTES, write_atomically
+from skillgrad_ci.skill.membership import PARTIAL
 from skillgrad_ci.skill.skill import MAIN, Skill
 
 HEAD = "---\nname: demo\ndescription: Does things.\n---\n"
@@ -232,8 +233,8 @@ def _not_utf8(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "problem"),
     [
-        (_link_main, "SKILL.md: not a regular file"),
-        (_link_folder, "references: not a regular file"),
+        (_link_main, "SKILL.md: a link that leads out"),
+        (_link_folder, "references: a link that leads out"),
         (_fifo, "pipe: not a regular file"),
         (_newline, "cannot stand in a patch"),
         (_not_utf8, "cannot stand in a patch"),
