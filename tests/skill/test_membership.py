@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.method.patch import try_patch
+from skillgrad_ci.method.patch import Rules, try_patch
 from skillgrad_ci.report.diff import skill_patch
 from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.skill import MAIN, Skill, name_of
@@ -144,7 +144,7 @@ def test_no_edit_reaches_a_link(linked: Path) -> None:
     skill = Skill.load(linked)
     linked_reference = Skill(skill.folder, skill.files, links={"references/b.md": "references/a.md"})
     edit = Edit("E1", 1, "Q", "references/b.md", "append", "file", "", "More.", ("p",), (), "why")
-    _, results = try_patch(linked_reference, [edit], tasks=[], known_patterns={"p"})
+    _, results = try_patch(linked_reference, [edit], Rules([], {"p"}))
     assert "a link; edit references/a.md" in results[0].reason
 
 
@@ -177,5 +177,5 @@ def test_a_whole_skill_may_be_a_link_to_its_text(tmp_path: Path) -> None:
     loaded = Skill.load(skill)
     assert loaded.name == "tidy-up"
     edit = Edit("E1", 1, "B", MAIN, "append", "file", "", "More.", ("p",), (), "why")
-    _, results = try_patch(loaded, [edit], tasks=[], known_patterns={"p"})
+    _, results = try_patch(loaded, [edit], Rules([], {"p"}))
     assert "SKILL.md: a link" in results[0].reason
