@@ -4,6 +4,7 @@ Git's own index and ignore files say so, read by dulwich: no program is started,
 holds no git.
 """
 
+import struct
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -74,11 +75,12 @@ def _git_folder(root: Path) -> Path:
 @lru_cache(maxsize=16)
 def _read_index(index: Path, _changed: int, _size: int) -> tuple[frozenset[str], frozenset[str]]:
     """The tracked files, and every folder above one. The two numbers tell one state of the index from another."""
+    from dulwich.errors import ChecksumMismatch
     from dulwich.index import Index
 
     try:
         files = frozenset(name.decode("utf-8", "surrogateescape") for name in Index(str(index)))
-    except Exception as error:  # noqa: BLE001 (whatever a damaged index makes the library say)
+    except (ChecksumMismatch, struct.error, AssertionError, ValueError, LookupError, EOFError, OSError) as error:
         raise UserError(f"{index}: git's index cannot be read ({error}); `git status` says what is wrong") from None
     folders = {""}
     for name in files:
