@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from skillgrad_ci.document import Known
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.budget import Cap
 from skillgrad_ci.method.settings import Count, LoopSettings
@@ -20,13 +21,7 @@ REHEARSAL = "rehearsal"
 Positive = Annotated[float, Field(gt=0)]
 
 
-class Strict(BaseModel):
-    """A border: unknown keys are errors, values do not change after they were read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Price(Strict):
+class Price(Known):
     """A model's price in US dollars per million tokens."""
 
     prompt: Annotated[float, Field(ge=0)]
@@ -40,7 +35,7 @@ class Price(Strict):
         return ModelPrice(self.prompt, self.completion, self.cached)
 
 
-class Models(Strict):
+class Models(Known):
     """Which models play the roles, in litellm's spelling: `provider/model`."""
 
     executor: str | None = None
@@ -76,7 +71,7 @@ class Models(Strict):
         return any(name.split("/")[0] == REHEARSAL for name in self.named)
 
 
-class Budget(Strict):
+class Budget(Known):
     """One cap over all roles. Without `usd` and `tokens`, 10 dollars."""
 
     usd: Positive | None = None

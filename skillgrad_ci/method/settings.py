@@ -2,17 +2,16 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from skillgrad_ci.document import Known
 from skillgrad_ci.method.acceptance import Mode
 
 Count = Annotated[int, Field(ge=1)]
 
 
-class LoopSettings(BaseModel):
+class LoopSettings(Known):
     """The settings that the loop reads. The text under a field is its help on the command line."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     iterations: Count = 10
     """Iterations of the loop."""

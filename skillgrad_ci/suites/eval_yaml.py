@@ -9,9 +9,9 @@ import re
 import shlex
 from pathlib import Path, PurePosixPath
 
+from skillgrad_ci.document import Document, Where
 from skillgrad_ci.method.grader_options import CommandOptions, JudgeOptions
 from skillgrad_ci.method.task import GraderSpec, Reference, Suite, Task
-from skillgrad_ci.suites.document import Document, Where
 from skillgrad_ci.suites.eval_yaml_rows import Deterministic, EvalDefaults, EvalFile, EvalTask, LlmRubric, Placed
 from skillgrad_ci.suites.ids import check_ids
 from skillgrad_ci.suites.paths import Files, executable

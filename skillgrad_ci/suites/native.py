@@ -7,14 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from skillgrad_ci.document import Document, Strict, Where
 from skillgrad_ci.method.task import Reference, Split, Suite, Task
-from skillgrad_ci.suites.document import Document, Where
 from skillgrad_ci.suites.goldens import ExpectedValues
 from skillgrad_ci.suites.grader_rows import GraderRows, specs
 from skillgrad_ci.suites.ids import check_ids
 from skillgrad_ci.suites.paths import Files, executable
 from skillgrad_ci.suites.references import reference_result, untouched_result, workbooks
-from skillgrad_ci.suites.strict import Strict
 
 __all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouched_result"]
 

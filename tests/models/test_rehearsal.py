@@ -285,13 +285,14 @@ def test_a_fixed_reply_is_found_by_schema_and_prompt(script: Script) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("weak: be loud", "weka: be loud", r"loud-answer\.weka: Extra inputs"),
-        ("version: 1", "version: 2", "version: Input should be 1"),
+        ("weak: be loud", "weka: be loud", r"loud-answer\.weka: unknown key; did you mean weak\?"),
+        ("version: 1", "version: 2", "version: expected 1, got 2"),
         ("shout (?P<word>\\w+)", "shout (", r"loud-answer\.match: expected a regular expression"),
         ("shout (?P<word>\\w+)", "shout", r"loud-answer: expected a named group .*\{\{word\}\}"),
         (", pointer: loud", "", "expected `pointer` with the layer reference"),
-        ("op: append", "op: add", r"edits\.0\.op: Input should be 'append'"),
+        ("op: append", "op: add", r"edits\[0\]\.op: expected 'append'"),
         ("version: 1", "version: [1", r"rehearsal.yaml:\d+: no valid YAML"),
+        ("version: 1", "version: 1\nversion: 1", r"rehearsal.yaml:\d+: the key 'version' stands twice"),
     ],
 )
 def test_a_wrong_script_is_refused_with_file_key_and_what_is_expected(
@@ -307,7 +308,10 @@ def test_a_wrong_script_is_refused_with_file_key_and_what_is_expected(
 
 
 def test_a_missing_script_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=re.escape(f"{tmp_path / 'none.yaml'}: the rehearsal script cannot be read")):
+    with pytest.raises(
+        UserError,
+        match=re.escape(f"{tmp_path / 'none.yaml'}: no such file; write the rehearsal script beside the suite"),
+    ):
         Script.load(tmp_path / "none.yaml")
 
 
