@@ -17,18 +17,32 @@ ROOT = Path(__file__).parent.parent
 NAMES = [attempt.name for attempt in ATTEMPTS]
 ONE_BY_ONE = ("--jobs", "1")  # where it matters which of them did the harm
 WEAKENED = [
-    *("clean environment", "readable paths", "writable paths", "network", "scopes", "memory", "processes"),
-    *("denied calls", "another user", "etc by list", "file size", "watched folder", "checked result"),
-    *("plain text", "cut output"),
+    *("clean environment", "readable paths", "writable paths", "read-only tree", "own temporary folder", "network"),
+    *("socket families", "leases", "scopes", "memory", "processes", "denied calls", "no capabilities", "etc by list"),
+    *("file size", "watched folder", "checked result", "plain text", "cut output"),
 ]
+
+REFUSED = {
+    "clean environment": "environment",
+    "readable paths": "a file outside its folder",
+    "writable paths": "rights, times or attributes",
+    "read-only tree": "rights, times or attributes",
+    "own temporary folder": "names of others' temporary files",
+    "network": "reached the network",
+    "socket families": "reached the network",
+    "scopes": "a Unix socket",
+}
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="sandlock needs Linux")
 
 
-def attack(*arguments: str) -> dict[str, dict[str, Any]]:
+def attack(*arguments: str, user: int | None = None) -> dict[str, dict[str, Any]]:
     """The attempts' records by name, from a process of their own that has secrets to lose."""
     command = [sys.executable, "-m", "tests.redteam", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False, user=user, group=user,
+        env={**os.environ, "HOME": "/nowhere"} if user else None, extra_groups=[] if user else None,
+    )  # fmt: skip
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert records, done.stderr
     return {record["name"]: record for record in records}
@@ -54,6 +68,17 @@ def refused(record: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_sandlock_refuses(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     refused(once(tmp_path_factory, "sandlock")[name])
+
+
+@linux
+@pytest.mark.skipif(sys.platform == "linux" and os.geteuid() != 0, reason="the tests run as an ordinary user already")
+def test_sandlock_refuses_an_ordinary_users_too() -> None:
+    try:
+        subprocess.run([sys.executable, "-c", "import skillgrad_ci"], cwd=ROOT, user=1000, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("an ordinary user cannot start this Python")
+    for record in attack("sandlock", user=1000).values():
+        refused(record)
 
 
 @pytest.mark.docker
@@ -82,8 +107,15 @@ def test_attempts_succeed_when_their_defence_is_taken_away(defence: str) -> None
     assert {name for name, record in records.items() if record["harm"]} == set(weakness.attempts), records
 
 
+@linux
+@pytest.mark.parametrize("defence", REFUSED)
+def test_the_self_test_refuses_a_way_that_leaks(defence: str) -> None:
+    said = attack("sandlock", "--weaken", defence, "--self-test")["self-test"]["harm"][0]
+    assert REFUSED[defence] in said
+
+
 def test_there_are_enough_and_their_names_are_unique() -> None:
-    assert len(NAMES) == len(set(NAMES)) >= 30
+    assert len(NAMES) == len(set(NAMES)) >= 93
 
 
 def test_the_table_in_the_documentation_is_this_one() -> None:

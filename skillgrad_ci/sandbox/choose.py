@@ -1,6 +1,7 @@
 """The setting `sandbox: auto | sandlock | docker | none`."""
 
 import sys
+from collections.abc import Callable
 from typing import Protocol
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
@@ -17,11 +18,17 @@ class StoppableSandbox(Sandbox, Protocol):
     def kill_all(self) -> None: ...
 
 
-def choose(kind: str = "auto", image: str | None = None, limits: Limits | None = None) -> StoppableSandbox:
+def choose(
+    kind: str = "auto",
+    image: str | None = None,
+    limits: Limits | None = None,
+    tell: Callable[[str], object] = lambda _: None,
+) -> StoppableSandbox:
     """The sandbox that `kind` asks for, after it has proved itself here.
 
-    `auto` takes the first that does; with an `image` that is Docker alone, for only a container has the
-    image's tools. Raises UserError where none does: nothing is ever run open unless `none` was asked for.
+    `auto` takes the first that does, and tells why not an earlier one; with an `image` that is Docker alone,
+    for only a container has the image's tools. Raises UserError where none does: nothing is ever run open
+    unless `none` was asked for.
     """
     limits = limits or Limits()
     if kind not in KINDS:
@@ -33,7 +40,7 @@ def choose(kind: str = "auto", image: str | None = None, limits: Limits | None =
 
         return NoSandbox(limits)
     ways = {"auto": ["docker"] if image else ["sandlock", "docker"]}.get(kind, [kind])
-    reasons = []
+    reasons: list[str] = []
     for way in ways:
         try:
             sandbox = _make(way, image, limits)
@@ -41,11 +48,13 @@ def choose(kind: str = "auto", image: str | None = None, limits: Limits | None =
         except (EnvironmentFailure, ImportError) as error:
             reason = str(error)
         if not reason:
+            if reasons:
+                tell(f"sandbox: {way} is used, for {'; '.join(reasons)}")
             return sandbox
         reasons.append(reason if reason.startswith(way) else f"{way}: {reason}")
     raise UserError(
         f"sandbox: no way to run commands safely here ({'; '.join(reasons)}). Use Linux 6.7 or later with "
-        "Landlock, or start Docker; or say sandbox: none to run them with your own rights"
+        "Landlock and user name spaces, or start Docker; or say sandbox: none to run them with your own rights"
     )
 
 

@@ -11,9 +11,9 @@ class Limits:
     """Bounds of a sandbox. Sizes are in bytes; the time limit comes with each command.
 
     `output` is what an agent gets to see of a command's output, head and tail; a command that writes
-    more than `flood` is stopped. `disk` bounds the work folder together with the scratch folder,
-    `files` their entries; `free` is what must stay free on the file system that holds them, because
-    an open file without a name is in no folder.
+    more than `flood` is stopped. `disk` bounds the work folder (and a quarter of it `/tmp`), `files` its
+    entries; `free` is what must stay free on the file system that holds it, because an open file without
+    a name is in no folder.
     """
 
     memory: int = 2 * GIB

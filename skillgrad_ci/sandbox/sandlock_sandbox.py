@@ -1,43 +1,42 @@
-"""Commands confined by the `sandlock` library: Landlock, seccomp and a supervisor in this process.
+"""Commands confined on a Linux host: by name spaces of their own, and by the `sandlock` library in them.
 
-For Linux hosts with Landlock (Linux 6.7 and later). The system and the interpreter can be read, the
-work folder and a scratch folder can be written, nothing else of the file system is there; processes
-outside cannot be seen, signalled or traced.
+Every open session has a `cell`: a process in which the system and the interpreter can be read, the work folder
+and `/tmp` can be written, nothing else of the file system is there, and no network and no process outside can
+be named. In it sandlock (Landlock, seccomp and a supervisor) runs each command as a process tree of its own,
+bounded in memory and processes. It needs Linux 6.7 or later with Landlock, and user name spaces.
 """
 
 import functools
+import json
 import os
-import resource
-import signal
+import socket
+import subprocess
+import sys
 import tempfile
-import threading
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, Any
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.ports import CommandResult, Workspace
-from skillgrad_ci.sandbox import environment
+from skillgrad_ci.sandbox import calls, environment
 from skillgrad_ci.sandbox.limits import Limits
-from skillgrad_ci.sandbox.supervise import Children, no_command, supervise
-from skillgrad_ci.sandbox.work_folder import discard, excess, sanitize, scarce, usage
-
-if TYPE_CHECKING:
-    import sandlock
-
+from skillgrad_ci.sandbox.supervise import GRACE, Children, no_command, supervise
+from skillgrad_ci.sandbox.work_folder import excess, sanitize, scarce, usage
 
 # What an older Landlock lacks, by the ABI that brought it (Linux 6.10, 6.12). sandlock then starts only where
 # that is allowed; without the rest, which is there from Linux 6.7 on, it does not start.
 LATER = {"FS_IOCTL_DEV": 5, "SIGNAL_SCOPE": 6, "ABSTRACT_UNIX_SOCKET_SCOPE": 6}
-NOBODY = 65534
 
-SHELL = ["bash", "-c", 'exec bash -c "$1" 2>&1', "bash"]
+CELL = Path(__file__).with_name("cell.py")
+KILL = b"\0kill"
+TMP = "/tmp"  # noqa: S108
+START = 60.0  # seconds for a cell to be there
 
 # Beside the library's own list. Memory that belongs to a file without a name counts for no process. The
-# kernel lets a process change the limits of any other of its user, this program's too.
+# kernel lets a process change the limits of any other of its user.
 DENIED_CALLS = ["memfd_create", "prlimit64", "setrlimit"]
 
 # With `network: true`, still not this machine's own services (an open model proxy has a key to spend;
@@ -71,29 +70,28 @@ class SandlockSandbox:
             if folder.resolve() != workspace.work.resolve().parent / name:
                 raise ValueError(f"{folder}: a read-only folder lies beside the work folder, as ../{name}")
         self.children.check()
-        root = workspace.work.resolve().parent
-        if reason := scarce(root, self.limits):
+        work = workspace.work.resolve()
+        if reason := scarce(work, self.limits):
             raise EnvironmentFailure(f"sandbox: {reason}; make room")
-        scratch = Path(tempfile.mkdtemp(prefix=".tmp-", dir=root))
-        session = SandlockSession(self, workspace, scratch, network)
+        cell = Cell(_settings(workspace, self.limits, network=network))
+        session = SandlockSession(self, work, cell)
         try:
             yield session
         finally:
-            discard(scratch)
+            cell.close()
             session.removed = sanitize(workspace.work, self.limits)
 
 
 @dataclass
 class SandlockSession:
-    """One workspace's policy, and the running of a command under it.
+    """The running of commands in one cell.
 
     `removed` is known after the close: what was no regular file in the work folder, one line each.
     """
 
     sandbox: SandlockSandbox
-    workspace: Workspace
-    scratch: Path
-    network: bool
+    work: Path
+    cell: "Cell"
     removed: list[str] = field(default_factory=list)
 
     def run(self, command: str, *, timeout: float) -> CommandResult:
@@ -101,50 +99,147 @@ class SandlockSession:
         if refused := no_command(command):
             return refused
         children.check()
-        folders = [self.workspace.work, self.scratch]
-        before = usage(folders)
-        process = self._start(command)
+        before = usage([self.work])
+        with children.killable(self.cell.kill), self.cell.start(command) as output:
+            return supervise(
+                _Child(self.cell, output),
+                timeout,
+                limits,
+                lambda: excess([self.work], limits, before) or scarce(self.work, limits),
+            )
+
+
+class Cell:
+    """A running `cell` and the socket to it. `kill` may be called from any thread, at any time."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with tempfile.TemporaryFile() as said, theirs:
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-I", str(CELL)],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                env=environment.interpreter(),
+                start_new_session=True,  # a Ctrl-C in the terminal is for us alone
+            )
+            theirs.close()
+            self.channel.settimeout(START)
+            reason = self._prepare(settings)
+            if reason is not None:
+                self.close()
+                said.seek(0)
+                words = reason or said.read().decode(errors="replace").strip().rpartition("\n")[2]
+                raise EnvironmentFailure(f"sandlock: it has no name spaces of its own here ({words}){_hint()}")
+        self.channel.settimeout(None)
+
+    def _prepare(self, settings: dict[str, Any]) -> str | None:
+        """Send the settings. Returns None, or why the cell is not there ('' where it did not say)."""
         try:
-            with children.killable(process.kill):
-                return supervise(
-                    _Child(process),
-                    timeout,
-                    limits,
-                    lambda: excess(folders, limits, before) or scarce(self.scratch.parent, limits),
-                )
-        finally:
-            process.__exit__(None, None, None)
+            self.channel.send(json.dumps(settings).encode())
+            answer = self.channel.recv(4096)
+        except OSError as error:
+            return "" if isinstance(error, BrokenPipeError | ConnectionError) else str(error)
+        return None if answer == b"\0" else answer.decode(errors="replace")
 
-    def _start(self, command: str) -> "sandlock.Process":
-        from sandlock import StdioMode
-
+    @contextmanager
+    def start(self, command: str) -> Iterator[IO[bytes]]:
+        """Start a command; inside, its output. Raises EnvironmentFailure."""
         try:
-            with _file_size(self.sandbox.limits.disk):
-                return self._policy().popen(
-                    [*SHELL, command], stdin=StdioMode.NULL, stdout=StdioMode.PIPED, stderr=StdioMode.NULL
-                )
-        except (RuntimeError, OSError) as error:
-            raise EnvironmentFailure(f"sandlock cannot start a command here ({error})") from error
+            self.channel.send(command.encode("utf-8", "replace"))
+            words, files, _, _ = socket.recv_fds(self.channel, 4096, 1)
+        except OSError as error:
+            raise EnvironmentFailure(f"sandlock: the sandbox has ended ({error.strerror})") from error
+        if not files:
+            raise EnvironmentFailure(f"sandlock cannot start a command here ({words.decode(errors='replace')})")
+        with os.fdopen(files[0], "rb", 0) as output:
+            yield output
 
-    def _policy(self) -> "sandlock.Sandbox":
-        import sandlock
+    def stop(self) -> None:
+        """Have the running command killed, with all that it started."""
+        with suppress(OSError):
+            self.channel.send(KILL)
 
-        work, limits = self.workspace.work.resolve(), self.sandbox.limits
-        root = os.geteuid() == 0  # root would keep its capabilities: another user in a name space has none
-        return sandlock.Sandbox(
-            fs_readable=[*environment.readable(), *(str(f.resolve()) for f in self.workspace.readonly.values())],
-            fs_writable=[*environment.writable(), str(work), str(self.scratch)],
-            clean_env=True,
-            env={**environment.interpreter(), **environment.variables(str(work), str(self.scratch))},
-            cwd=str(work),
-            max_memory=limits.memory,
-            max_processes=limits.processes,
-            extra_deny_syscalls=DENIED_CALLS,
-            net_deny=DENIED_ADDRESSES if self.network else [],
-            uid=NOBODY if root else None,
-            gid=NOBODY if root else None,
-            allow_degraded=[sandlock.Protection[name] for name in _lacking()],
-        )
+    def code(self) -> int:
+        """Wait for the running command's exit code. Raises EnvironmentFailure."""
+        try:
+            return int(self.channel.recv(16))
+        except (OSError, ValueError):
+            raise EnvironmentFailure("sandlock: the sandbox has ended with a command in it") from None
+
+    def kill(self) -> None:
+        self._process.kill()  # its child, the first process of its name space, dies with it: so all do
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self.channel.shutdown(socket.SHUT_RDWR)
+        self.channel.close()
+        try:
+            self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self._process.wait()
+
+
+@dataclass
+class _Child:
+    """A command in a cell as `supervise` sees it. Its `wait` returns when the whole tree is gone."""
+
+    cell: Cell
+    stdout: IO[bytes]
+
+    def kill(self) -> None:
+        self.cell.stop()
+
+    def wait(self) -> int:
+        return self.cell.code()
+
+
+def _settings(workspace: Workspace, limits: Limits, *, network: bool) -> dict[str, Any]:
+    """What a cell is told: the paths that its tree has, and the policy that sandlock holds in it."""
+    import sandlock
+
+    work = str(workspace.work.resolve())
+    readable = [*environment.readable(), *(str(folder.resolve()) for folder in workspace.readonly.values())]
+    return {
+        "network": network,
+        "readable": [path for path in readable if path != "/proc"],  # it has its own
+        "writable": [work],
+        "temporary": f"size={_temporary(limits)},nr_inodes={limits.files}",
+        "limits": _resources(limits),
+        "filter": calls.program(network=network).hex(),
+        "policy": {
+            "fs_readable": readable,
+            "fs_writable": [*environment.writable(), work, TMP],
+            "clean_env": True,
+            "env": {**environment.interpreter(), **environment.variables(work, TMP)},
+            "cwd": work,
+            "max_memory": limits.memory,
+            "max_processes": limits.processes,
+            "extra_deny_syscalls": DENIED_CALLS,
+            "net_deny": DENIED_ADDRESSES if network else [],
+            "allow_degraded": [int(sandlock.Protection[name]) for name in _lacking()],
+        },
+    }
+
+
+def _temporary(limits: Limits) -> int:
+    """Bytes of `/tmp`, which is memory that counts for no process."""
+    return min(limits.disk, limits.memory) // 4
+
+
+def _resources(limits: Limits) -> dict[str, int]:
+    """Hard limits of every process. An open file without a name is in no folder that could be watched."""
+    return {"RLIMIT_FSIZE": limits.disk, "RLIMIT_CORE": 0}
+
+
+def _hint() -> str:
+    """What to do where a distribution keeps user name spaces from ordinary users."""
+    switch = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+    with suppress(OSError):
+        if switch.read_text().strip() == "1":
+            return "; sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 allows them"
+    return ""
 
 
 def _lacking() -> list[str]:
@@ -152,50 +247,3 @@ def _lacking() -> list[str]:
     import sandlock
 
     return [name for name, abi in LATER.items() if sandlock.landlock_abi_version() < abi]
-
-
-_limiting = threading.Lock()
-
-
-@contextmanager
-def _file_size(limit: int) -> Iterator[None]:
-    """What starts inside can make no file above `limit` bytes, and no core file.
-
-    An open file without a name is in no folder that could be watched, and sandlock has no such limit: the
-    child inherits it from this process, which has it (soft) for the moment of the start.
-    """
-    with _limiting:
-        size, core = resource.getrlimit(resource.RLIMIT_FSIZE), resource.getrlimit(resource.RLIMIT_CORE)
-        bounded = limit if size[1] == resource.RLIM_INFINITY else min(limit, size[1])
-        resource.setrlimit(resource.RLIMIT_FSIZE, (bounded, size[1]))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, core[1]))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, size)
-            resource.setrlimit(resource.RLIMIT_CORE, core)
-
-
-@dataclass
-class _Child:
-    """A sandlock process as `supervise` sees it. Its `wait` returns when the whole tree is gone."""
-
-    process: "sandlock.Process"
-
-    @property
-    def stdout(self) -> IO[bytes]:
-        stream: IO[bytes] = self.process.stdout
-        return stream
-
-    def kill(self) -> None:
-        self.process.kill()
-
-    def wait(self) -> int:
-        result = self.process.wait()
-        if result.exit_code < 0:  # by a signal that is not always told: most often SIGKILL, for its memory
-            return 128 + (result.signal if result.signal > 0 else signal.SIGKILL)
-        return int(result.exit_code)
-
-
-# `gid` does take effect (tried); the library's warning says that it does not.
-warnings.filterwarnings("ignore", message="Policy field 'gid'")

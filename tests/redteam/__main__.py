@@ -19,6 +19,7 @@ from skillgrad_ci.sandbox import Limits, choose
 from skillgrad_ci.sandbox.choose import StoppableSandbox
 from skillgrad_ci.sandbox.limits import MIB
 from skillgrad_ci.sandbox.sandlock_sandbox import SandlockSandbox
+from skillgrad_ci.sandbox.selftest import weakness
 from tests.redteam.attempts import ATTEMPTS, Attempt
 from tests.redteam.machine import KEYS, Machine, keys_with_canary, machine
 
@@ -61,6 +62,7 @@ def main() -> int:
     parser.add_argument("way", choices=["sandlock", "docker", "none"])
     parser.add_argument("--image")
     parser.add_argument("--weaken", metavar="DEFENCE", help="take a defence of sandlock away first")
+    parser.add_argument("--self-test", action="store_true", help="print what the self-test says, and attempt nothing")
     parser.add_argument("--jobs", type=int, default=4)
     parser.add_argument("names", nargs="*")
     options = parser.parse_intermixed_args()
@@ -75,6 +77,9 @@ def main() -> int:
         sandbox: StoppableSandbox = SandlockSandbox(LIMITS)  # past the self-test, which would refuse it
     else:
         sandbox = choose(options.way, options.image, LIMITS)
+    if options.self_test:
+        sys.stdout.write(json.dumps({"name": "self-test", "harm": [weakness(sandbox)]}) + "\n")
+        return 0
     chosen = [a for a in ATTEMPTS if a.name in options.names or not options.names]
     if options.way == "none":
         chosen = [a for a in chosen if a.open]

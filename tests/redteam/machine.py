@@ -44,6 +44,7 @@ class Machine:
     def __post_init__(self) -> None:
         self.task = self.root / "runs" / "run-1" / "tasks" / "this"
         self._plant()
+        self.stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{self.canary}-"))  # its name is a secret too
         self.victim = subprocess.Popen(["sleep", "3600"])
         self.stack.callback(self.victim.wait)
         self.stack.callback(self.victim.kill)
@@ -63,6 +64,7 @@ class Machine:
             "runs/run-1/tasks/other/work/answer.txt",
             "home/.netrc",
             "home/.ssh/id_rsa",
+            "home/.aws/credentials",
             "temp/credentials.json",
             *(f"runner/{name.lower()}" for name in COMMAND_FILES),
         ):
@@ -92,6 +94,7 @@ class Machine:
             (socket.AF_UNIX, socket.SOCK_STREAM, f"\0{self.mark}"),
             (socket.AF_UNIX, socket.SOCK_DGRAM, f"\0{self.mark}-d"),
             (socket.AF_UNIX, socket.SOCK_STREAM, str(self.root / "docker.sock")),
+            (socket.AF_UNIX, socket.SOCK_DGRAM, str(self.root / "log.sock")),
         ]
         for family, kind, address in addresses:
             ear = self.stack.enter_context(socket.socket(family, kind))
@@ -116,6 +119,7 @@ class Machine:
             "MARK": self.mark,
             "PREFIX": sys.prefix,
             "CANARY": "canary-",
+            "NETWORK": os.readlink("/proc/self/ns/net"),  # noqa: PTH115
         }
         return "".join(f"export {name}='{value}'\n" for name, value in facts.items())
 
@@ -159,8 +163,11 @@ class Machine:
         content = hashlib.sha256()
         for path in sorted(self.root.rglob("*")):
             inside = self.task / "work" in [path, *path.parents]
-            if not inside and path.is_file():
-                content.update(f"{path}\0{path.stat().st_mode}\0".encode() + path.read_bytes())
+            if not inside and (path.is_file() or path.is_dir()):
+                facts = path.stat()
+                times = facts.st_mtime_ns if path.is_file() else 0  # a folder's changes as the program works in it
+                owned = (facts.st_mode, facts.st_uid, facts.st_gid, facts.st_nlink, times, os.listxattr(path))
+                content.update(f"{path}\0{owned}\0".encode() + (path.read_bytes() if path.is_file() else b""))
         return content.hexdigest()
 
     def _places(self) -> list[Path]:

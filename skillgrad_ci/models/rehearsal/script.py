@@ -9,9 +9,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 
-from skillgrad_ci.document import Document, Known
+from skillgrad_ci.errors import UserError
 
 PLACEHOLDER = re.compile(r"\{\{([a-z_]+)\}\}")
 
@@ -30,7 +31,13 @@ Expression = Annotated[
 ]
 
 
-class Prices(Known):
+class Part(BaseModel):
+    """A part of the script. Unknown keys are refused, so that a typing error is not silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Prices(Part):
     """US dollars for a million tokens. They are the rehearsal's own and nobody charges them."""
 
     input: float = Field(default=0.25, ge=0)
@@ -38,7 +45,7 @@ class Prices(Known):
     output: float = Field(default=2.0, ge=0)
 
 
-class Need(Known):
+class Need(Part):
     """Guidance that must have been read: `text` in the named layer of the skill.
 
     A `description` need decides whether a skill is activated, and which. A `reference` need names the
@@ -56,14 +63,14 @@ class Need(Known):
         return self
 
 
-class Conduct(Known):
+class Conduct(Part):
     """What the executor does: shell commands in order, then its last message."""
 
     commands: list[str] = Field(default_factory=list)
     answer: str
 
 
-class Finding(Known):
+class Finding(Part):
     """What the diagnoser says: `summary` and `cause` of a failure, `difference` of a success."""
 
     summary: str
@@ -73,7 +80,7 @@ class Finding(Known):
     quote: str = ""
 
 
-class PatternEntry(Known):
+class PatternEntry(Part):
     """What the momentum agent writes into the record; the mechanism's name is the slug."""
 
     kind: Literal["operation", "workflow", "mixed"] = "operation"
@@ -82,7 +89,7 @@ class PatternEntry(Known):
     description: str
 
 
-class ScriptedEdit(Known):
+class ScriptedEdit(Part):
     """One edit as the patcher proposes it; pattern and reason are the mechanism's."""
 
     op: Literal["append", "insert_after", "replace", "delete"]
@@ -92,7 +99,7 @@ class ScriptedEdit(Known):
     content: str = ""
 
 
-class Remedy(Known):
+class Remedy(Part):
     """One attempt: what the momentum agent notes for it, and the edits that make it."""
 
     note: str
@@ -100,7 +107,7 @@ class Remedy(Known):
     edits: list[ScriptedEdit] = Field(min_length=1)
 
 
-class Mechanism(Known):
+class Mechanism(Part):
     """A kind of task. `match` finds it in an instruction; its named groups fill `{{placeholders}}`."""
 
     match: Expression
@@ -121,14 +128,14 @@ class Mechanism(Known):
         return self
 
 
-class Theme(Known):
+class Theme(Part):
     """The workflow theme that the momentum agent sees wherever tasks succeed."""
 
     theme: str
     line: str
 
 
-class JudgeRule(Known):
+class JudgeRule(Part):
     """What the judge looks for: a statement like this passes where `evidence` stands in the result."""
 
     statement: Expression
@@ -142,7 +149,7 @@ class JudgeRule(Known):
         return self
 
 
-class FixedReply(Known):
+class FixedReply(Part):
     """A reply to any further structured request: its schema's name, and what the prompt must hold."""
 
     schema_name: str = Field(alias="schema")
@@ -150,7 +157,7 @@ class FixedReply(Known):
     reply: dict[str, Any]
 
 
-class Script(Known):
+class Script(Part):
     """The whole script. `mechanisms` are tried in order; the first that matches plays."""
 
     version: Literal[1]
@@ -164,8 +171,24 @@ class Script(Known):
     @classmethod
     def load(cls, path: Path) -> "Script":
         """Read a script. Raises UserError: file, line or key, and what was expected there."""
-        document = Document.read(path, "write the rehearsal script beside the suite, or name a real model")
-        return document.parse(cls)
+        try:
+            value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UserError(
+                f"{path}: the rehearsal script cannot be read ({error.strerror}); "
+                "write one beside the suite, or name a real model"
+            ) from None
+        except UnicodeDecodeError:
+            raise UserError(f"{path}: the rehearsal script is not UTF-8; save it as UTF-8") from None
+        except yaml.YAMLError as error:
+            line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
+            raise UserError(f"{path}:{line}: no valid YAML ({getattr(error, 'problem', None) or error})") from None
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            key = ".".join(str(step) for step in problem["loc"]) or "the file"
+            raise UserError(f"{path}: {key}: {problem['msg'].removeprefix('Value error, ')}") from None
 
     def mechanism_of(self, instruction: str) -> tuple[str, Mechanism, dict[str, str]] | None:
         """The first mechanism that matches an instruction: name, mechanism, and its groups' values."""

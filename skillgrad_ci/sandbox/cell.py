@@ -1,0 +1,198 @@
+"""The room that sandlock's commands live in: a process of its own, in name spaces of its own.
+
+Run as a script by `sandlock_sandbox`, with a socket for its standard input: it stands alone, without this
+package, and has nothing of the program's environment. It builds a file tree in which a command finds the
+system, its task's folders and an empty `/tmp`, and nothing else: what is not there cannot be listed, watched,
+linked or connected to. All but the work folder and `/tmp` is mounted read-only, so no call, known or still
+to come, changes a mode, an owner, a time, an attribute or a flag outside of them. It has a network of its
+own that leads nowhere, and process ids of its own. Nothing here needs root.
+
+The socket keeps message borders (SOCK_SEQPACKET). First come the settings as JSON, answered by "" or by what
+failed; then commands, one at a time, each answered by the pipe that its output comes from and, once it and
+all it started are gone, by its exit code. `KILL` ends the one that runs, the socket's end ends everything.
+"""
+
+import ctypes
+import json
+import os
+import platform
+import resource
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import sandlock
+
+KILL = b"\0kill"  # no command holds a NUL
+MESSAGE = 256 * 1024  # bytes: above the longest command
+SHELL = ["bash", "-c", 'exec bash -c "$1" 2>&1', "bash"]
+
+LINKS = {"fd": "fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}  # what shells expect in /dev
+
+# From <sched.h>, <sys/mount.h>, <linux/mount.h> and <sys/prctl.h>; numbers of calls that libc has no function for.
+NEW_SPACES = 0x10000000 | 0x20000 | 0x20000000 | 0x8000000 | 0x4000000  # user, mount, process ids, IPC, host name
+NEW_NETWORK = 0x40000000
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 2, 4, 8, 4096, 16384, 1 << 18, 2
+RDONLY, NOSUID, AT_FDCWD, AT_RECURSIVE, MOUNT_SETATTR = 1, 2, -100, 0x8000, 442
+PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+NO_NEW_PRIVS, SECCOMP, FILTER, PDEATHSIG = 38, 22, 2, 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def enter(*, network: bool) -> None:
+    """New name spaces. This process goes on as the first one in them; its user is the only one there."""
+    user, group = os.geteuid(), os.getegid()
+    _call("unshare", _libc.unshare(NEW_SPACES | (0 if network else NEW_NETWORK)))
+    maps = {
+        "setgroups": "deny",
+        "uid_map": f"{user or 65534} {user} 1",
+        "gid_map": f"{group or 65534} {group} 1",
+    }
+    for name, text in maps.items():
+        Path("/proc/self", name).write_text(text)
+    if child := os.fork():
+        os.close(0)  # the child's end of the socket must be the only one
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
+    _call("death signal", _libc.prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+
+
+def build_tree(readable: list[str], writable: list[str], temporary: str) -> None:
+    """A root of its own: the paths where they were, and `/tmp`, a tmpfs with the options `temporary`.
+
+    Twice the root is changed: first to an empty one, from which both the old tree and the new one can be named.
+    """
+    _mount("none", "/", flags=MS_REC | MS_PRIVATE)
+    _mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=64k")  # noqa: S108
+    os.mkdir("/tmp/old")  # noqa: PTH102, S108
+    _pivot("/tmp", "/tmp/old")  # noqa: S108
+    os.mkdir("/new")  # noqa: PTH102
+    _mount("tmpfs", "/new", "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
+    os.mkdir("/new/tmp")  # noqa: PTH102
+    _mount("tmpfs", "/new/tmp", "tmpfs", MS_NOSUID | MS_NODEV, f"{temporary},mode=1777")
+    for path in [*readable, *writable]:
+        _bind(path)
+    for name, place in LINKS.items():
+        os.symlink(f"/proc/self/{place}", f"/new/dev/{name}")  # noqa: PTH211
+    os.mkdir("/new/proc")  # noqa: PTH102
+    _mount("proc", "/new/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    _set_attributes("/new", AT_RECURSIVE, RDONLY | NOSUID)
+    for path in ["/tmp", *writable]:  # noqa: S108
+        _set_attributes(f"/new{path}", 0, 0, RDONLY)
+    os.chdir("/new")
+    _pivot(".", ".")
+    _call("umount", _libc.umount2(b".", MNT_DETACH))
+    os.chdir("/")
+
+
+def _bind(path: str) -> None:
+    source, target = Path("/old" + os.path.realpath("/old" + path).removeprefix("/old")), Path("/new" + path)
+    if path.startswith("/tmp/"):  # noqa: S108
+        _hold("/new/tmp/" + path.split("/")[2])
+    if source.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch()
+    _mount(str(source), str(target), flags=MS_BIND | MS_REC)
+
+
+def _hold(folder: str) -> None:
+    """A file system for what is shown below `/tmp`, so that its parents are read-only too."""
+    if not os.path.exists(folder):  # noqa: PTH110
+        os.mkdir(folder)  # noqa: PTH102
+        _mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,mode=755")
+
+
+def _pivot(new: str, old: str) -> None:
+    _call("pivot_root", _libc.syscall(PIVOT_ROOT[platform.machine()], new.encode(), old.encode()))
+    os.chdir("/")
+
+
+def _mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
+    texts = [text.encode() or None for text in (source, target, kind)]
+    _call(f"mount {target}", _libc.mount(*texts, ctypes.c_ulong(flags), options.encode() or None))
+
+
+def _set_attributes(path: str, reach: int, add: int, remove: int = 0) -> None:
+    given = (ctypes.c_uint64 * 4)(add, remove)
+    size = ctypes.sizeof(given)
+    _call(f"mount_setattr {path}", _libc.syscall(MOUNT_SETATTR, AT_FDCWD, path.encode(), reach, given, size))
+
+
+def _call(what: str, result: int) -> None:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")
+
+
+def filter_calls(program: bytes) -> None:
+    """Install a seccomp program (of `calls`) for this process and all that it starts."""
+
+    class Program(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
+
+    given = Program(len(program) // 8, program)
+    _call("no new privileges", _libc.prctl(NO_NEW_PRIVS, 1, 0, 0, 0))
+    _call("seccomp", _libc.prctl(SECCOMP, FILTER, ctypes.byref(given), 0, 0))
+
+
+def serve(channel: socket.socket, policy: dict[str, Any]) -> None:
+    """Run the commands that come, until the socket ends."""
+    process: sandlock.Process | None = None
+    while message := channel.recv(MESSAGE):
+        if message == KILL:
+            if process:
+                with suppress(RuntimeError, OSError):  # it has just ended
+                    process.kill()
+            continue
+        try:
+            process = start(message.decode("utf-8", "replace"), policy)
+        except (RuntimeError, OSError) as error:
+            channel.send(str(error).encode())
+            continue
+        assert process.stdout is not None
+        socket.send_fds(channel, [b"\0"], [process.stdout.fileno()])
+        process.stdout.close()
+        threading.Thread(target=report, args=(channel, process), daemon=True).start()
+
+
+def start(command: str, policy: dict[str, Any]) -> "sandlock.Process":
+    os.chmod(policy["cwd"], 0o700)  # noqa: PTH101 # a command may have taken its rights
+    mode = sandlock.StdioMode
+    return sandlock.Sandbox(**policy).popen([*SHELL, command], stdin=mode.NULL, stdout=mode.PIPED, stderr=mode.NULL)
+
+
+def report(channel: socket.socket, process: "sandlock.Process") -> None:
+    """Send the exit code: as a shell's, for a signal that is not always told (most often SIGKILL, for its memory)."""
+    result = process.wait()
+    code = result.exit_code
+    if code < 0:
+        code = 128 + (result.signal if result.signal > 0 else signal.SIGKILL)
+    with suppress(OSError):
+        channel.send(str(code).encode())
+
+
+def main() -> None:
+    channel = socket.socket(fileno=0)
+    settings = json.loads(channel.recv(MESSAGE))
+    try:
+        enter(network=settings["network"])
+        build_tree(settings["readable"], settings["writable"], settings["temporary"])
+        for name, limit in settings["limits"].items():
+            resource.setrlimit(getattr(resource, name), (limit, limit))
+        filter_calls(bytes.fromhex(settings["filter"]))
+    except OSError as error:
+        channel.send((error.strerror or str(error)).encode())
+        sys.exit(1)
+    channel.send(b"\0")
+    serve(channel, settings["policy"])
+    os._exit(0)  # whatever still runs ends with this process
+
+
+if __name__ == "__main__":
+    main()
