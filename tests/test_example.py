@@ -18,8 +18,10 @@ from skillgrad_ci.method.evidence import Accuracy
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.prompting import StructuredAgent, load
-from skillgrad_ci.method.run import Run, Settings, World
+from skillgrad_ci.method.run import Run
+from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split, Suite
+from skillgrad_ci.method.world import World
 from skillgrad_ci.models.rehearsal.executor import filled
 from skillgrad_ci.models.rehearsal.script import Script
 from skillgrad_ci.skill.lint import lint
@@ -139,7 +141,7 @@ def run(suite: Suite, script: Script) -> Run:
         observe=silent,
     )
     [configured] = load_configuration(EXAMPLE / ".skillgrad.yml").skills
-    chosen = Settings(iterations=configured.settings.iterations, batch_size=configured.settings.batch_size)
+    chosen = LoopSettings(iterations=configured.settings.iterations, batch_size=configured.settings.batch_size)
     return optimize(Skill.load(SKILL), suite, chosen, PatternMemory("workbook-reports"), world)
 
 

@@ -13,6 +13,7 @@ from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.agents import LOOP
 from skillgrad_ci.session.evaluation import evaluate
 from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.session.open_run import open_run
@@ -38,7 +39,8 @@ class Engine(Protocol):
 def command_line(job: SkillRun) -> str:
     """What repeats a run by hand at the same commit: what the action's inputs may have changed stands in it."""
     models = job.settings.models
-    flags = {"--model": models.executor, "--optimizer-model": models.optimizer}
+    agent = None if job.settings.agent == LOOP else job.settings.agent
+    flags = {"--agent": agent, "--model": models.executor, "--optimizer-model": models.optimizer}
     words = [part for flag, model in flags.items() if model for part in (flag, model)]
     iterations = ["--iterations", str(job.settings.iterations)]
     return shlex.join(["skillgrad-ci", "optimize", job.path.relative_to(job.root).as_posix(), *words, *iterations])

@@ -110,7 +110,7 @@ def remembered(record: Record, finished: Finished, result: Ending) -> Record:
     baseline = rates([row for row in run.baseline if row.task_id in decides])
     candidate = rates([row for row in run.measured if row.task_id in decides])
     compact = {
-        "run": run.settings.run,
+        "run": run.name,
         "headline": report.headline,
         "outcome": result.status,
         "heldout": report.heldout.model_dump(mode="json"),

@@ -2,12 +2,13 @@
 
 import argparse
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from skillgrad_ci import __version__
 from skillgrad_ci.commands.exits import USER
+from skillgrad_ci.commands.flags import add_flags, loop_flags, setting_flags
 
 COMMANDS = {
     "optimize": "optimize a skill on a suite; writes a run folder",
@@ -19,6 +20,8 @@ COMMANDS = {
     "action": "answer a GitHub event, as the action does",
 }
 EPILOG = "exit codes: 0 done; 2 something that you must fix; 3 stopped at a budget, the best kept; 1 anything else"
+MODELS = ("model", "optimizer_model", "judge_model", "api_base")
+MACHINE = ("concurrency", "sandbox", "image")
 
 
 class OneLine(argparse.ArgumentParser):
@@ -55,34 +58,20 @@ def parser() -> argparse.ArgumentParser:
 
 def _optimize(command: argparse.ArgumentParser) -> None:
     _skill(command)
-    _models(command)
-    _settings(command)
-    command.add_argument("--iterations", type=int, metavar="N", help="iterations of the loop (10)")
-    command.add_argument("--batch-size", type=int, metavar="N", help="training tasks per iteration (4)")
-    command.add_argument("--train-tasks", type=int, metavar="N", help="the most training tasks to learn from (40)")
-    command.add_argument("--accept", metavar="MODE", help="always, validate or final (final)")
-    command.add_argument("--seed", type=int, metavar="N", help="decides splits and batches (0)")
-    command.add_argument(
-        "--no-momentum", dest="momentum", action="store_false", default=None, help="ablation: no memory"
-    )
-    command.add_argument(
-        "--no-contrastive", dest="contrastive", action="store_false", default=None, help="ablation: failures only"
-    )
+    add_flags(command, setting_flags())
     command.add_argument("--in-place", action="store_true", help="write the final skill and its memory where they lie")
 
 
 def _evaluate(command: argparse.ArgumentParser) -> None:
     _skill(command)
-    _models(command)
-    _settings(command)
+    add_flags(command, [name for name in setting_flags() if name not in loop_flags()])
     command.add_argument("--no-skill", action="store_true", help="also run without the skill, side by side")
 
 
 def _grade(command: argparse.ArgumentParser) -> None:
     command.add_argument("suite", type=Path, metavar="SUITE", help="a suite in any known format")
     command.add_argument("--outputs", type=Path, required=True, metavar="DIR", help="DIR/<task id>/<output file>")
-    _models(command)
-    _machine(command)
+    add_flags(command, [*MODELS, *MACHINE])
 
 
 def _suite(command: argparse.ArgumentParser) -> None:
@@ -92,14 +81,11 @@ def _suite(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--split", action="store_true", help="show which tasks train, choose and report")
     command.add_argument("--write", action="store_true", help="with --split: write the split down beside the suite")
-    command.add_argument("--seed", type=int, metavar="N", help="decides the split (0)")
     command.add_argument("--skill", type=Path, metavar="SKILL", help="with --trials: the skill to run the tasks with")
     command.add_argument(
         "--trials", type=int, metavar="N", help="run each task N times: which always pass, fail, flicker"
     )
-    _models(command)
-    _machine(command)
-    _budget(command)
+    add_flags(command, [name for name in setting_flags() if name == "seed" or name not in [*loop_flags(), "trials"]])
 
 
 def _skill(command: argparse.ArgumentParser) -> None:
@@ -111,65 +97,6 @@ def _skill(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", type=Path, metavar="DIR", help="run folder (runs/<skill>/<fingerprint>); resumes what is there"
     )
-
-
-def _models(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--model", metavar="M", help="model that works on the tasks, as litellm names it; or rehearsal"
-    )
-    command.add_argument("--optimizer-model", metavar="M", help="model that diagnoses and edits (the same)")
-    command.add_argument("--judge-model", metavar="M", help="model that grades assertions (the optimizer's)")
-    command.add_argument("--api-base", metavar="URL", help="address of an OpenAI-compatible server")
-
-
-def _settings(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--trials", type=int, metavar="N", help="executions per task and measurement (1)")
-    command.add_argument("--max-turns", type=int, metavar="N", help="the most turns on a task (30)")
-    _machine(command)
-    _budget(command)
-
-
-def _machine(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--concurrency", type=int, metavar="N", help="executions at once (4)")
-    command.add_argument("--sandbox", metavar="KIND", help="auto, sandlock, docker, or none at your own risk (auto)")
-    command.add_argument("--image", metavar="IMAGE", help="container image for --sandbox docker")
-
-
-def _budget(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--budget-usd", type=float, metavar="X", help="the most US dollars to spend (10)")
-    command.add_argument("--budget-tokens", type=int, metavar="N", help="the most tokens to take")
-    command.add_argument("--budget-minutes", type=float, metavar="X", help="the most minutes to run")
-
-
-SETTINGS: Mapping[str, tuple[str, ...]] = {
-    "model": ("models", "executor"),
-    "optimizer_model": ("models", "optimizer"),
-    "judge_model": ("models", "judge"),
-    "api_base": ("models", "api_base"),
-    "budget_usd": ("budget", "usd"),
-    "budget_tokens": ("budget", "tokens"),
-    "budget_minutes": ("budget", "minutes"),
-    **{
-        key: (key,)
-        for key in (
-            "iterations", "batch_size", "train_tasks", "accept", "seed", "trials", "max_turns", "concurrency",
-            "sandbox", "image", "momentum", "contrastive",
-        )
-    },
-}  # fmt: skip
-
-
-def flags_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The flags that were given, as settings nested as in a configuration file."""
-    flags: dict[str, Any] = {}
-    for name, place in SETTINGS.items():
-        value = getattr(arguments, name, None)
-        if value is not None:
-            into = flags
-            for key in place[:-1]:
-                into = into.setdefault(key, {})
-            into[place[-1]] = value
-    return flags
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

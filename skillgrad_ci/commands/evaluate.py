@@ -19,6 +19,7 @@ from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.pages import usd
 from skillgrad_ci.report.report import cost_of
 from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.agents import agent_of
 from skillgrad_ci.session.evaluation import WITH, WITHOUT, Evaluation, evaluate, executions, facts_of
 from skillgrad_ci.session.inputs import Inputs, read_inputs
 from skillgrad_ci.session.open_run import open_run
@@ -56,6 +57,7 @@ def _measured(
         facts = {
             "skill": inputs.skill.name,
             "suite": inputs.suite.name,
+            "agent": agent_of(opened.parts.executor),
             "models": {"executor": settings.models.of("executor")},
             "rehearsal": settings.models.rehearsal,
             "sandbox": opened.sandbox,
@@ -73,7 +75,7 @@ def _say(facts: Mapping[str, Any]) -> None:
         for name, arm in arms.items()
     ]  # fmt: skip
     say("")
-    say_table(["", "accuracy", "passed", "unmeasured", "tokens per task", "cost per task", "turns"], rows)
+    say_table([facts["agent"], "accuracy", "passed", "unmeasured", "tokens per task", "cost per task", "turns"], rows)
     say("")
     tasks = [[task["id"], *(_rate(task[name]) for name in arms), task["feedback"][:80]] for task in facts["tasks"]]
     say_table(["task", *arms, "what the grader said"], tasks)

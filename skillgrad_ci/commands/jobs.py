@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from skillgrad_ci.commands.cli import flags_of
+from skillgrad_ci.commands.flags import given
 from skillgrad_ci.config.config import FILE, SkillRun, load, with_flags
 from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.errors import UserError
@@ -17,7 +17,7 @@ def skill_job(arguments: argparse.Namespace) -> SkillRun:
     skill: Path = arguments.skill
     if not skill.is_dir():
         raise UserError(f"{skill}: not a folder; a skill is a folder with SKILL.md")
-    flags = flags_of(arguments)
+    flags = given(arguments)
     config = arguments.config or nearest(skill)
     run = None
     if config is not None:
@@ -34,7 +34,7 @@ def skill_job(arguments: argparse.Namespace) -> SkillRun:
 
 def suite_job(arguments: argparse.Namespace) -> SkillRun:
     """A job for work on a suite without a skill."""
-    settings = with_flags(Settings(), flags_of(arguments))
+    settings = with_flags(Settings(), given(arguments))
     return SkillRun(getattr(arguments, "skill", None) or Path(), arguments.suite, settings, Path.cwd())
 
 

@@ -23,12 +23,11 @@ from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.check import Standing, check_suite, of
 from skillgrad_ci.session.evaluation import WITH, WITHOUT, evaluate, reliability
 from skillgrad_ci.session.grade_outputs import grade_outputs
-from skillgrad_ci.session.inputs import Measurement
+from skillgrad_ci.session.inputs import Measurement, read_skill
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.parts import Parts, open_parts, stop_on_signals
 from skillgrad_ci.session.split import assign, read_recorded, recorded_path, write_recorded
 from skillgrad_ci.session.suite_facts import check_facts, power_facts, split_facts, suite_facts
-from skillgrad_ci.skill.skill import Skill
 from skillgrad_ci.suites import load
 
 SHOWN = 200  # characters of a grader's feedback in a table
@@ -97,7 +96,7 @@ def suite(arguments: argparse.Namespace) -> int:
 
 def _executed(suite: Suite, job: SkillRun, arguments: argparse.Namespace) -> Sequence[Evidence]:
     """Every task, as often as asked, with the skill that `--skill` names or without one."""
-    skill = Skill.load(arguments.skill) if arguments.skill else None
+    skill = read_skill(arguments.skill, [suite]) if arguments.skill else None
     redactor = Redactor.from_environment(os.environ)
     key = digest_of([suite.digest, skill.digest if skill else "", job.settings.digest])
     folder = Path("runs") / suite.name / f"trials-{key[:12]}"

@@ -11,14 +11,16 @@ from typing import Any
 
 from pydantic import Field
 
-from skillgrad_ci.config.settings import REHEARSAL, Settings, Strict
-from skillgrad_ci.config.yaml_file import Source, read_yaml
+from skillgrad_ci.config.settings import REHEARSAL, Settings
+from skillgrad_ci.document import Document, Known
 from skillgrad_ci.errors import UserError
+from skillgrad_ci.skill.repository import CONFIGURATION
+from skillgrad_ci.skill.skill import name_of
 
-FILE = ".skillgrad.yml"
+FILE = CONFIGURATION
 
 
-class PullRequest(Strict):
+class PullRequest(Known):
     """How the bot opens pull requests."""
 
     draft_on_tie: bool = False
@@ -60,7 +62,7 @@ class SkillRun:
 
     @property
     def name(self) -> str:
-        return self.path.resolve().name
+        return name_of(self.path)
 
 
 @dataclass(frozen=True)
@@ -84,18 +86,18 @@ def load(path: Path, flags: Mapping[str, Any] | None = None) -> Configuration:
 
     Raises UserError that names file, line, key and what was expected.
     """
-    content, source = read_yaml(path)
-    whole = source.validate(File, content)
+    document = Document.read(path, "write one with skills, each with path and tasks")
+    whole, content = document.parse(File), document.value
     common = {key: value for key, value in content.items() if key in Settings.model_fields}
     root = path.resolve().parent
     runs = []
     for number, entry in enumerate(whole.skills):
         own = {key: value for key, value in content["skills"][number].items() if key in Settings.model_fields}
-        settings = source.validate(Settings, merge(common, own), ("skills", number))
+        settings = document.validate(Settings, merge(common, own), ("skills", number))
         settings = with_flags(settings, flags or {})
-        for folder in _folders(source, root, number, entry.path):
-            runs.append(SkillRun(folder, root / entry.tasks.replace("{name}", folder.name), settings, root))
-    _refuse_twins(source, runs)
+        for folder in _folders(document, root, number, entry.path):
+            runs.append(SkillRun(folder, root / entry.tasks.replace("{name}", name_of(folder)), settings, root))
+    _refuse_twins(document, runs)
     return Configuration(root, runs, whole.label, whole.pull_request)
 
 
@@ -105,7 +107,7 @@ def with_flags(settings: Settings, flags: Mapping[str, Any]) -> Settings:
     if models.get("executor") == REHEARSAL:
         flags = {**flags, "models": {"optimizer": REHEARSAL, "judge": REHEARSAL, **models}}
     given = settings.model_dump(mode="json", exclude_unset=True)
-    return Source("the command line").validate(Settings, merge(given, flags))
+    return Document(Path("the command line")).validate(Settings, merge(given, flags))
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,25 +119,25 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _folders(source: Source, root: Path, number: int, pattern: str) -> list[Path]:
+def _folders(document: Document, root: Path, number: int, pattern: str) -> list[Path]:
     at = ("skills", number, "path")
     if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-        raise source.error(at, f"{pattern!r} leaves the repository; a skill's path is relative to this file")
+        raise document.error(at, f"{pattern!r} leaves the repository; a skill's path is relative to this file")
     found = [root] if Path(pattern) == Path() else sorted(root.glob(pattern.rstrip("/")))
     folders = [path for path in found if (path / "SKILL.md").is_file() and path.resolve().is_relative_to(root)]
     if not folders:
-        raise source.error(at, f"{pattern!r} names no folder with SKILL.md below {root}")
+        raise document.error(at, f"{pattern!r} names no folder with SKILL.md below {root}")
     return folders
 
 
-def _refuse_twins(source: Source, runs: Sequence[SkillRun]) -> None:
+def _refuse_twins(document: Document, runs: Sequence[SkillRun]) -> None:
     """A name is a branch, a memory and a run folder: two skills cannot share it."""
     seen: dict[str, SkillRun] = {}
     for run in runs:
         twin = seen.setdefault(run.name, run)
         if twin is not run:
             both = f"{twin.path} and {run.path}"
-            raise source.error(("skills",), f"two skills are named {run.name!r} ({both}); names are unique")
+            raise document.error(("skills",), f"two skills are named {run.name!r} ({both}); names are unique")
 
 
 def refuse_outside(run: SkillRun, path: str) -> Path:

@@ -1,13 +1,14 @@
 """The settings of one skill's run: what a configuration file, a skill's entry and flags decide."""
 
 from collections.abc import Collection, Mapping
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from skillgrad_ci.document import Known
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.budget import Cap
+from skillgrad_ci.method.settings import Count, LoopSettings
 from skillgrad_ci.method.task import digest_of
 
 if TYPE_CHECKING:
@@ -17,25 +18,10 @@ DEFAULT_USD = 10.0
 DEFAULT_TOKENS = 5_000_000  # stands for the default dollars where a model's price is unknown
 REHEARSAL = "rehearsal"
 
-Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class Strict(BaseModel):
-    """A border: unknown keys are errors, values do not change after they were read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Accept(StrEnum):
-    """When a candidate becomes the next skill: the paper's rule, SkillOpt's, or the bot's."""
-
-    ALWAYS = "always"
-    VALIDATE = "validate"
-    FINAL = "final"
-
-
-class Price(Strict):
+class Price(Known):
     """A model's price in US dollars per million tokens."""
 
     prompt: Annotated[float, Field(ge=0)]
@@ -49,15 +35,15 @@ class Price(Strict):
         return ModelPrice(self.prompt, self.completion, self.cached)
 
 
-class Models(Strict):
+class Models(Known):
     """Which models play the roles, in litellm's spelling: `provider/model`."""
 
     executor: str | None = None
-    """Works on the tasks."""
+    """The model that works on the tasks, as litellm names it; or `rehearsal`."""
     optimizer: str | None = None
-    """Diagnoses, keeps the memory, writes edits; without it the executor's model."""
+    """The model that diagnoses, keeps the memory and writes edits; without it the executor's."""
     judge: str | None = None
-    """Grades assertions and rubrics; without it the optimizer's model."""
+    """The model that grades assertions and rubrics; without it the optimizer's."""
     api_base: str | None = None
     """The address of an OpenAI-compatible server, for all roles."""
     prices: Mapping[str, Price] = Field(default_factory=dict)
@@ -85,12 +71,15 @@ class Models(Strict):
         return any(name.split("/")[0] == REHEARSAL for name in self.named)
 
 
-class Budget(Strict):
+class Budget(Known):
     """One cap over all roles. Without `usd` and `tokens`, 10 dollars."""
 
     usd: Positive | None = None
+    """The most US dollars to spend; without `usd` and `tokens`, 10."""
     tokens: Count | None = None
+    """The most tokens to take."""
     minutes: Positive | None = None
+    """The most minutes to run."""
 
     def cap(self, unpriced: Collection[str] = ()) -> tuple[Cap, list[str]]:
         """The cap to keep, and what to say about it. `unpriced` are the models whose price is unknown.
@@ -111,22 +100,14 @@ class Budget(Strict):
         return Cap(None, DEFAULT_TOKENS, self.minutes), [note]
 
 
-class Settings(Strict):
-    """How one skill is optimized and measured."""
+class Settings(LoopSettings):
+    """How one skill is optimized and measured: the loop's settings, and what the world around it is made of."""
 
     models: Models = Field(default_factory=Models)
-    iterations: Count = 10
-    batch_size: Count = 4
-    """Training tasks per iteration."""
-    train_tasks: Count = 40
-    """The most failed training tasks that batches are drawn from."""
-    accept: Accept = Accept.FINAL
-    """`always`: every valid patch; `validate`: each must win on validation; `final`: the last must."""
-    seed: int = 0
+    agent: Annotated[str, Field(min_length=1)] = "loop"
+    """Who works on the tasks: `loop` (the built-in tool loop) or `chat` (one call without tools)."""
     concurrency: Count = 4
     """Executions at once."""
-    trials: Count = 1
-    """Executions per task and measurement."""
     judge_trials: Annotated[int, Field(ge=1, le=15)] = 1
     """Readings of a result by a judge; the majority counts."""
     max_turns: Count = 30
@@ -135,15 +116,9 @@ class Settings(Strict):
     """Seconds that one command of the executor may take."""
     budget: Budget = Field(default_factory=Budget)
     sandbox: Literal["auto", "sandlock", "docker", "none"] = "auto"
-    """`none` runs commands chosen by a model unprotected, and shows in every report."""
+    """`auto`, `sandlock` or `docker`; `none` runs commands chosen by a model unprotected, and shows in every report."""
     image: str | None = None
     """The container image for `sandbox: docker`, where tasks need other tools."""
-    allow_scripts: bool = False
-    """Whether edits may touch `scripts/`."""
-    momentum: bool = True
-    """Ablation: without it no pattern memory is kept."""
-    contrastive: bool = True
-    """Ablation: without it only failures are diagnosed."""
     reevaluate_days: Count | None = None
     """Measure an unchanged skill again after so many days."""
     with_skills: tuple[str, ...] = ()

@@ -68,7 +68,7 @@ class ToolLoop:
         facts = [self.prompt, SKILLS, SHELL, SKILL_TOOLS, CALLS_PER_TURN, self.output_bound, self.max_tokens, CUT]
         facts += [PROBE_TURNS, *sorted([skill.name, skill.for_agents().digest] for skill in self.others)]
         limits = f"turns={self.max_turns} command={self.command_timeout:g}s"
-        return f"tool-loop/1 model={self.model.name} {limits} prompt={digest_of(facts)[:12]}"
+        return f"loop/1 model={self.model.name} {limits} prompt={digest_of(facts)[:12]}"
 
     def execute(self, task: Task, skill: Skill | None, session: Session) -> Trajectory:
         present = [*([skill] if skill else []), *self.others]

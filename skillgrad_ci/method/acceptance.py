@@ -3,18 +3,26 @@
 `always` takes every valid patch (the paper). `validate` wants strictly more on the validation tasks
 after each patch; a tie is rejected. `final` iterates as `always`, and then wants the final skill to be
 strictly better than the initial one.
+
+A description is read before any body, so body and resources cannot change what is activated: only a
+patch that edits the description (layer H) is measured on the trigger set. Where triggering got worse, or
+where too little of it could be measured to say, the patch is made again without those edits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from typing import Literal
 
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.evidence import Evidence
+from skillgrad_ci.method.patch import EditResult, replay
 from skillgrad_ci.method.task import Split, Suite
+from skillgrad_ci.skill.skill import Skill
 
 Mode = Literal["always", "validate", "final"]
+Triggers = Callable[[Skill, str], Sequence[Evidence]]  # a skill, and the measurement's name
 
 
 class Verdict(StrEnum):
@@ -60,3 +68,61 @@ def pass_rates(evidence: Sequence[Evidence]) -> Mapping[str, Fraction]:
         if row.measured:
             trials.setdefault(row.task_id, []).append(row.passed)
     return {task: Fraction(sum(passes), len(passes)) for task, passes in trials.items()}
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The skill in hand, with what was measured of it: on validation tasks, and on the trigger set.
+
+    `validation` is empty where no measurement was needed to accept the skill.
+    """
+
+    skill: Skill
+    validation: Sequence[Evidence] = ()
+    triggers: Sequence[Evidence] = ()
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is left of a patch, and the trigger evidence of its skill's description.
+
+    `rejected` says why edits were rejected; it is empty where none was.
+    """
+
+    skill: Skill
+    edits: Sequence[EditResult]
+    triggers: Sequence[Evidence]
+    rejected: str = ""
+
+
+def check_triggers(
+    measure: Triggers | None, name: str, incumbent: Incumbent, candidate: Skill, edits: Sequence[EditResult]
+) -> Checked:
+    """A patch from the incumbent to `candidate`, without its description edits if these make triggering worse.
+
+    Without a trigger set (`measure` is None) nothing is checked.
+    """
+    skill, known = incumbent.skill, incumbent.triggers
+    if measure is None or candidate.description == skill.description:
+        return Checked(candidate, edits, known)
+    fresh = measure(candidate, name)
+    verdict = compare(fresh, known)
+    if verdict in (Verdict.BETTER, Verdict.TIE):
+        return Checked(candidate, edits, fresh)
+    reason = _reason(verdict, fresh, known)
+    accepted = [result.edit for result in edits if result.status == "accepted"]
+    without, replayed = replay(skill, accepted, {edit.id for edit in accepted if edit.layer == "H"})
+    left = {result.edit.id: result for result in replayed}
+    settled = [left.get(result.edit.id) or result.rejected(reason) for result in edits]
+    return Checked(without, settled, known, f"rejected: {reason}")
+
+
+def _reason(verdict: Verdict, fresh: Sequence[Evidence], known: Sequence[Evidence]) -> str:
+    """Why description edits are rejected. It tells no query: a patcher reads it."""
+    new, old = pass_rates(fresh), pass_rates(known)
+    paired = new.keys() & old.keys()
+    queries = len({row.task_id for row in fresh})
+    if verdict is Verdict.UNCHECKED:
+        return f"triggering is unknown: {len(paired)} of {queries} trigger queries could be measured"
+    before, after = (float(100 * sum(rates[task] for task in paired) / len(paired)) for rates in (old, new))
+    return f"trigger accuracy fell from {before:.1f}% to {after:.1f}% ({len(paired)} queries)"

@@ -53,7 +53,8 @@ class Trajectory:
     `{"kind": "tool_result", "id": str, "tool": str, "output": str, "exit_code": int | None}`.
     `answer` is the last assistant message. `stopped` says why the execution ended:
     `answered`, `turns`, `timeout`, `context` (the conversation outgrew the model), `refused` (the model
-    would not go on, or its provider's content filter ended the reply) or `activated` (a probe's end).
+    would not go on, or its provider's content filter ended the reply), `length` (the one reply was cut) or
+    `activated` (a probe's end).
     `activated` and `references_read` speak of the measured skill; `others_activated` names other skills.
     """
 
@@ -147,7 +148,8 @@ def flat_signal(evidence: Sequence[Evidence]) -> tuple[Flat, str] | None:
     # What an idle model did not write is named by feedback, and such a file's name often holds the task's id.
     alike = {row.feedback.replace(row.task_id, "") if idle else row.feedback for row in measured}
     if len(alike) == 1 and len(measured) >= 3 and not any(row.passed for row in measured):
-        cause = "the model never used a tool" if idle else "usually the grader, or a path that it expects, is wrong"
+        grader = "usually the grader, or a path that it expects, is wrong"
+        cause = "the model never used a tool, or has none" if idle else grader
         said = measured[0].feedback or "(nothing)"
         return Flat.SAME_FAILURE, f"all {len(measured)} tasks failed with one and the same feedback, {said!r}: {cause}"
     return None

@@ -1,42 +1,49 @@
 """The loop: gradient descent on a skill, in text. Start reading here.
 
 measure the initial skill on every task; learn from the training tasks that it fails
-for each iteration:
-    execute the skill on a mini-batch; diagnose each task as soon as it is graded
+for each mini-batch of them:
+    execute the skill in hand on the batch; diagnose each task as soon as it is graded
     momentum: step the pattern memory, write this batch's overlay
     update: patch the skill by pattern; accept the candidate, or keep the skill in hand
 measure the final skill on tasks that it never learned from
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from math import ceil
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, EnvironmentFailure, ReplyError
-from skillgrad_ci.method.acceptance import Verdict, check_mode, check_split, compare
-from skillgrad_ci.method.batches import batches
+from skillgrad_ci.method.acceptance import Incumbent, Verdict, check_split, check_triggers, compare
 from skillgrad_ci.method.events import BatchBegun, Dropped, IterationDone
 from skillgrad_ci.method.evidence import Evidence, Flat, flat_signal
 from skillgrad_ci.method.gradient import Diagnosis, diagnose
-from skillgrad_ci.method.measuring import measure, reserve
 from skillgrad_ci.method.memory import PatternMemory, Stamp
-from skillgrad_ci.method.momentum import Overlay, momentum, without_memory
-from skillgrad_ci.method.run import Iteration, Run, Settings, Stop, World, forget, remember
+from skillgrad_ci.method.momentum import momentum, without_memory
+from skillgrad_ci.method.patch import EditResult, Rules
+from skillgrad_ci.method.run import Iteration, Run, Stop, forget, remember
+from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split, Suite, Task
-from skillgrad_ci.method.triggering import check_triggers
 from skillgrad_ci.method.update import update
+from skillgrad_ci.method.world import World
 from skillgrad_ci.skill.skill import Skill
 
 PATIENCE = 4  # batches in a row without a failure (the paper), or without a measurement, end the run
+FINAL_SHARE = 1 / 3  # of the cap, kept for the final measurement until the base run shows what that takes
 
 
-def optimize(skill: Skill, suite: Suite, settings: Settings, memory: PatternMemory, world: World) -> Run:
-    """Optimize `skill` on `suite`. Raises UserError; an end at the budget, or a cancelled run, is a result."""
-    run = Run(skill, skill, skill, suite, settings, memory)
+def optimize(
+    skill: Skill, suite: Suite, settings: LoopSettings, memory: PatternMemory, world: World, name: str = "local"
+) -> Run:
+    """Optimize `skill` on `suite`. An end at the budget, or a cancelled run, is a result.
+
+    Raises UserError. Whoever calls it has checked that the suite can serve `settings.accept`.
+    """
+    run = Run(skill, skill, skill, suite, settings, memory, name=name)
     try:
-        check_mode(settings.accept, world.split(suite, ()))
-        world.ledger.reserve_share(1 / 3)
-        baseline = measure(world, skill, suite.tasks, "base", settings.trials)
+        world.ledger.reserve_share(FINAL_SHARE)
+        baseline = world.measure(skill, suite.tasks, "base", settings.trials)
         run = replace(run, baseline=baseline, suite=world.split(suite, baseline))
         flat = flat_signal(baseline)
         if flat is not None:
@@ -44,11 +51,12 @@ def optimize(skill: Skill, suite: Suite, settings: Settings, memory: PatternMemo
         if world.triggers is not None:
             run = replace(run, triggers=world.triggers(skill, "triggers-base"))
         reserve(run, world)
-        for iteration in descend(run, world):
-            world.observe(IterationDone(iteration.number, iteration.verdict))
-            kept = [*run.iterations, iteration]
-            run = replace(run, candidate=iteration.skill, memory=iteration.memory, iterations=kept)
-        stop, why = _end(run)
+        for tasks in draw(run):
+            run = run.after(iterate(run, world, tasks))
+            world.observe(IterationDone(len(run.iterations), run.iterations[-1].verdict))
+            if stopped(run):
+                break
+        stop, why = stopped(run) or (Stop.NO_FAILURES, "the initial skill fails no training task")
         run = replace(run, stop=stop, why=why)
     except BudgetExceeded as error:
         run = replace(run, stop=Stop.BUDGET, why=str(error))
@@ -58,120 +66,158 @@ def optimize(skill: Skill, suite: Suite, settings: Settings, memory: PatternMemo
         return conclude(run, world)
 
 
-def descend(run: Run, world: World) -> Iterator[Iteration]:
-    """The iterations, one by one, each from the skill that the last one left in hand."""
-    settings, skill, memory = run.settings, run.initial, run.memory
-    failed = {row.task_id: row for row in run.baseline if row.failed}
+def reserve(run: Run, world: World) -> None:
+    """Keep back what the unseen tasks took of the base run, for they are measured once more at the end."""
+    unseen = {task.id for task in run.suite.tasks if task.split is not Split.TRAIN}
+    again = [row for row in run.baseline if row.task_id in unseen]
+    known = [row for row in again if row.measured] or [row for row in run.baseline if row.measured]
+    rounds = ceil(len(again) / world.at_once)
+    seconds = rounds * sum(row.seconds for row in known) / len(known)
+    world.ledger.reserve_executions(len(again), [row.trajectory.usage for row in known], seconds)
+
+
+def draw(run: Run) -> Iterator[list[Task]]:
+    """The run's mini-batches, of training tasks that the initial skill fails."""
+    settings, failed = run.settings, {row.task_id for row in run.baseline if row.failed}
     pool = [task for task in run.suite.of(Split.TRAIN) if task.id in failed][: settings.train_tasks]
-    incumbent, triggers = run.baseline, run.triggers
-    quiet = lost = edits_so_far = 0
-    for number, tasks in enumerate(batches(pool, settings.batch_size, settings.iterations, settings.seed), 1):
-        world.observe(BatchBegun(number, [task.id for task in tasks]))
-        attempt = partial(_attempt, world, settings, skill, str(number), failed)
-        seen = world.all(attempt, tasks)
-        batch = [evidence for evidence, _ in seen]
-        diagnoses = [diagnosis for _, diagnosis in seen if diagnosis is not None]
-        step = Iteration(number, batch, diagnoses, Overlay(), (), "", skill, memory, triggers=triggers)
-        used = _usable(batch)
-        if not used:
-            step = replace(step, verdict="not used: more than half of the batch is unmeasured")
-        elif not diagnoses:
-            step = replace(step, verdict="nothing to learn from")
-        else:
-            step = _learn(step, run, world, edits_so_far, incumbent)
-        skill, memory, incumbent, triggers = step.skill, step.memory, step.validation or incumbent, step.triggers
-        edits_so_far += len(step.edits)
-        yield step
-        lost = 0 if used else lost + 1
-        quiet = 0 if any(row.failed for row in batch) else quiet + used
-        if PATIENCE in (quiet, lost):
-            return
+    return batches(pool, settings.batch_size, settings.iterations, settings.seed)
 
 
-def _usable(batch: Sequence[Evidence]) -> bool:
-    """Whether at least half of a batch is measured."""
-    return 2 * sum(row.measured for row in batch) >= len(batch)
+def batches(pool: Sequence[Task], size: int, number: int, seed: int) -> Iterator[list[Task]]:
+    """`number` batches of `size` tasks (all of them, where the pool is smaller); none from an empty pool.
+
+    Every task comes once an epoch; a batch across two epochs holds no task twice.
+    """
+    order = random.Random(seed)  # noqa: S311  # reproducible, not secret
+    queue: list[Task] = []
+    for _ in range(number if pool else 0):
+        batch: list[Task] = []
+        while len(batch) < min(size, len(pool)):
+            fresh = [task for task in queue if task not in batch]
+            if not fresh:
+                queue += order.sample(pool, len(pool))
+                continue
+            batch.append(fresh[0])
+            queue.remove(fresh[0])
+        yield batch
 
 
-def _attempt(
-    world: World, settings: Settings, skill: Skill, iteration: str, failed: Mapping[str, Evidence], task: Task
-) -> tuple[Evidence, Diagnosis | None]:
-    """Execute, grade and diagnose one task of a batch: no task waits for another."""
-    evidence = world.rollout(skill, task, iteration=iteration)
-    if evidence.passed and not settings.contrastive:
-        return evidence, None
-    try:
-        return evidence, diagnose(world.agent, skill, task, evidence, failed[task.id])
-    except (ReplyError, EnvironmentFailure) as error:
-        world.observe(Dropped(task.id, str(error)))
-        return evidence, None
+def iterate(run: Run, world: World, tasks: Sequence[Task]) -> Iteration:
+    """One step: from a mini-batch to the skill in hand after it."""
+    step = Iteration(len(run.iterations) + 1, run.incumbent, run.memory)
+    world.observe(BatchBegun(step.number, [task.id for task in tasks]))
+    step = teach(run, world, step, tasks)
+    if not step.usable:
+        return replace(step, verdict="not used: more than half of the batch is unmeasured")
+    if not step.diagnoses:
+        return replace(step, verdict="nothing to learn from")
+    step, proposal = propose(run, world, step)
+    return accept(run, world, step, proposal) if proposal else step
 
 
-def _learn(step: Iteration, run: Run, world: World, edits_so_far: int, incumbent: Sequence[Evidence]) -> Iteration:
-    """Momentum, update and acceptance: from a batch's diagnoses to the skill in hand."""
-    settings, at = run.settings, Stamp(run.settings.run, step.number)
+def teach(run: Run, world: World, step: Iteration, tasks: Sequence[Task]) -> Iteration:
+    """The step with its batch's evidence and diagnoses: no task waits for another."""
+    initial = {row.task_id: row for row in run.baseline if row.failed}
+
+    def attempt(task: Task) -> tuple[Evidence, Diagnosis | None]:
+        evidence = world.rollout(step.skill, task, iteration=str(step.number))
+        if evidence.passed and not run.settings.contrastive:
+            return evidence, None
+        try:
+            return evidence, diagnose(world.agent, step.skill, task, evidence, initial[task.id])
+        except (ReplyError, EnvironmentFailure) as error:
+            world.observe(Dropped(task.id, str(error)))
+            return evidence, None
+
+    seen = world.all(attempt, tasks)
+    diagnoses = [diagnosis for _, diagnosis in seen if diagnosis is not None]
+    return replace(step, batch=[evidence for evidence, _ in seen], diagnoses=diagnoses)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A candidate for the next skill, and what became of the edits that lead to it."""
+
+    candidate: Skill
+    edits: Sequence[EditResult]
+
+
+def propose(run: Run, world: World, step: Iteration) -> tuple[Iteration, Proposal | None]:
+    """Momentum and update: the step with its record and overlay, and a proposal, or None where an agent failed."""
+    settings, at = run.settings, Stamp(run.name, step.number)
     try:
         if settings.momentum:
             memory, overlay = momentum(world.agent, step.skill, step.memory, step.diagnoses, at)
+            step = replace(step, memory=memory, overlay=overlay)
         else:
             memory, overlay = without_memory(step.diagnoses, at)
-        step = replace(step, memory=memory if settings.momentum else step.memory, overlay=overlay)
-        candidate, edits = update(
-            world.agent, step.skill, step.diagnoses, memory, overlay, iteration=step.number,
-            next_id=edits_so_far + 1, tasks=run.suite.of(Split.TRAIN), allow_scripts=settings.allow_scripts,
-        )  # fmt: skip
+            step = replace(step, overlay=overlay)
+        rules = Rules(run.suite.of(Split.TRAIN), memory.slugs, settings.allow_scripts)
+        return step, Proposal(*update(world.agent, replace(step, memory=memory), rules, run.next_edit))
     except (ReplyError, EnvironmentFailure) as error:
         world.observe(Dropped(f"iteration {step.number}", str(error)))
-        return replace(step, verdict=f"no patch: {error}")
-    checked = check_triggers(world.triggers, f"triggers-{step.number}", step.skill, candidate, edits, step.triggers)
+        return replace(step, verdict=f"no patch: {error}"), None
+
+
+def accept(run: Run, world: World, step: Iteration, proposal: Proposal) -> Iteration:
+    """The line search: the candidate becomes the skill in hand, or its edits are remembered as rejected."""
+    settings, at, known = run.settings, Stamp(run.name, step.number), step.memory
+    checked = check_triggers(
+        world.triggers, f"triggers-{step.number}", step.incumbent, proposal.candidate, proposal.edits
+    )
     candidate, edits = checked.skill, checked.edits
-    record = step.memory
-    step = replace(step, edits=edits, memory=remember(record, edits, at))
+    step = replace(step, edits=edits, memory=remember(known, edits, at))
     if candidate.digest == step.skill.digest:
         return replace(step, verdict=checked.rejected or "no patch")
-    taken = replace(step, skill=candidate, triggers=checked.triggers, verdict="accepted")
-    if settings.accept != "validate":
-        return taken
-    validation = measure(world, candidate, run.suite.of(Split.VALIDATION), f"validate-{step.number}", settings.trials)
-    verdict = compare(validation, incumbent)
-    if verdict is Verdict.BETTER:
-        return replace(taken, validation=validation)
-    reason = f"rejected: {verdict} on validation"
-    edits = [replace(edit, status="rejected", reason=reason) if edit.status == "accepted" else edit for edit in edits]
-    return replace(step, edits=edits, memory=remember(record, edits, at), verdict=reason)
+    validation: Sequence[Evidence] = ()
+    if settings.accept == "validate":
+        tasks = run.suite.of(Split.VALIDATION)
+        validation = world.measure(candidate, tasks, f"validate-{step.number}", settings.trials)
+        verdict = compare(validation, step.incumbent.validation)
+        if verdict is not Verdict.BETTER:
+            reason = f"rejected: {verdict} on validation"
+            edits = [row.rejected(reason) for row in edits]
+            return replace(step, edits=edits, memory=remember(known, edits, at), verdict=reason)
+    taken = Incumbent(candidate, validation, checked.triggers)
+    return replace(step, incumbent=taken, validation=validation, verdict="accepted")
+
+
+def stopped(run: Run) -> tuple[Stop, str] | None:
+    """Why a run makes no further iteration; None while it goes on."""
+    steps = run.iterations
+    if len(steps) == run.settings.iterations:
+        return Stop.ITERATIONS, f"all {run.settings.iterations} iterations are done"
+    lately = steps[-PATIENCE:]
+    if len(lately) == PATIENCE and not any(step.usable for step in lately):
+        return Stop.UNMEASURED, f"{PATIENCE} batches in a row could not be measured"
+    telling = [step for step in steps if step.usable or step.failed][-PATIENCE:]
+    if len(telling) == PATIENCE and not any(step.failed for step in telling):
+        return Stop.NO_FAILURES, f"{PATIENCE} batches in a row without a failure"
+    return None
 
 
 def conclude(run: Run, world: World) -> Run:
     """Measure the candidate on tasks that it never learned from, and decide what is kept."""
     if run.candidate.digest == run.initial.digest or not run.baseline:
         return run
-    trials, split = run.settings.trials, check_split(run.suite)
-    if run.settings.accept != "final":
-        run = replace(run, final=run.candidate)
+    settings, split, must_win = run.settings, check_split(run.suite), run.settings.accept == "final"
+    run = run if must_win else replace(run, final=run.candidate)
+    measure = partial(world.measure, run.candidate, name="final", trials=settings.trials)
     try:
-        known = next((step.validation for step in reversed(run.iterations) if step.validation), None)
-        checked = known or measure(world, run.candidate, run.suite.of(split), "final", trials)
-        run = replace(run, measured=checked, verdict=compare(checked, run.baseline))
-        if run.verdict is Verdict.BETTER:
+        # What the line search has measured of the candidate is not measured again.
+        checked = run.incumbent.validation or measure(run.suite.of(split))
+        verdict = compare(checked, run.baseline)
+        run = replace(run, measured=checked, verdict=verdict)
+        if verdict is Verdict.BETTER:
             run = replace(run, final=run.candidate)
-        lost = run.final is run.initial and run.verdict in (Verdict.TIE, Verdict.WORSE)
-        if lost and split is not Split.HELDOUT:  # agents read the memory: it holds no heldout result
-            run = replace(run, memory=forget(run, f"{run.verdict} against the initial skill on {split}"))
-        if split is Split.VALIDATION and (run.final is run.candidate or run.verdict is Verdict.TIE):
-            heldout = measure(world, run.candidate, run.suite.of(Split.HELDOUT), "final", trials)
-            run = replace(run, measured=[*checked, *heldout])
+        kept = run.final is run.candidate
+        if not kept and verdict is not Verdict.UNCHECKED and split is not Split.HELDOUT:
+            # Agents read the memory: it holds no heldout result.
+            run = replace(run, memory=forget(run, f"{verdict} against the initial skill on {split}"))
+        if split is Split.VALIDATION and (kept or verdict is Verdict.TIE):
+            run = replace(run, measured=[*checked, *measure(run.suite.of(Split.HELDOUT))])
         return run
     except BudgetExceeded as error:
         return replace(run, stop=Stop.BUDGET, why=f"{error}; the final measurement is not complete")
     except Cancelled as error:
         return replace(run, stop=Stop.CANCELLED, why=str(error))
-
-
-def _end(run: Run) -> tuple[Stop, str]:
-    if len(run.iterations) == run.settings.iterations:
-        return Stop.ITERATIONS, f"all {run.settings.iterations} iterations are done"
-    if not run.iterations:
-        return Stop.NO_FAILURES, "the initial skill fails no training task"
-    if not _usable(run.iterations[-1].batch):
-        return Stop.UNMEASURED, f"{PATIENCE} batches in a row could not be measured"
-    return Stop.NO_FAILURES, f"{PATIENCE} batches in a row without a failure"

@@ -15,14 +15,15 @@ from typing import Literal
 from skillgrad_ci.errors import ReplyError
 from skillgrad_ci.method.leaks import leaks
 from skillgrad_ci.method.task import Task
-from skillgrad_ci.skill.edit import Edit, apply_edit
-from skillgrad_ci.skill.lint import CODE_SUFFIXES, TEXT_SUFFIXES, Finding, new_errors
+from skillgrad_ci.skill.edit import Edit, apply_edit, printable, quoted
+from skillgrad_ci.skill.lint import CODE_SUFFIXES, RULES, TEXT_SUFFIXES, Finding, new_errors
 from skillgrad_ci.skill.markdown import outline
 from skillgrad_ci.skill.pointers import FOLDERS
 from skillgrad_ci.skill.skill import MAIN, Skill
 
 MAX_CONTENT = 20_000  # characters of one edit
 JUDGED_AT_THE_END = {"Q001", "Q002"}
+LEAKS = {"L001", "L002", "L003"}  # their messages quote what must not be published
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _INVISIBLE = {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"}
 _HARMLESS = "\n\t\u200c\u200d"  # the joiners are letters' parts in some scripts, and emoji's
@@ -38,27 +39,43 @@ class EditResult:
     status: Literal["accepted", "refused", "rejected"]
     reason: str = ""
 
+    def rejected(self, reason: str) -> "EditResult":
+        """This result once a measurement has spoken against the patch: only what was accepted changes."""
+        return EditResult(self.edit, "rejected", reason) if self.status == "accepted" else self
 
-def try_patch(
-    skill: Skill,
-    edits: Sequence[Edit],
-    *,
-    tasks: Sequence[Task],
-    known_patterns: Collection[str],
-    allow_scripts: bool = False,
-) -> tuple[Skill, list[EditResult]]:
-    """The skill with every edit made that may be, and what became of each.
+    @property
+    def published(self) -> str:
+        """The reason as a published record may hold it: in one line, without the words of a leak or of the address."""
+        rule = self.reason[:4]
+        reason = f"{rule}: {RULES[rule][1]}" if rule in LEAKS else self.reason
+        if self.edit.target == "text":
+            reason = reason.replace(quoted(self.edit.address), "of its address")
+        return printable(reason)
 
-    `tasks` are the training tasks that nothing may be learned by heart from.
+
+@dataclass(frozen=True)
+class Rules:
+    """What edits are held to.
+
+    `tasks` are the training tasks that nothing may be learned by heart from; an edit names one or more
+    of `patterns`, by their slugs.
     """
 
+    tasks: Sequence[Task]
+    patterns: Collection[str]
+    allow_scripts: bool = False
+
+
+def try_patch(skill: Skill, edits: Sequence[Edit], rules: Rules) -> tuple[Skill, list[EditResult]]:
+    """The skill with every edit made that the rules allow, and what became of each."""
+
     def make(before: Skill, edit: Edit) -> Skill:
-        if not set(edit.patterns) & set(known_patterns):
+        if not set(edit.patterns) & set(rules.patterns):
             raise ReplyError("names no pattern of the record; an edit is made for one or more of them")
         _check_content(edit)
-        _check_reach(before, edit.file, allow_scripts)
+        _check_reach(before, edit.file, rules.allow_scripts)
         after = apply_edit(before, edit)
-        for problem in [*new_errors(before, after), *leaks(skill, after, tasks)]:
+        for problem in [*new_errors(before, after), *leaks(skill, after, rules.tasks)]:
             if problem.rule not in JUDGED_AT_THE_END:
                 raise ReplyError(_told(problem))
         return after
@@ -140,6 +157,8 @@ def _check_content(edit: Edit) -> None:
 
 def _check_reach(skill: Skill, file: str, allow_scripts: bool) -> None:
     """An edit reaches text files of the skill, and nothing else."""
+    if file in skill.links or file in skill.linked:
+        raise ReplyError(f"{file}: a link; edit {skill.links.get(file, 'nothing here, for it leads out of the skill')}")
     if file == MAIN:
         return
     path = PurePosixPath(file)

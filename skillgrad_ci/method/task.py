@@ -102,7 +102,8 @@ class Task:
 class Suite:
     """The tasks of one skill. `format` names how they were written, `root` where they lie.
 
-    `warnings` are things an owner should know and that do not stop a run.
+    `named` are the suite's own files, and all files and folders that it names beside its tasks: they are no
+    part of a skill. `warnings` are things an owner should know and that do not stop a run.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Suite:
     root: Path
     tasks: Sequence[Task]
     warnings: Sequence[str] = ()
+    named: Collection[Path] = ()
 
     def __post_init__(self) -> None:
         if not self.tasks:

@@ -10,17 +10,14 @@ from dataclasses import replace
 from pydantic import BaseModel, Field
 
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
-from skillgrad_ci.method.gradient import Diagnosis, slug
-from skillgrad_ci.method.memory import PatternMemory
-from skillgrad_ci.method.momentum import Overlay
-from skillgrad_ci.method.patch import EditResult, replay, try_patch
+from skillgrad_ci.method.gradient import slug
+from skillgrad_ci.method.patch import EditResult, Rules, try_patch
 from skillgrad_ci.method.ports import Agent
 from skillgrad_ci.method.prompting import fence, fill, load, render_skill
-from skillgrad_ci.method.task import Task
-from skillgrad_ci.skill.edit import Edit, Layer, Op, Target, apply_edit, printable
+from skillgrad_ci.method.run import Iteration
+from skillgrad_ci.skill.edit import Edit, Layer, Op, Target, printable
 from skillgrad_ci.skill.skill import MAIN, Skill
 
-__all__ = ["Edit", "EditReply", "EditResult", "PatchReply", "apply_edit", "replay", "try_patch", "update"]
 MAX_EDITS = 6
 WITHOUT_SCRIPTS = "Scripts are not yours to edit here: no file under `scripts/`."
 WITH_SCRIPTS = "You may edit and add text files under `scripts/`; what a script does must be plain to a reviewer."
@@ -55,55 +52,44 @@ class PatchReply(BaseModel):
     edits: list[EditReply]
 
 
-def update(
-    agent: Agent,
-    skill: Skill,
-    diagnoses: Sequence[Diagnosis],
-    memory: PatternMemory,
-    overlay: Overlay,
-    *,
-    iteration: int,
-    next_id: int,
-    tasks: Sequence[Task],
-    allow_scripts: bool = False,
-) -> tuple[Skill, list[EditResult]]:
-    """One step of the skill. `tasks` are the training tasks; edits are numbered from `next_id`.
+def update(agent: Agent, step: Iteration, rules: Rules, first: int) -> tuple[Skill, list[EditResult]]:
+    """From the skill in hand to a candidate: by the step's diagnoses, record and overlay. `first` numbers its edits.
 
     Raises what the agent raises on its first call; without a second one the first one's edits stand.
     """
+    skill, memory = step.skill, step.memory
     if not memory.patterns:
         return skill, []  # no edit could name a pattern
-    system = fill(load("patch"), scripts=WITH_SCRIPTS if allow_scripts else WITHOUT_SCRIPTS, max_edits=str(MAX_EDITS))
-    user = _user_part(skill, diagnoses, memory, overlay)
+    scripts = WITH_SCRIPTS if rules.allow_scripts else WITHOUT_SCRIPTS
+    system = fill(load("patch"), scripts=scripts, max_edits=str(MAX_EDITS))
+    user = _user_part(step)
 
     def attempt(base: Skill, user: str, first: int, done: Collection[Edit]) -> tuple[Skill, list[EditResult]]:
         reply = agent("patcher", system, user, PatchReply)
-        edits = [_edit(item, memory, overlay, iteration) for item in reply.edits]
+        edits = [_edit(item, step) for item in reply.edits]
         edits = [replace(edit, id=f"E{first + i}") for i, edit in enumerate(e for e in edits if e not in done)]
-        after, results = try_patch(
-            base, edits[:MAX_EDITS], tasks=tasks, known_patterns=memory.slugs, allow_scripts=allow_scripts
-        )
+        after, results = try_patch(base, edits[:MAX_EDITS], rules)
         late = [EditResult(edit, "refused", f"a patch has at most {MAX_EDITS} edits") for edit in edits[MAX_EDITS:]]
         return after, [*results, *late]
 
-    candidate, results = attempt(skill, user, next_id, ())
+    candidate, results = attempt(skill, user, first, ())
     if all(result.status == "accepted" for result in results):
         return candidate, results
     done = [replace(result.edit, id="") for result in results if result.status == "accepted"]
     try:
-        repaired, more = attempt(candidate, f"{user}\n\n{_verdicts(results)}", next_id + len(results), done)
+        repaired, more = attempt(candidate, f"{user}\n\n{_verdicts(results)}", first + len(results), done)
     except (ReplyError, EnvironmentFailure):
         return candidate, results
     return repaired, [*results, *more]
 
 
-def _edit(reply: EditReply, memory: PatternMemory, overlay: Overlay, iteration: int) -> Edit:
+def _edit(reply: EditReply, step: Iteration) -> Edit:
     """A reply's edit, not numbered yet, with the patterns that exist and the tasks that taught them."""
     layer: Layer = "H" if reply.target == "description" else "B" if reply.file == MAIN else "Q"
-    patterns = tuple(name for name in dict.fromkeys(map(slug, reply.patterns)) if name in memory.slugs)
+    patterns = tuple(name for name in dict.fromkeys(map(slug, reply.patterns)) if name in step.memory.slugs)
     return Edit(
         id="",
-        iteration=iteration,
+        iteration=step.number,
         layer=layer,
         file=reply.file.strip().removeprefix("./"),
         op=reply.op,
@@ -111,19 +97,19 @@ def _edit(reply: EditReply, memory: PatternMemory, overlay: Overlay, iteration: 
         address=reply.address,
         content=reply.content,
         patterns=patterns,
-        tasks=overlay.tasks_of(patterns),
+        tasks=step.overlay.tasks_of(patterns),
         why=printable(reply.why),
     )
 
 
-def _user_part(skill: Skill, diagnoses: Sequence[Diagnosis], memory: PatternMemory, overlay: Overlay) -> str:
+def _user_part(step: Iteration) -> str:
     """Stable parts first: the skill changes least from call to call, the diagnoses most."""
     return "\n\n".join(
         [
-            f"## The skill in force\n\n{render_skill(skill)}",
-            f"## The record\n\n{memory.for_prompt()}",
-            f"## The overlay of this batch\n\n{overlay.render()}",
-            "## This batch's diagnoses\n\n" + "\n".join(diagnosis.render() for diagnosis in diagnoses),
+            f"## The skill in force\n\n{render_skill(step.skill)}",
+            f"## The record\n\n{step.memory.for_prompt()}",
+            f"## The overlay of this batch\n\n{step.overlay.render()}",
+            "## This batch's diagnoses\n\n" + "\n".join(diagnosis.render() for diagnosis in step.diagnoses),
         ]
     )
 

@@ -148,6 +148,7 @@ class FlagFacts(Facts):
 class Report(Facts):
     """One run. `chosen_on` is the split whose result decided whether the candidate is kept.
 
+    `agent` is who worked on the tasks, with its version.
     `triggers` is the trigger set under the initial skill and under the candidate.
     """
 
@@ -161,6 +162,7 @@ class Report(Facts):
     headline: str = ""
     remarks: tuple[str, ...] = ()
     optimizer: str
+    agent: str = "loop"
     models: Mapping[str, str]
     rehearsal: bool
     seed: int

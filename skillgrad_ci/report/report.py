@@ -9,9 +9,9 @@ from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.method.acceptance import check_split, pass_rates
 from skillgrad_ci.method.evidence import Accuracy, Evidence, Usage
 from skillgrad_ci.method.gradient import Diagnosis
+from skillgrad_ci.method.patch import EditResult
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.task import Split
-from skillgrad_ci.method.update import EditResult
 from skillgrad_ci.report import document as doc
 from skillgrad_ci.report.headline import headline
 from skillgrad_ci.report.statistics import paired
@@ -32,6 +32,7 @@ class Circumstances:
     cost: Mapping[str, Usage] = field(default_factory=dict)
     minutes: float = 0.0
     warnings: Sequence[str] = ()
+    agent: str = "loop"
 
 
 def report_of(run: Run, around: Circumstances) -> doc.Report:
@@ -47,6 +48,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         verdict=str(run.verdict),
         chosen_on=str(check_split(run.suite)) if run.suite.of(Split.TRAIN) else "",
         optimizer=f"skillgrad-ci {__version__}",
+        agent=around.agent,
         models={role: models.of(role) for role in ("executor", "optimizer", "judge")},
         rehearsal=models.rehearsal,
         seed=run.settings.seed,

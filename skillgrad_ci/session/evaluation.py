@@ -128,7 +128,7 @@ def _tokens(rows: Sequence[Evidence]) -> dict[str, int]:
 
 def _skill_tokens(skill: Skill) -> dict[str, int]:
     """About how many tokens each layer takes: H in every session, B when activated, Q when read."""
-    resources = (skill.files[name] for name in skill.resources if Path(name).suffix == ".md")
+    resources = (skill.content(name) for name in skill.resources if Path(name).suffix == ".md")
     return {
         "description": estimate_tokens(f"{skill.name} {skill.description}"),
         "body": estimate_tokens(skill.body),

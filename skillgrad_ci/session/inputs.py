@@ -7,15 +7,16 @@ from pathlib import Path
 from skillgrad_ci import __version__
 from skillgrad_ci.config.config import SkillRun, refuse_outside
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.method.measuring import measure
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.memory_file import parse
-from skillgrad_ci.method.run import World
 from skillgrad_ci.method.task import Split, Suite, digest_of
+from skillgrad_ci.method.world import World
+from skillgrad_ci.session.agents import described_version
 from skillgrad_ci.session.split import read_recorded, recorded_path
 from skillgrad_ci.skill.skill import Skill
 from skillgrad_ci.suites import load as load_suite
-from skillgrad_ci.suites import triggers
+from skillgrad_ci.suites import triggers as trigger_format
+from skillgrad_ci.suites.kept_out import kept_out
 
 MEMORY = "momentum.md"
 
@@ -32,11 +33,12 @@ class Measurement:
 
     @property
     def measure(self) -> str:
-        """Content address of what measures the skill: its suite, the skills beside it, and its trigger set."""
-        if not self.others and self.triggers is None:
+        """Content address of what measures the skill: its suite, the skills beside it, its trigger set, the agent."""
+        agent = described_version(self.job)
+        if not self.others and self.triggers is None and not agent:
             return self.suite.digest
         beside = sorted([skill.name, skill.for_agents().digest] for skill in self.others)
-        return digest_of([self.suite.digest, beside, self.triggers.digest if self.triggers else ""])
+        return digest_of([self.suite.digest, beside, self.triggers.digest if self.triggers else "", agent])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,11 @@ class Inputs(Measurement):
         return digest_of([__version__, *parts])
 
     @property
+    def name(self) -> str:
+        """The run's name in the memory."""
+        return self.fingerprint[:8]
+
+    @property
     def folder(self) -> Path:
         return Path("runs") / self.skill.name / self.fingerprint[:12]
 
@@ -68,23 +75,27 @@ def read_inputs(job: SkillRun, recorded: Mapping[str, Split] | None = None) -> I
 
     `recorded` are splits of earlier runs; a split file beside the suite wins over them.
     """
-    skill, suite, others = Skill.load(job.path), load_suite(job.tasks), other_skills(job)
+    suite, triggers = load_suite(job.tasks), trigger_set(job)
+    skill, others = read_skill(job.path, [suite, triggers]), other_skills(job)
     refuse_twins([skill, *others])
     path = memory_path(job)
     memory = PatternMemory(skill.name)
     if path.is_file():
         memory = parse(path.read_text("utf-8"), str(path))
     splits = {**(recorded or {}), **(read_recorded(recorded_path(suite)) or {})}
-    return Inputs(
-        job=job, skill=skill, suite=suite, memory=memory, recorded=splits, others=others, triggers=trigger_set(job)
-    )
+    return Inputs(job=job, skill=skill, suite=suite, memory=memory, recorded=splits, others=others, triggers=triggers)
 
 
 def other_skills(job: SkillRun) -> list[Skill]:
     """The skills of `with_skills`. The measured one may be among them, and is left out."""
     here = job.path.resolve()
     paths = dict.fromkeys(refuse_outside(job, name) for name in job.settings.with_skills)
-    return [Skill.load(path) for path in paths if path != here]
+    return [read_skill(path) for path in paths if path != here]
+
+
+def read_skill(path: Path, suites: Sequence[Suite | None] = ()) -> Skill:
+    """The skill in a folder, without what belongs to its suites."""
+    return Skill.load(path, kept_out(path, [suite for suite in suites if suite is not None]))
 
 
 def trigger_set(job: SkillRun) -> Suite | None:
@@ -93,8 +104,8 @@ def trigger_set(job: SkillRun) -> Suite | None:
         return None
     path = refuse_outside(job, job.settings.trigger.replace("{name}", job.name))
     suite = load_suite(path)
-    if suite.format != triggers.FORMAT:
-        raise UserError(f"trigger: {path} is a suite of the format {suite.format}; expected {triggers.READS}")
+    if suite.format != trigger_format.FORMAT:
+        raise UserError(f"trigger: {path} is a suite of the format {suite.format}; expected {trigger_format.READS}")
     return suite
 
 
@@ -102,7 +113,7 @@ def with_triggers(world: World, triggers: Suite | None, trials: int) -> World:
     """The world in which edits of the description are checked on the trigger set, where there is one."""
     if triggers is None:
         return world
-    return replace(world, triggers=lambda skill, name: measure(world, skill, triggers.tasks, name, trials))
+    return replace(world, triggers=lambda skill, name: world.measure(skill, triggers.tasks, name, trials))
 
 
 def refuse_twins(skills: Sequence[Skill]) -> None:

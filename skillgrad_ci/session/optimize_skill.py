@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from skillgrad_ci.method import run as history
 from skillgrad_ci.method.acceptance import check_mode
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.ports import Observer
-from skillgrad_ci.method.run import Run, Stop, World
+from skillgrad_ci.method.run import Run, Stop
+from skillgrad_ci.method.world import World
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.pages import write_run
 from skillgrad_ci.report.report import Circumstances, report_of
 from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.agents import agent_of
 from skillgrad_ci.session.inputs import Inputs, with_triggers
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.rollout import END, OUTAGE
@@ -47,7 +48,7 @@ def optimize_skill(
     """Optimize a skill and write its run folder. Raises UserError where nothing could be started."""
     job, started = inputs.job, monotonic()
     shown = assign(inputs.suite.tasks, None, inputs.recorded, job.settings.seed).splits
-    check_mode(job.settings.accept.value, inputs.suite.with_splits(shown))  # before anything is made or paid for
+    check_mode(job.settings.accept, inputs.suite.with_splits(shown))  # before anything is made or paid for
     with open_run(inputs, folder, observe, stop, redactor) as opened:
         world = World(
             rollout=opened.rollout,
@@ -59,7 +60,8 @@ def optimize_skill(
             at_once=job.settings.concurrency,
         )
         world = with_triggers(world, inputs.triggers, job.settings.trials)
-        run = optimize(inputs.skill, opened.suite, loop_settings(inputs), inputs.memory, world)
+        opened.splits(opened.suite, ())  # tells what the run may take
+        run = optimize(inputs.skill, opened.suite, job.settings, inputs.memory, world, inputs.name)
         opened.journal.record(END, "end", {"stop": OUTAGE if run.stop is Stop.UNMEASURED else str(run.stop)})
         around = Circumstances(
             settings=job.settings,
@@ -67,6 +69,7 @@ def optimize_skill(
             suite_path=(
                 job.tasks.relative_to(job.root) if job.tasks.is_relative_to(job.root) else job.tasks
             ).as_posix(),
+            agent=agent_of(opened.parts.executor),
             sandbox=opened.sandbox,
             reproduce=reproduce,
             cost=dict(opened.ledger.by_role),
@@ -79,20 +82,3 @@ def optimize_skill(
         # Secrets go before a page escapes its text, for behind the escapes they would not be known.
         report = Report.model_validate(redactor.clean(report_of(run, around).model_dump()))
         return Finished(run, report, folder, write_run(folder, run, report, redactor))
-
-
-def loop_settings(inputs: Inputs) -> history.Settings:
-    """The loop's part of the settings; the run is named in the memory by its fingerprint."""
-    chosen = inputs.job.settings
-    return history.Settings(
-        iterations=chosen.iterations,
-        batch_size=chosen.batch_size,
-        train_tasks=chosen.train_tasks,
-        accept=chosen.accept.value,
-        seed=chosen.seed,
-        trials=chosen.trials,
-        momentum=chosen.momentum,
-        contrastive=chosen.contrastive,
-        allow_scripts=chosen.allow_scripts,
-        run=inputs.fingerprint[:8],
-    )

@@ -15,15 +15,15 @@ from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.budget import Cap, Ledger
 from skillgrad_ci.method.events import Noted
 from skillgrad_ci.method.metering import Journaled, Metered
-from skillgrad_ci.method.ports import Agent, Grader, Journal, Model, Observer
-from skillgrad_ci.method.prompting import StructuredAgent, load
+from skillgrad_ci.method.ports import Agent, Executor, Grader, Journal, Model, Observer
+from skillgrad_ci.method.prompting import StructuredAgent
 from skillgrad_ci.method.task import Suite
+from skillgrad_ci.session.agents import make_executor, refuse_unfit, runs_commands
 from skillgrad_ci.session.journal import NoJournal
 from skillgrad_ci.session.rollout import ended_in_outage
 from skillgrad_ci.skill.skill import Skill
 
 if TYPE_CHECKING:
-    from skillgrad_ci.executors.tool_loop import ToolLoop
     from skillgrad_ci.models.provider import LitellmModel
     from skillgrad_ci.sandbox.choose import StoppableSandbox
 
@@ -122,24 +122,20 @@ class Parts:
         return Journaled(metered, self.journal, afresh or ended_in_outage(self.journal))
 
     @cached_property
-    def executor(self) -> "ToolLoop":
-        from skillgrad_ci.executors.tool_loop import ToolLoop
-
-        settings = self.job.settings
-        return ToolLoop(
-            Metered(self.models["executor"], self.ledger, "executor"),
-            load("execute"),
-            max_turns=settings.max_turns,
-            command_timeout=settings.command_timeout,
-            others=self.others,
-        )
+    def executor(self) -> Executor:
+        """The agent. Raises UserError for one that there is not, or that cannot do the suite's tasks."""
+        refuse_unfit(self.job, self.suite)
+        return make_executor(self.job, Metered(self.models["executor"], self.ledger, "executor"), self.others)
 
     @cached_property
     def sandbox(self) -> "StoppableSandbox":
-        """The sandbox, proved by its self-test. Raises UserError where none can be had."""
+        """The sandbox, proved by its self-test. Raises UserError where one is needed and none can be had."""
         from skillgrad_ci.sandbox import choose
+        from skillgrad_ci.sandbox.no_commands import NoCommands
 
         settings = self.job.settings
+        if not runs_commands(self.job, self.suite):
+            return NoCommands()
         sandbox = choose(settings.sandbox, settings.image, tell=lambda text: self.observe(Noted(text)))
 
         def end() -> None:

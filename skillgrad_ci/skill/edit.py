@@ -59,6 +59,12 @@ def printable(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
+def quoted(address: str) -> str:
+    """An exact text as messages quote it: the start of a long one."""
+    text = address.replace("\r\n", "\n").strip("\n")
+    return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
 def apply_edit(skill: Skill, edit: Edit) -> Skill:
     """The skill with one edit made. Raises ReplyError where its place or its operation does not fit."""
     if edit.op not in OPS[edit.target]:
@@ -159,7 +165,7 @@ def _place(edit: Edit, head: str, body: str) -> tuple[int, int]:
         raise ReplyError(f"{edit.file}: target text needs the exact text as its address")
     pattern = re.compile(re.escape(wanted).replace("\\\n", "\r?\n"))
     found = [match.span() for match in pattern.finditer(body)]
-    shown = repr(wanted if len(wanted) <= 80 else wanted[:77] + "...")
+    shown = quoted(edit.address)
     if len(found) == 1:
         return found[0]
     if found:

@@ -6,52 +6,123 @@ Every refusal is a UserError that names the file: a person must rename, shrink o
 import os
 import stat
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
 from skillgrad_ci.errors import UserError
+from skillgrad_ci.skill.membership import PARTIAL, Membership
 
 MAX_FILE_BYTES = 5_000_000
 MAX_FILES = 2_000
-IGNORED = {".git", "__pycache__", ".DS_Store", "node_modules", ".venv"}
-PARTIAL = ".skillgrad-"  # how the name of a file starts while it is being written
 _EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 
-def read(path: Path, leave_out: Collection[str]) -> tuple[dict[str, bytes], frozenset[str]]:
-    """The files below `path` by relative POSIX path, and which of them are executable.
+@dataclass
+class Contents:
+    """A folder as it was read, by relative POSIX path.
 
-    Left out: names in `IGNORED`, and names in `leave_out` at the top. Links, devices, files above
-    `MAX_FILE_BYTES`, more than `MAX_FILES` files and names that no patch can carry are refused.
+    `files` are its regular files. A link to one of them is in `links`, with that file's path; a link to a
+    file elsewhere in the repository is in `linked`, with that file's bytes. `stray` are links that lead out,
+    or nowhere. `executable` names files of all three.
     """
-    files: dict[str, bytes] = {}
-    executable = set()
-    for file in _walk(path, leave_out):
-        relative = file.relative_to(path).as_posix()
-        if not relative.isprintable() or "\\" in relative:
-            raise UserError(f"{path}: the file name {relative!r} cannot stand in a patch; rename it")
-        if len(files) == MAX_FILES:
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    executable: set[str] = field(default_factory=set)
+    links: dict[str, str] = field(default_factory=dict)
+    linked: dict[str, bytes] = field(default_factory=dict)
+    stray: list[str] = field(default_factory=list)
+
+
+def read(path: Path, member: Membership) -> Contents:
+    """What lies below `path`, as far as `member` says that it is the skill's.
+
+    Devices, files above `MAX_FILE_BYTES`, more than `MAX_FILES` files and names that no patch can carry are refused.
+    """
+    found = Contents()
+    links = []
+    for file in _walk(path, member):
+        if file.is_symlink():
+            links.append(file)
+            continue
+        name = _name(path, file)
+        if len(found.files) == MAX_FILES:
             raise UserError(f"{path}: more than {MAX_FILES:,} files; move what is no part of it elsewhere")
-        files[relative], mode = _read(file)
+        found.files[name], mode = _read(file)
         if mode & stat.S_IXUSR:
-            executable.add(relative)
-    return files, frozenset(executable)
+            found.executable.add(name)
+    for link in links:
+        _follow(path, link, member, found)
+    return found
 
 
-def _walk(path: Path, leave_out: Collection[str]) -> Iterator[Path]:
-    """The files in a stable order, links to folders among them (to be refused)."""
+def read_some(path: Path, names: Collection[str]) -> Contents:
+    """These files below `path` as they lie there now, whoever they belong to; those that are absent are left out."""
+    found = Contents()
+    for name in names:
+        if os.path.lexists(path / name) and not (path / name).is_dir():
+            found.files[name], mode = _read(path / name)
+            if mode & stat.S_IXUSR:
+                found.executable.add(name)
+    return found
+
+
+def _name(path: Path, file: Path) -> str:
+    relative = file.relative_to(path).as_posix()
+    if not relative.isprintable() or "\\" in relative:
+        raise UserError(f"{path}: the file name {relative!r} cannot stand in a patch; rename it")
+    return relative
+
+
+def _follow(path: Path, link: Path, member: Membership, found: Contents) -> None:
+    """Read what a link points to, a file or a folder's files, where it may lead there."""
+    try:
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError):  # nowhere, or in a circle
+        found.stray.append(_name(path, link))
+        return
+    if member.leaves_out(target):
+        return
+    if not member.lends(target) or link.absolute().is_relative_to(target):
+        found.stray.append(_name(path, link))
+        return
+    pairs = [(link, target)]
+    if target.is_dir():
+        pairs = [(link / file.relative_to(target), file) for file in _below(target, member)]
+    top = path.resolve()
+    for at, file in pairs:
+        inside = file.relative_to(top).as_posix() if file.is_relative_to(top) else ""
+        if inside in found.files:
+            found.links[_name(path, at)] = inside
+        elif not inside:
+            if len(found.files) + len(found.linked) == MAX_FILES:
+                raise UserError(f"{path}: more than {MAX_FILES:,} files; move what is no part of it elsewhere")
+            found.linked[_name(path, at)], mode = _read(file)
+            if mode & stat.S_IXUSR:
+                found.executable.add(_name(path, at))
+
+
+def _below(folder: Path, member: Membership) -> Iterator[Path]:
+    """The regular files below a folder elsewhere in the repository."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not (Path(root) / name).is_symlink())
+        for name in sorted(names):
+            file = Path(root) / name
+            if not file.is_symlink() and member.lends(file) and not member.leaves_out(file):
+                yield file
+
+
+def _walk(path: Path, member: Membership) -> Iterator[Path]:
+    """The skill's files in a stable order, links to folders among them."""
 
     def unreadable(error: OSError) -> NoReturn:
         _refuse(Path(error.filename), "read", error)
 
     for root, folders, names in os.walk(path, onerror=unreadable):
         top = Path(root)
-        skipped = {*IGNORED, *leave_out} if top == path else IGNORED
-        folders[:] = sorted(folder for folder in folders if folder not in skipped)
         links = [folder for folder in folders if (top / folder).is_symlink()]
-        for name in sorted([*names, *links]):
-            if name not in IGNORED and not name.startswith(PARTIAL):
-                yield top / name
+        folders[:] = sorted(folder for folder in folders if folder not in links and member.enters(top / folder))
+        yield from (top / name for name in sorted([*names, *links]) if member.holds(top / name))
 
 
 def _read(file: Path) -> tuple[bytes, int]:
@@ -59,7 +130,7 @@ def _read(file: Path) -> tuple[bytes, int]:
     try:
         facts = file.lstat()
         if not stat.S_ISREG(facts.st_mode):
-            raise UserError(f"{file}: not a regular file; a skill holds no links, pipes or devices")
+            raise UserError(f"{file}: not a regular file; a skill holds no pipes or devices")
         if facts.st_size > MAX_FILE_BYTES:
             raise UserError(f"{file}: larger than {MAX_FILE_BYTES:,} bytes; move large data out of the skill")
         return file.read_bytes(), facts.st_mode

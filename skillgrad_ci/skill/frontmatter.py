@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from skillgrad_ci.document import invalid_yaml, refuse_twice
 from skillgrad_ci.errors import UserError
 
 MAX_CHARACTERS = 50_000  # a description has at most 1,024; more is not metadata, and slow to parse
@@ -69,7 +70,7 @@ def read(fields: str, where: str) -> dict[str, Any]:
     try:
         values = yaml.SafeLoader("").construct_document(_tree(fields, where))
     except yaml.YAMLError as problem:
-        raise _unreadable(where, problem) from None
+        raise invalid_yaml(where, problem, FIRST_LINE) from None
     except ValueError as problem:  # a date such as 2026-13-45, a number without end
         raise _error(where, 0, f"a value of the frontmatter cannot be read ({problem}); quote it") from None
     if not all(isinstance(name, str) for name in values):
@@ -124,23 +125,14 @@ def _tree(fields: str, where: str) -> yaml.MappingNode:
                 raise _error(where, line, f"the frontmatter is nested more than {MAX_DEPTH} deep; flatten it")
         node = yaml.compose(fields, Loader=yaml.SafeLoader)
     except yaml.YAMLError as problem:
-        raise _unreadable(where, problem) from None
+        raise invalid_yaml(where, problem, FIRST_LINE) from None
     if not isinstance(node, yaml.MappingNode):
         raise _error(where, 0, "the frontmatter holds no fields; name and description are needed")
-    seen: set[str] = set()
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise _error(where, key.start_mark.line, "a field's name is one word")
-        if key.value in seen:
-            raise _error(where, key.start_mark.line, f"the field {key.value!r} stands twice; keep one")
-        seen.add(key.value)
+    refuse_twice(where, node, FIRST_LINE)
     return node
-
-
-def _unreadable(where: str, problem: yaml.YAMLError) -> UserError:
-    mark = getattr(problem, "problem_mark", None)
-    what = getattr(problem, "problem", None) or getattr(problem, "reason", None) or "cannot be read"
-    return _error(where, mark.line if mark else 0, f"the frontmatter is no valid YAML ({what})")
 
 
 def _error(where: str, line: int, message: str) -> UserError:

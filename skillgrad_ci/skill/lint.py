@@ -165,7 +165,7 @@ def _files(skill: Skill) -> Iterator[Finding]:
             yield finding("Q003", name, 1, "deeper than one level under references/; move it up")
         if name != MAIN and path.suffix.lower() not in TEXT_SUFFIXES | CODE_SUFFIXES:
             continue
-        content = skill.files[name]
+        content = skill.content(name)
         if not _is_readable(content):
             yield finding("Q004", name, 1, f"not UTF-8 text, as {path.suffix or path.name} should be; save it as UTF-8")
         elif path.suffix.lower() == ".md":
@@ -191,7 +191,8 @@ def _markdown(skill: Skill, name: str) -> Iterator[Finding]:
 
 
 def _resolves(skill: Skill, path: str) -> bool:
-    return path in skill.files or any(name.startswith(f"{path.rstrip('/')}/") for name in skill.files)
+    names = [MAIN, *skill.resources]
+    return path in names or any(name.startswith(f"{path.rstrip('/')}/") for name in names)
 
 
 def _unreached(skill: Skill, folders: tuple[str, ...]) -> Iterator[Finding]:

@@ -9,9 +9,9 @@ import re
 import shlex
 from pathlib import Path, PurePosixPath
 
+from skillgrad_ci.document import Document, Where
 from skillgrad_ci.method.grader_options import CommandOptions, JudgeOptions
 from skillgrad_ci.method.task import GraderSpec, Reference, Suite, Task
-from skillgrad_ci.suites.document import Document, Where
 from skillgrad_ci.suites.eval_yaml_rows import Deterministic, EvalDefaults, EvalFile, EvalTask, LlmRubric, Placed
 from skillgrad_ci.suites.ids import check_ids
 from skillgrad_ci.suites.paths import Files, executable
@@ -51,7 +51,7 @@ def load(path: Path) -> Suite:
     check_ids(document, [row.name for row in content.tasks], ["tasks"], "name")
     files = Files(document, file.parent)
     tasks = [_task(files, content.defaults, row, ["tasks", i]) for i, row in enumerate(content.tasks)]
-    return Suite(file.parent.resolve().name, FORMAT, file.parent, tasks, _warnings(document))
+    return Suite(file.parent.resolve().name, FORMAT, file.parent, tasks, _warnings(document), files.named)
 
 
 def _warnings(document: Document) -> list[str]:
@@ -157,6 +157,7 @@ def _named_folders(files: Files, text: str, inputs: dict[str, Path], where: Wher
     for name in re.findall(r"[\w-][\w./-]*/[\w.-]+\.\w{1,4}", text):
         top = PurePosixPath(name).parts[0]
         if top not in given and (files.base / name).exists():
+            files.find(name, where)
             found[top] = files.find(top, where)
     return found
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from skillgrad_ci.suites.strict import Foreign
+from skillgrad_ci.document import Foreign
 
 
 def _entry(value: Any) -> Any:

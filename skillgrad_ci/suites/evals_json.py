@@ -10,13 +10,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from skillgrad_ci.document import Document, Foreign, Where
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.task import GraderSpec, Suite, Task, names_folder
-from skillgrad_ci.suites.document import Document, Where
 from skillgrad_ci.suites.ids import check_ids
 from skillgrad_ci.suites.paths import Files, executable
 from skillgrad_ci.suites.references import reference_result, untouched_result
-from skillgrad_ci.suites.strict import Foreign
 
 __all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouched_result"]
 
@@ -78,7 +77,7 @@ def load(path: Path) -> Suite:
         for position, (name, row) in enumerate(zip(ids, content.evals, strict=True))
     ]
     name = content.skill_name if names_folder(content.skill_name) else skill.resolve().name
-    return Suite(name, FORMAT, file.parent, tasks)
+    return Suite(name, FORMAT, file.parent, tasks, named=files.named)
 
 
 def _task(files: Files, name: str, row: Eval, where: Where) -> Task:

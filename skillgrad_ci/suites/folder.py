@@ -6,10 +6,10 @@ message. Everything else beside the check is seen by the check alone, in `../gra
 
 from pathlib import Path
 
+from skillgrad_ci.document import Document
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.grader_options import CommandOptions
 from skillgrad_ci.method.task import GraderSpec, Reference, Suite, Task
-from skillgrad_ci.suites.document import Document
 from skillgrad_ci.suites.paths import Files, executable
 from skillgrad_ci.suites.references import reference_result, untouched_result
 
@@ -34,7 +34,7 @@ def load(path: Path) -> Suite:
         if folder not in folders and any((folder / check).is_file() for check in CHECKS)
     ]
     warnings = [f"{path / name}: a check without {INSTRUCTION}; it is no task" for name in left_out]
-    return Suite(path.resolve().name, FORMAT, path, [_task(path, folder) for folder in folders], warnings)
+    return Suite(path.resolve().name, FORMAT, path, [_task(path, folder) for folder in folders], warnings, folders)
 
 
 def _task(suite: Path, folder: Path) -> Task:

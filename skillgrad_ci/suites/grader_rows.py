@@ -9,11 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from skillgrad_ci.document import Strict, Where, nearest
 from skillgrad_ci.method.grader_options import CommandOptions, CsvOptions, JudgeOptions, TableOptions, TextOptions
 from skillgrad_ci.method.task import GraderSpec
-from skillgrad_ci.suites.document import Where
 from skillgrad_ci.suites.paths import Files
-from skillgrad_ci.suites.strict import Strict, nearest
 
 
 class Row(Strict):

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from skillgrad_ci.document import Document, Where
 from skillgrad_ci.method.task import names_folder
-from skillgrad_ci.suites.document import Document, Where
 
 
 def check_ids(document: Document, ids: Sequence[str], where: Where, field: str) -> None:

@@ -7,14 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from skillgrad_ci.document import Document, Strict, Where
 from skillgrad_ci.method.task import Reference, Split, Suite, Task
-from skillgrad_ci.suites.document import Document, Where
 from skillgrad_ci.suites.goldens import ExpectedValues
 from skillgrad_ci.suites.grader_rows import GraderRows, specs
 from skillgrad_ci.suites.ids import check_ids
 from skillgrad_ci.suites.paths import Files, executable
 from skillgrad_ci.suites.references import reference_result, untouched_result, workbooks
-from skillgrad_ci.suites.strict import Strict
 
 __all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouched_result"]
 
@@ -127,9 +126,10 @@ def load(path: Path) -> Suite:
     document = Document.read(file)
     content = document.parse(TasksFile)
     check_ids(document, [row.id for row in content.tasks], ["tasks"], "id")
-    build = functools.partial(_task, Files(document, file.parent), content.defaults)
+    files = Files(document, file.parent)
+    build = functools.partial(_task, files, content.defaults)
     tasks = [build(row, ["tasks", position]) for position, row in enumerate(content.tasks)]
-    return Suite(file.parent.resolve().name, FORMAT, file.parent, tasks)
+    return Suite(file.parent.resolve().name, FORMAT, file.parent, tasks, named=files.named)
 
 
 def _task(files: Files, defaults: Defaults, row: TaskRow, where: Where) -> Task:

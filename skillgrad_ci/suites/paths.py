@@ -3,10 +3,10 @@
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from skillgrad_ci.suites.document import Document, Where, read_text
+from skillgrad_ci.document import Document, Where, read_text
 
 MAX_FILES = 10_000  # in one folder that a suite names
 
@@ -24,10 +24,17 @@ def boundary(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Files:
-    """Resolves the paths of one document, relative to `base`; errors name the field's line."""
+    """Resolves the paths of one document, relative to `base`; errors name the field's line.
+
+    `named` collects what was found, the document itself first: none of it is a part of a skill.
+    """
 
     document: Document
     base: Path
+    named: set[Path] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.named.add(self.document.path)
 
     def find(self, name: str, where: Where) -> Path:
         """The existing file or folder at `name`. Raises UserError where it is missing or outside."""
@@ -42,6 +49,7 @@ class Files:
             raise self.document.error(
                 where, f"{name!r} is a link out of {limit}; files lie inside the suite's repository"
             )
+        self.named.add(path)
         return path
 
     def find_file(self, name: str, where: Where) -> Path:

@@ -13,14 +13,13 @@ from typing import Any
 
 from pydantic import Field
 
+from skillgrad_ci.document import Document, Foreign
 from skillgrad_ci.method.grader_options import XlsxCase, XlsxOptions
 from skillgrad_ci.method.task import GraderSpec, Reference, Suite, Task
-from skillgrad_ci.suites.document import Document
 from skillgrad_ci.suites.goldens import ExpectedValues
 from skillgrad_ci.suites.ids import check_ids
 from skillgrad_ci.suites.paths import Files
 from skillgrad_ci.suites.references import reference_result, untouched_result
-from skillgrad_ci.suites.strict import Foreign
 
 __all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouched_result"]
 
@@ -71,7 +70,7 @@ def load(path: Path) -> Suite:
         excluded
     )
     root = document.path.parent
-    return Suite(root.resolve().name, FORMAT, root, tasks, warnings)
+    return Suite(root.resolve().name, FORMAT, root, tasks, warnings, files.named)
 
 
 def _task(row: Row, cases: Sequence[Case]) -> Task:

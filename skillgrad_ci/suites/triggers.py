@@ -8,12 +8,11 @@ from pathlib import Path
 
 from pydantic import Field
 
+from skillgrad_ci.document import Document, Foreign
 from skillgrad_ci.method.grader_options import TriggerOptions
 from skillgrad_ci.method.ports import Result
 from skillgrad_ci.method.task import GraderSpec, Suite, Task, digest_of
-from skillgrad_ci.suites.document import Document
 from skillgrad_ci.suites.ids import refuse_repeats
-from skillgrad_ci.suites.strict import Foreign
 
 FORMAT = "triggers"
 READS = "a JSON list of {query, should_trigger}: trigger evaluations"
@@ -49,7 +48,7 @@ def load(path: Path) -> Suite:
         )
         for row in queries
     ]
-    return Suite(path.stem, FORMAT, path.parent, tasks)
+    return Suite(path.stem, FORMAT, path.parent, tasks, named=[path])
 
 
 def reference_result(_task: Task, _work: Path) -> Result | None:

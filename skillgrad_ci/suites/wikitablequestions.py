@@ -9,10 +9,10 @@ import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from skillgrad_ci.document import read_text
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.grader_options import TableOptions
 from skillgrad_ci.method.task import GraderSpec, Reference, Split, Suite, Task, digest_of
-from skillgrad_ci.suites.document import read_text
 from skillgrad_ci.suites.references import reference_result, untouched_result
 
 __all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouched_result"]
@@ -57,7 +57,9 @@ def load(path: Path) -> Suite:
                 "about 6% of right answers in canonical form (a year for a date, 5 for five) fail there"
             )
         tasks += new
-    return Suite(path.resolve().name, FORMAT, path, tasks, warnings)
+    return Suite(
+        path.resolve().name, FORMAT, path, tasks, warnings, [path / name for name in ("data", "csv", "tagged")]
+    )
 
 
 def _rows(file: Path, header: Sequence[str]) -> Iterator[tuple[str, list[str]]]:

@@ -95,16 +95,16 @@ def test_a_skill_read_from_a_commit_is_the_skill_read_from_a_checkout(tmp_path: 
         assert skill_at(api, bot.github.hub.git.refs[MAIN], "skills/nowhere", "nowhere") is None
 
 
-def test_a_link_in_a_commits_skill_is_refused(tmp_path: Path) -> None:
+def test_a_link_in_a_commits_skill_is_left_alone(tmp_path: Path) -> None:
     with stage(tmp_path) as bot:
         git = bot.github.hub.git
         link = Entry("120000", git.blob(b"/etc/passwd"))
         tree = git.tree(git.flat(git.commits[git.refs[MAIN]].tree) | {"skills/writer/references/x.md": link})
         head = git.commit(tree, [git.refs[MAIN]], "Link", "eve")
-        with pytest.raises(UserError, match=r"references/x\.md at .*: a link"):
-            skill_at(
-                Client("acme/skills", "bot-token", bot.github.url, patience=QUICK), head, "skills/writer", "writer"
-            )
+        api = Client("acme/skills", "bot-token", bot.github.url, patience=QUICK)
+        read = skill_at(api, head, "skills/writer", "writer")
+        assert read is not None
+        assert "references/x.md" not in read.resources
 
 
 def test_contents_are_named_as_git_names_them() -> None:

@@ -14,7 +14,7 @@ from skillgrad_ci.config.settings import Models, Settings
 from skillgrad_ci.github.text import LIMIT
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
-from skillgrad_ci.method.run import Settings as LoopSettings
+from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.report import Circumstances, report_of
 from tests.support.worlds import SKILL, suite, world

@@ -14,8 +14,9 @@ import pytest
 
 from skillgrad_ci import __main__
 from skillgrad_ci.__main__ import main
-from skillgrad_ci.commands.cli import COMMANDS, SETTINGS, flags_of
+from skillgrad_ci.commands.cli import COMMANDS
 from skillgrad_ci.commands.cli import parse as parse_arguments
+from skillgrad_ci.commands.flags import YAML_ONLY, given, setting_flags
 from skillgrad_ci.config.config import with_flags
 from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.method.memory_file import parse
@@ -71,25 +72,38 @@ def test_help_takes_a_blink(words: list[str]) -> None:
 
 
 def test_every_setting_flag_reaches_the_settings() -> None:
-    words = ["--model", "m", "--optimizer-model", "o", "--judge-model", "j", "--api-base", "u", "--budget-usd", "1"]
-    words += ["--budget-tokens", "2", "--budget-minutes", "3", "--iterations", "4", "--batch-size", "5"]
-    words += ["--train-tasks", "6", "--accept", "always", "--seed", "7", "--trials", "8", "--max-turns", "9"]
-    words += ["--concurrency", "10", "--sandbox", "docker", "--image", "i", "--no-momentum", "--no-contrastive"]
-    flags = flags_of(parse_arguments(["optimize", "s", *words]))
-    given = with_flags(Settings(), flags).model_dump(mode="json", exclude_unset=True)
-    for place in SETTINGS.values():
-        value = given
-        for key in place:
-            value = value[key]
-        assert value is not None
-    assert flags_of(parse_arguments(["optimize", "s"])) == {}
+    """Each field of the settings but switches, lists and those said to be YAML's alone is a flag, with its own help."""
+    values: dict[type, str] = {int: "7", float: "7.5", str: "x"}
+    words: list[str] = []
+    for flag in setting_flags().values():
+        value = {"accept": "always", "sandbox": "docker"}.get(flag.name, values[flag.kind])
+        words += [f"--{flag.name.replace('_', '-')}", value]
+        assert flag.help, flag.name
+    flags = given(parse_arguments(["optimize", "s", *words]))
+    read = with_flags(Settings(), flags).model_dump(mode="json", exclude_unset=True)
+    for flag in setting_flags().values():
+        found: Any = read
+        for key in flag.place:
+            found = found[key]
+        assert found is not None
+    assert given(parse_arguments(["optimize", "s"])) == {}
+    kept_in_yaml = YAML_ONLY | {"momentum", "contrastive", "allow_scripts", "with_skills", "models", "budget"}
+    assert {flag.place[0] for flag in setting_flags().values()} == set(Settings.model_fields) - kept_in_yaml | {
+        "models",
+        "budget",
+    }
+
+
+@pytest.mark.parametrize("words", [["--no-momentum"], ["--no-contrastive"], ["--judge-trials", "3"]])
+def test_what_few_turn_is_said_in_the_configuration_alone(words: list[str], shell: Shell) -> None:
+    assert shell("optimize", "skills/greeter", *words).code == 2
 
 
 def test_a_rehearsal_plays_every_role_that_no_flag_gives_away() -> None:
     configured = Settings.model_validate({"models": {"executor": "a/b", "optimizer": "a/c", "judge": "a/d"}})
-    flags = flags_of(parse_arguments(["optimize", "s", "--model", "rehearsal"]))
+    flags = given(parse_arguments(["optimize", "s", "--model", "rehearsal"]))
     assert set(with_flags(configured, flags).models.named) == {"rehearsal"}
-    flags = flags_of(parse_arguments(["optimize", "s", "--model", "rehearsal", "--judge-model", "x/y"]))
+    flags = given(parse_arguments(["optimize", "s", "--model", "rehearsal", "--judge-model", "x/y"]))
     assert with_flags(configured, flags).models.of("judge") == "x/y"
 
 
@@ -247,6 +261,15 @@ def test_what_the_user_must_fix_is_one_line_and_a_2(shell: Shell, words: list[st
     assert said in done.err.splitlines()[-1]
     assert done.err.splitlines()[-1].startswith("skillgrad-ci: ")
     assert done.out == ""
+    assert not Path("runs").exists()
+
+
+def test_validate_without_validation_tasks_is_refused_before_anything_is_spent(shell: Shell) -> None:
+    for file in Path("evals").rglob("tasks.yaml"):
+        file.write_text(file.read_text().replace("split: validation", "split: heldout"))
+    done = shell("optimize", "skills/greeter", *OPEN, "--accept", "validate")
+    assert done.code == 2
+    assert "accept: validate needs validation tasks" in done.err
     assert not Path("runs").exists()
 
 

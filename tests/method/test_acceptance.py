@@ -30,10 +30,11 @@ def test_comparing_is_antisymmetric_and_blind_to_what_was_not_measured(one: list
     assert compare(gone, old) is verdict
 
 
-def test_a_tie_is_a_tie_and_half_a_measurement_is_none() -> None:
+def test_a_tie_is_a_tie_and_less_than_half_a_measurement_is_none() -> None:
     assert compare(rows("passed", "failed"), rows("failed", "passed")) is Verdict.TIE
     assert compare(rows("passed", "passed"), rows("failed", "passed")) is Verdict.BETTER
     assert compare(rows("passed", "unmeasured", "unmeasured"), rows("failed", "failed", "failed")) is Verdict.UNCHECKED
+    assert compare(rows("passed", "unmeasured"), rows("failed", "failed")) is Verdict.BETTER  # just half is paired
     assert compare([], rows("failed")) is Verdict.UNCHECKED
 
 

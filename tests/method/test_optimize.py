@@ -1,7 +1,8 @@
 """The loop's invariants, held over synthetic worlds."""
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,22 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillgrad_ci.errors import Cancelled, UserError
+from skillgrad_ci.errors import Cancelled
 from skillgrad_ci.method.acceptance import Verdict
-from skillgrad_ci.method.budget import Cap, Ledger
+from skillgrad_ci.method.budget import Cap, Ledger, Reserve
 from skillgrad_ci.method.events import BatchBegun, Event
 from skillgrad_ci.method.evidence import Evidence, Outcome, Usage
 from skillgrad_ci.method.memory import Pattern, PatternMemory
-from skillgrad_ci.method.optimize import optimize
-from skillgrad_ci.method.run import Run, Settings, Stop
-from skillgrad_ci.method.task import Split, Suite, Task
+from skillgrad_ci.method.optimize import PATIENCE, batches, optimize
+from skillgrad_ci.method.run import Run, Stop
+from skillgrad_ci.method.settings import LoopSettings
+from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
 from skillgrad_ci.skill.skill import Skill
 from tests.support.worlds import SKILL, Oracle, Synthetic, as_json, suite, world
 
-QUICK = Settings(iterations=6, accept="final")
+QUICK = LoopSettings(iterations=6, accept="final")
 
 
-def run(config: Settings = QUICK, tasks: Suite | None = None, **parts: Any) -> Run:
+def run(config: LoopSettings = QUICK, tasks: Suite | None = None, **parts: Any) -> Run:
     return optimize(SKILL, tasks or suite(), config, PatternMemory("s"), world(**parts))
 
 
@@ -49,7 +51,7 @@ def test_the_loop_repairs_what_the_tasks_need_and_measures_it_on_unseen_ones() -
 @given(st.integers(0, 50), st.sampled_from(["always", "validate", "final"]), st.integers(1, 5))
 @settings(max_examples=30, deadline=None)
 def test_the_same_seed_gives_the_same_run_whatever_runs_at_once(seed: int, mode: str, size: int) -> None:
-    config = Settings(iterations=4, accept=mode, seed=seed, batch_size=size)  # type: ignore[arg-type]
+    config = LoopSettings(iterations=4, accept=mode, seed=seed, batch_size=size)
     with ThreadPoolExecutor(4) as pool:
         parallel = run(config, each=pool.map)
     assert as_json(run(config)) == as_json(parallel)
@@ -66,7 +68,7 @@ def test_no_optimizing_agent_ever_sees_a_heldout_or_validation_task() -> None:
 
 def test_a_batch_of_four_takes_six_calls_outside_execution() -> None:
     agent = Oracle()
-    result = run(Settings(iterations=1), agent=agent)
+    result = run(LoopSettings(iterations=1), agent=agent)
     assert len(result.iterations[0].batch) == 4
     assert [role for role, _ in agent.prompts].count("diagnoser") == 4
     assert len(agent.prompts) == 6
@@ -113,13 +115,13 @@ def test_an_agent_that_cannot_reply_leaves_skill_and_record_as_they_were(role: s
 
 
 def test_one_lost_diagnosis_costs_one_task_of_the_batch() -> None:
-    result = run(Settings(iterations=1), agent=Oracle(fails=lambda role, number: (role, number) == ("diagnoser", 2)))
+    result = run(LoopSettings(iterations=1), agent=Oracle(fails=lambda *call: call == ("diagnoser", 2)))
     step = result.iterations[0]
     assert (len(step.batch), len(step.diagnoses), step.verdict) == (4, 3, "accepted")
 
 
 def test_four_batches_without_a_failure_end_the_run_and_still_teach() -> None:
-    result = run(Settings(iterations=10, batch_size=8))
+    result = run(LoopSettings(iterations=10, batch_size=8))
     assert result.stop is Stop.NO_FAILURES
     last = result.iterations[-4:]
     assert all(not row.failed for step in last for row in step.batch)
@@ -127,24 +129,61 @@ def test_four_batches_without_a_failure_end_the_run_and_still_teach() -> None:
     assert any(step.diagnoses for step in last)
 
 
+def test_a_batch_that_could_not_be_measured_is_no_quiet_one() -> None:
+    """Every second batch is lost: patience with batches that have no failure counts the others."""
+
+    def rollout(skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
+        row = Synthetic()(skill, task, iteration=iteration)
+        if not iteration.isdigit():
+            return row
+        return replace(row, outcome=Outcome.PASSED if int(iteration) % 2 else Outcome.UNMEASURED)
+
+    result = run(LoopSettings(iterations=20), rollout=rollout)
+    assert (result.stop, len(result.iterations)) == (Stop.NO_FAILURES, 2 * PATIENCE - 1)
+
+
+def test_a_batch_of_which_half_is_measured_is_used() -> None:
+    batches_seen: dict[str, Sequence[str]] = {}
+
+    def observe(event: Event, /) -> None:
+        if isinstance(event, BatchBegun):
+            batches_seen[str(event.number)] = event.tasks
+
+    def rollout(skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
+        row = Synthetic()(skill, task, iteration=iteration)
+        lost = iteration == "1" and task.id in batches_seen["1"][:2]
+        return replace(row, outcome=Outcome.UNMEASURED) if lost else row
+
+    [step] = run(LoopSettings(iterations=1), rollout=rollout, observe=observe).iterations
+    assert (len(step.batch), len(step.diagnoses), step.verdict) == (4, 2, "accepted")
+
+
+def test_a_lost_batch_with_a_failure_ends_no_patience_with_lost_batches() -> None:
+    """One of four tasks is measured in every batch, and fails: after four such batches the run ends."""
+    firsts: set[tuple[str, str]] = set()
+
+    def observe(event: Event, /) -> None:
+        if isinstance(event, BatchBegun):
+            firsts.add((str(event.number), event.tasks[0]))
+
+    def rollout(skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
+        row = Synthetic()(skill, task, iteration=iteration)
+        lost = iteration != "base" and (iteration, task.id) not in firsts
+        return replace(row, outcome=Outcome.UNMEASURED) if lost else row
+
+    result = run(LoopSettings(iterations=20), rollout=rollout, observe=observe)
+    assert (result.stop, len(result.iterations)) == (Stop.UNMEASURED, PATIENCE)
+
+
 def test_validate_takes_only_what_is_strictly_better_and_rejects_a_tie() -> None:
     tasks = suite(16, ["alpha"])
     others = [replace(t, instruction="Needs beta.") if t.split is Split.VALIDATION else t for t in tasks.tasks]
     idle = replace(tasks, tasks=others)
-    result = run(Settings(iterations=3, accept="validate"), idle)
+    result = run(LoopSettings(iterations=3, accept="validate"), idle)
     assert result.final == SKILL
     assert {step.verdict for step in result.iterations} == {"rejected: tie on validation"}
     assert all(edit.by == "validation" for edit in result.memory.rejected)
-    assert run(Settings(iterations=3, accept="validate"), tasks).final.text.count("always alpha") == 1
-
-
-def test_validate_without_validation_tasks_fails_before_anything_is_spent() -> None:
-    rollout = Synthetic()
-    tasks = suite()
-    train = replace(tasks, tasks=[replace(task, split=Split.TRAIN) for task in tasks.tasks])
-    with pytest.raises(UserError, match="accept: validate needs validation tasks"):
-        run(Settings(accept="validate"), train, rollout=rollout)
-    assert rollout.done == []
+    assert run(LoopSettings(iterations=3, accept="validate"), tasks).final.text.count("always alpha") == 1
 
 
 def test_a_final_skill_that_is_no_better_is_not_kept_and_its_edits_are_remembered_as_rejected() -> None:
@@ -154,7 +193,8 @@ def test_a_final_skill_that_is_no_better_is_not_kept_and_its_edits_are_remembere
     assert (result.verdict, result.final) == (Verdict.TIE, SKILL)
     assert "always alpha" in result.candidate.text
     assert [edit.id for edit in result.memory.rejected] == ["E1"]
-    assert run(replace(QUICK, accept="always"), replace(tasks, tasks=elsewhere)).final.text == result.candidate.text
+    always = QUICK.model_copy(update={"accept": "always"})
+    assert run(always, replace(tasks, tasks=elsewhere)).final.text == result.candidate.text
 
 
 def test_a_heldout_end_check_leaves_no_trace_in_the_memory() -> None:
@@ -170,7 +210,7 @@ def test_a_heldout_end_check_leaves_no_trace_in_the_memory() -> None:
 
 def test_at_the_cap_the_last_accepted_skill_is_measured_with_the_reserve() -> None:
     ledger = Ledger(Cap(usd=0.33))
-    result = run(Settings(iterations=30, batch_size=4), rollout=Synthetic(ledger=ledger), ledger=ledger)
+    result = run(LoopSettings(iterations=30, batch_size=4), rollout=Synthetic(ledger=ledger), ledger=ledger)
     assert result.stop is Stop.BUDGET
     assert "budget.usd" in result.why
     assert result.iterations
@@ -214,6 +254,23 @@ def test_nothing_of_a_refused_batch_runs_on_beside_the_final_measurement() -> No
     assert rollout.beside == []
 
 
+def test_a_third_of_the_cap_is_kept_before_the_base_run() -> None:
+    """Until anything is measured, so that the base run cannot take what the final measurement needs."""
+    ledger = Ledger(Cap(usd=30.0, tokens=900, minutes=60))
+    kept: list[Reserve] = []
+
+    def rollout(skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
+        kept.append(ledger.reserve)
+        return Synthetic()(skill, task, iteration=iteration)
+
+    run(LoopSettings(iterations=1), rollout=rollout, ledger=ledger)
+    assert kept[0] == Reserve(10.0, 300.0, 20.0)
+    dear = Ledger(Cap(usd=0.12))
+    short = run(rollout=Synthetic(ledger=dear), ledger=dear)  # 16 executions at 0.01 each
+    assert short.stop is Stop.BUDGET
+    assert dear.spent.usd == pytest.approx(0.08)
+
+
 def test_the_reserve_is_what_the_unseen_tasks_took_with_their_own_trials() -> None:
     def three(task: Task) -> Task:
         return task if task.split is Split.TRAIN else replace(task, trials=3)
@@ -222,7 +279,7 @@ def test_the_reserve_is_what_the_unseen_tasks_took_with_their_own_trials() -> No
     tasks = replace(tasks, tasks=[three(task) for task in tasks.tasks])
     unseen = 3 * sum(task.split is not Split.TRAIN for task in tasks.tasks)
     ledger = Ledger(Cap(usd=100.0))
-    run(Settings(iterations=1), tasks, rollout=Synthetic(ledger=ledger), ledger=ledger, at_once=unseen - 1)
+    run(LoopSettings(iterations=1), tasks, rollout=Synthetic(ledger=ledger), ledger=ledger, at_once=unseen - 1)
     assert ledger.reserve.usd == pytest.approx(1.2 * unseen * 0.01 + 0.01)
 
 
@@ -232,7 +289,7 @@ def test_the_reserved_minutes_are_whole_rounds_of_executions() -> None:
 
     ledger = Ledger(Cap(minutes=1000))
     unseen = sum(task.split is not Split.TRAIN for task in suite().tasks)
-    run(Settings(iterations=1), rollout=slow, ledger=ledger, at_once=unseen - 1)
+    run(LoopSettings(iterations=1), rollout=slow, ledger=ledger, at_once=unseen - 1)
     assert ledger.reserve.minutes == pytest.approx(1.2 * 2)
 
 
@@ -255,13 +312,13 @@ def test_batches_that_could_not_be_measured_end_the_run_as_such_even_if_one_task
             return row
         return replace(row, outcome=Outcome.PASSED if (iteration, task.id) in firsts else Outcome.UNMEASURED)
 
-    result = run(Settings(iterations=8), rollout=rollout, observe=observe)
+    result = run(LoopSettings(iterations=8), rollout=rollout, observe=observe)
     assert (result.stop, len(result.iterations)) == (Stop.UNMEASURED, 4)
 
 
 def test_the_ablation_leaves_the_record_of_earlier_runs_alone() -> None:
     old = PatternMemory("s", (Pattern("old", "mixed", "kept"),))
-    result = optimize(SKILL, suite(), Settings(iterations=2, momentum=False), old, world())
+    result = optimize(SKILL, suite(), LoopSettings(iterations=2, momentum=False), old, world())
     assert result.memory.patterns == old.patterns
     assert result.memory.skill == "s"
     assert any(step.edits for step in result.iterations)
@@ -281,10 +338,10 @@ def test_a_cancelled_run_keeps_what_it_has_and_starts_nothing_more() -> None:
 
 def test_the_ablations() -> None:
     agent = Oracle()
-    plain = run(replace(QUICK, momentum=False), agent=agent)
+    plain = run(QUICK.model_copy(update={"momentum": False}), agent=agent)
     assert "momentum" not in {role for role, _ in agent.prompts}
     assert plain.final.text.count("Use always") == 3
-    contrast = run(replace(QUICK, contrastive=False))
+    contrast = run(QUICK.model_copy(update={"contrastive": False}))
     assert all(diagnosis.kind == "failure" for step in contrast.iterations for diagnosis in step.diagnoses)
 
 
@@ -301,6 +358,28 @@ def test_every_edit_carries_pattern_and_teaching_tasks_from_the_overlay() -> Non
 
 def test_several_trials_measure_each_task_so_often() -> None:
     rollout = Synthetic()
-    result = run(Settings(iterations=1, trials=3), rollout=rollout)
+    result = run(LoopSettings(iterations=1, trials=3), rollout=rollout)
     assert len(result.baseline) == 3 * len(result.suite.tasks)
     assert len([1 for iteration, _ in rollout.done if iteration == "1"]) == 4
+
+
+def pool(size: int) -> list[Task]:
+    return [Task(f"t{n}", "do", [GraderSpec("text")]) for n in range(size)]
+
+
+@given(st.integers(1, 20), st.integers(1, 6), st.integers(1, 12), st.integers(0, 99))
+def test_batches_are_epochs_without_twins(size: int, batch: int, number: int, seed: int) -> None:
+    drawn = list(batches(pool(size), batch, number, seed))
+    assert drawn == list(batches(pool(size), batch, number, seed))
+    assert [len(tasks) for tasks in drawn] == [min(batch, size)] * number
+    assert all(len({task.id for task in tasks}) == len(tasks) for tasks in drawn)
+    seen = Counter(task.id for tasks in drawn for task in tasks)
+    assert max(seen.values()) - min(seen[f"t{n}"] for n in range(size)) <= 2  # a batch may straddle two epochs
+
+
+def test_the_first_epoch_shows_every_task_once_and_the_seed_decides_the_order() -> None:
+    tasks = pool(12)
+    epoch = [task.id for batch in batches(tasks, 4, 3, seed=1) for task in batch]
+    assert sorted(epoch) == sorted(task.id for task in tasks)
+    assert epoch != [task.id for batch in batches(tasks, 4, 3, seed=2) for task in batch]
+    assert list(batches([], 4, 3, seed=1)) == []

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillgrad_ci.method.patch import MAX_CONTENT, EditResult, replay, try_patch
+from skillgrad_ci.method.patch import MAX_CONTENT, EditResult, Rules, replay, try_patch
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.skill.edit import OPS, Edit, Op, Target
 from skillgrad_ci.skill.lint import new_errors
@@ -32,7 +32,7 @@ def point(id: str, text: str = POINTER) -> Edit:
 
 
 def tried(skill: Skill, *edits: Edit, allow_scripts: bool = False) -> tuple[Skill, list[EditResult]]:
-    return try_patch(skill, edits, tasks=TASKS, known_patterns={"known"}, allow_scripts=allow_scripts)
+    return try_patch(skill, edits, Rules(TASKS, {"known"}, allow_scripts))
 
 
 def statuses(results: list[EditResult]) -> dict[str, str]:
@@ -223,11 +223,11 @@ def test_a_leak_spread_over_two_edits_is_found() -> None:
     task = Task("t", "Do it.", (), expected=["Shelby ville"])
     first, second = (edit_of(i, "append", "heading", "Steps", f"- x\n{c}") for i, c in (("E1", "Shelby"), ("E2", "y")))
     split = edit_of("E2", "replace", "text", "Shelby", "Shelby\nville")
-    assert statuses(try_patch(skill_of(BODY), [first, second], tasks=[task], known_patterns={"known"})[1]) == {
+    assert statuses(try_patch(skill_of(BODY), [first, second], Rules([task], {"known"}))[1]) == {
         "E1": "accepted",
         "E2": "accepted",
     }
-    _, results = try_patch(skill_of(BODY), [first, split], tasks=[task], known_patterns={"known"})
+    _, results = try_patch(skill_of(BODY), [first, split], Rules([task], {"known"}))
     assert statuses(results) == {"E1": "accepted", "E2": "refused"}
 
 

@@ -1,19 +1,23 @@
 """The patcher's step: what it is asked, what it may answer, and where an edit's provenance comes from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from pydantic import BaseModel
 
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
+from skillgrad_ci.method.acceptance import Incumbent
 from skillgrad_ci.method.gradient import Diagnosis
 from skillgrad_ci.method.memory import Pattern, PatternMemory
 from skillgrad_ci.method.momentum import Overlay, OverlayEntry
+from skillgrad_ci.method.patch import EditResult, Rules
 from skillgrad_ci.method.ports import Reply
 from skillgrad_ci.method.prompting import load
+from skillgrad_ci.method.run import Iteration
 from skillgrad_ci.method.task import Task
-from skillgrad_ci.method.update import MAX_EDITS, EditReply, EditResult, PatchReply, apply_edit, update
+from skillgrad_ci.method.update import MAX_EDITS, EditReply, PatchReply, update
+from skillgrad_ci.skill.edit import apply_edit
 from skillgrad_ci.skill.skill import MAIN, Skill
 from tests.support.skills import skill_of
 
@@ -28,6 +32,7 @@ OVERLAY = Overlay(
 )
 DIAGNOSES = [Diagnosis("task-one", "failure", "checks-late", "s", "c", "missing")]
 TASKS = [Task("task-one", "Do it.", ())]
+STEP = Iteration(2, Incumbent(SKILL), MEMORY, diagnoses=DIAGNOSES, overlay=OVERLAY)
 
 
 @dataclass
@@ -54,10 +59,7 @@ def stepped(
     *answers: Sequence[EditReply] | Exception, allow_scripts: bool = False
 ) -> tuple[Skill, list[EditResult], Patcher]:
     patcher = Patcher([a if isinstance(a, Exception) else PatchReply(edits=list(a)) for a in answers])
-    after, results = update(
-        patcher, SKILL, DIAGNOSES, MEMORY, OVERLAY,
-        iteration=2, next_id=5, tasks=TASKS, allow_scripts=allow_scripts,
-    )  # fmt: skip
+    after, results = update(patcher, STEP, Rules(TASKS, MEMORY.slugs, allow_scripts), 5)
     return after, results, patcher
 
 
@@ -103,8 +105,7 @@ def test_nothing_warranted_is_a_good_answer_and_costs_one_call() -> None:
 
 def test_without_a_pattern_nothing_is_asked() -> None:
     patcher = Patcher([])
-    done = update(patcher, SKILL, DIAGNOSES, PatternMemory(), Overlay(), iteration=1, next_id=1, tasks=TASKS)
-    assert done == (SKILL, [])
+    assert update(patcher, replace(STEP, memory=PatternMemory()), Rules(TASKS, ()), 1) == (SKILL, [])
 
 
 def test_refused_edits_are_shown_once_and_corrected() -> None:

@@ -22,7 +22,8 @@ from skillgrad_ci.method.momentum import MomentumReply
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.ports import ModelReply, ModelRequest, Result
 from skillgrad_ci.method.prompting import StructuredAgent, load
-from skillgrad_ci.method.run import Run, Settings
+from skillgrad_ci.method.run import Run
+from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import GraderSpec, Task
 from skillgrad_ci.method.update import PatchReply
 from skillgrad_ci.models.prefixes import OVERHEAD
@@ -221,7 +222,8 @@ def optimized(agents: Agents, rollout: Synthetic | None = None) -> Run:
         ledger = Ledger()
         agent = StructuredAgent(lambda role: Metered(model, ledger, role), agents.observe)
         parts = world(rollout, agent=agent, ledger=ledger, observe=agents.observe)  # type: ignore[arg-type]
-        return optimize(SKILL, suite(), Settings(iterations=2, batch_size=3, accept="always"), PatternMemory(), parts)
+        settings = LoopSettings(iterations=2, batch_size=3, accept="always")
+        return optimize(SKILL, suite(), settings, PatternMemory(), parts)
 
 
 KINDS = ["429 without it", "truncated body", "reply that breaks the schema, twice", "context-length error",

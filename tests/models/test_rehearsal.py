@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from skillgrad_ci.errors import UserError
+from skillgrad_ci.method.acceptance import Incumbent
 from skillgrad_ci.method.events import Event
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory
 from skillgrad_ci.method.gradient import Diagnosis, diagnose
 from skillgrad_ci.method.memory import PatternMemory, Stamp
-from skillgrad_ci.method.momentum import momentum
-from skillgrad_ci.method.ports import ModelRequest
+from skillgrad_ci.method.momentum import Overlay, momentum
+from skillgrad_ci.method.patch import EditResult, Rules
+from skillgrad_ci.method.ports import Agent, ModelRequest
 from skillgrad_ci.method.prompting import StructuredAgent
+from skillgrad_ci.method.run import Iteration
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.method.update import update
 from skillgrad_ci.models.rehearsal.register import READY, register, respond
@@ -235,20 +238,33 @@ def test_a_pattern_is_new_then_unresolved_then_absorbed(script: Script) -> None:
     assert [theme.slug for theme in overlay.themes] == ["look-first"]
 
 
+def patched(
+    call: Agent,
+    skill: Skill,
+    diagnoses: list[Diagnosis],
+    record: tuple[PatternMemory, Overlay],
+    number: int,
+    task: Task,
+) -> tuple[Skill, list[EditResult]]:
+    memory, overlay = record
+    step = Iteration(number, Incumbent(skill), memory, diagnoses=diagnoses, overlay=overlay)
+    return update(call, step, Rules([task], memory.slugs), number)
+
+
 def test_a_weak_remedy_is_replaced_once_it_stands_and_a_refused_one_gives_way(script: Script) -> None:
     call, memory, before = agent(script), PatternMemory("voices"), skill("- Hello.")
-    memory, overlay = momentum(call, before, memory, [diagnosis("a")], Stamp("r", 1))
-    weak, edits = update(call, before, [diagnosis("a")], memory, overlay, iteration=1, next_id=1, tasks=[TASK])
+    record = momentum(call, before, memory, [diagnosis("a")], Stamp("r", 1))
+    weak, edits = patched(call, before, [diagnosis("a")], record, 1, TASK)
     assert [(e.edit.op, e.status, e.edit.patterns) for e in edits] == [("append", "accepted", ("loud-answer",))]
-    strong, edits = update(call, weak, [diagnosis("a")], memory, overlay, iteration=2, next_id=2, tasks=[TASK])
+    strong, edits = patched(call, weak, [diagnosis("a")], record, 2, TASK)
     assert [(e.edit.op, e.status) for e in edits] == [("replace", "accepted")]
     assert "Just be loud" not in strong.body
-    _, edits = update(call, strong, [diagnosis("a")], memory, overlay, iteration=3, next_id=3, tasks=[TASK])
+    _, edits = patched(call, strong, [diagnosis("a")], record, 3, TASK)
     assert edits == [], "all remedies were tried"
     kept = [diagnosis("a", "contrastive")]
-    assert update(call, weak, kept, memory, overlay, iteration=3, next_id=3, tasks=[TASK]) == (weak, [])
+    assert patched(call, weak, kept, record, 3, TASK) == (weak, [])
     leaked = Task("be-loud", "Please shout hello.", (), expected=["Just be loud"])
-    after, edits = update(call, before, [diagnosis("a")], memory, overlay, iteration=1, next_id=1, tasks=[leaked])
+    after, edits = patched(call, before, [diagnosis("a")], record, 1, leaked)
     assert [(e.edit.op, e.status) for e in edits] == [("append", "refused"), ("replace", "refused")]
     assert after == before
 
@@ -269,13 +285,14 @@ def test_a_fixed_reply_is_found_by_schema_and_prompt(script: Script) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("weak: be loud", "weka: be loud", r"loud-answer\.weka: Extra inputs"),
-        ("version: 1", "version: 2", "version: Input should be 1"),
+        ("weak: be loud", "weka: be loud", r"loud-answer\.weka: unknown key; did you mean weak\?"),
+        ("version: 1", "version: 2", "version: expected 1, got 2"),
         ("shout (?P<word>\\w+)", "shout (", r"loud-answer\.match: expected a regular expression"),
         ("shout (?P<word>\\w+)", "shout", r"loud-answer: expected a named group .*\{\{word\}\}"),
         (", pointer: loud", "", "expected `pointer` with the layer reference"),
-        ("op: append", "op: add", r"edits\.0\.op: Input should be 'append'"),
+        ("op: append", "op: add", r"edits\[0\]\.op: expected 'append'"),
         ("version: 1", "version: [1", r"rehearsal.yaml:\d+: no valid YAML"),
+        ("version: 1", "version: 1\nversion: 1", r"rehearsal.yaml:\d+: the key 'version' stands twice"),
     ],
 )
 def test_a_wrong_script_is_refused_with_file_key_and_what_is_expected(
@@ -291,7 +308,10 @@ def test_a_wrong_script_is_refused_with_file_key_and_what_is_expected(
 
 
 def test_a_missing_script_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=re.escape(f"{tmp_path / 'none.yaml'}: the rehearsal script cannot be read")):
+    with pytest.raises(
+        UserError,
+        match=re.escape(f"{tmp_path / 'none.yaml'}: no such file; write the rehearsal script beside the suite"),
+    ):
         Script.load(tmp_path / "none.yaml")
 
 

@@ -19,7 +19,7 @@ from skillgrad_ci.method.evidence import Evidence, Outcome, Usage
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.run import Run
-from skillgrad_ci.method.run import Settings as LoopSettings
+from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.pages import as_html, as_json, as_markdown, code, plain, write_run

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.skill.folder import MAX_FILE_BYTES, PARTIAL, write_atomically
+from skillgrad_ci.skill.folder import MAX_FILE_BYTES, write_atomically
+from skillgrad_ci.skill.membership import PARTIAL
 from skillgrad_ci.skill.skill import MAIN, Skill
 
 HEAD = "---\nname: demo\ndescription: Does things.\n---\n"
@@ -181,10 +182,10 @@ def test_dashes_in_a_description_do_not_end_the_frontmatter(line: str) -> None:
         ("---\nname: demo\u2028---\u2028\n", ":1: the frontmatter is not closed"),
         ("---\n---\n", ":2: the frontmatter holds no fields"),
         ("---\n- a\n---\n", ":2: the frontmatter holds no fields"),
-        ("---\nname: demo\ndescription: [\n---\n", "the frontmatter is no valid YAML"),
-        ("---\nname: demo\ndescription: a: b\n---\n", ":3: the frontmatter is no valid YAML"),
+        ("---\nname: demo\ndescription: [\n---\n", "no valid YAML"),
+        ("---\nname: demo\ndescription: a: b\n---\n", ":3: no valid YAML"),
         ("---\nname: &a demo\ndescription: *a\n---\n", ":2: YAML anchors and aliases are not used"),
-        ("---\nname: demo\nname: other\n---\n", ":3: the field 'name' stands twice"),
+        ("---\nname: demo\nname: other\n---\n", ":3: the key 'name' stands twice"),
         ("---\nname: demo\n1: x\n---\n", "a field's name is text"),
         ("---\nname: demo\n? [a]\n: x\n---\n", "a field's name is one word"),
         ("---\nname: 2026-13-45\n---\n", "cannot be read"),
@@ -232,8 +233,8 @@ def _not_utf8(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "problem"),
     [
-        (_link_main, "SKILL.md: not a regular file"),
-        (_link_folder, "references: not a regular file"),
+        (_link_main, "SKILL.md: a link that leads out"),
+        (_link_folder, "references: a link that leads out"),
         (_fifo, "pipe: not a regular file"),
         (_newline, "cannot stand in a patch"),
         (_not_utf8, "cannot stand in a patch"),

@@ -24,7 +24,7 @@ from skillgrad_ci.report.pages import write_run
 from skillgrad_ci.report.report import Circumstances, report_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import Inputs
-from skillgrad_ci.session.optimize_skill import Finished, loop_settings
+from skillgrad_ci.session.optimize_skill import Finished
 from skillgrad_ci.session.split import assign
 from skillgrad_ci.skill.skill import Skill
 from tests.fake_github.hub import MAIN
@@ -82,7 +82,7 @@ class SyntheticEngine:
         self.optimized.append(inputs)
         self.before()
         made = world(self.rollout, self.agent, observe=observe, split=partial(_split, inputs))
-        run = optimize(inputs.skill, inputs.suite, loop_settings(inputs), inputs.memory, made)
+        run = optimize(inputs.skill, inputs.suite, inputs.job.settings, inputs.memory, made, inputs.name)
         cost = {"executor": self.rollout.cost}
         around = Circumstances(inputs.job.settings, "skills/x", "evals/x", "synthetic", "skillgrad-ci optimize", cost)
         report = report_of(run, around)

@@ -17,8 +17,8 @@ from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.method.events import Event
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory, Usage
 from skillgrad_ci.method.ports import Reply
-from skillgrad_ci.method.run import World
 from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
+from skillgrad_ci.method.world import World
 from skillgrad_ci.skill.skill import Skill
 
 SKILL = Skill("s", {"SKILL.md": b"---\nname: s\ndescription: Use it for tests.\n---\n# Guide\n\nBe careful.\n"})

@@ -9,10 +9,10 @@ from skillgrad_ci.bot.state import Proposal, Record
 from skillgrad_ci.config.config import PullRequest
 from skillgrad_ci.method.acceptance import Verdict
 from skillgrad_ci.method.run import Run
-from skillgrad_ci.method.update import Edit
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.session.inputs import Inputs, memory_path
 from skillgrad_ci.session.optimize_skill import Finished
+from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.folder import write_atomically
 
 PULL_REQUEST = "pull-request.md"
@@ -74,7 +74,7 @@ def branch_content(bot: Bot, inputs: Inputs, run: Run) -> BranchContent:
         edits=accepted_edits(run),
         memory=run.memory.render(),
         memory_path=bot.relative(memory_path(job)),
-        run=run.settings.run,
+        run=run.name,
     )
 
 

@@ -18,11 +18,12 @@ from skillgrad_ci.method.acceptance import compare
 from skillgrad_ci.method.evidence import Accuracy, Evidence
 from skillgrad_ci.method.memory import PatternMemory, RejectedEdit
 from skillgrad_ci.method.memory_file import parse as parse_memory
-from skillgrad_ci.method.update import Edit, replay
+from skillgrad_ci.method.patch import replay
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.headline import percent
 from skillgrad_ci.report.statistics import paired
 from skillgrad_ci.session.inputs import memory_path, read_inputs
+from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.skill import Skill
 
 

@@ -109,7 +109,7 @@ def _settings(report: Report) -> str:
     models = ", ".join(f"{role} {code(name)}" for role, name in report.models.items())
     versions = ", ".join(map(code, [report.optimizer, *report.versions]))
     lines = [
-        f"- models: {models}",
+        f"- agent {code(report.agent)}; models: {models}",
         f"- suite: {code(report.suite.path)} ({code(report.suite.format)}; {counts})",
         f"- seed {report.seed}, accept {report.accept}, {counted(len(report.iterations), 'iteration')}",
         f"- sandbox {code(report.sandbox)}; made with {versions}",

@@ -24,7 +24,8 @@ from skillgrad_ci.github.text import inbound
 from skillgrad_ci.method.memory import RejectedEdit, Stamp
 from skillgrad_ci.report.diff import skill_patch
 from skillgrad_ci.skill.edit import Edit
-from skillgrad_ci.skill.folder import IGNORED, MAX_FILE_BYTES
+from skillgrad_ci.skill.folder import MAX_FILE_BYTES
+from skillgrad_ci.skill.membership import IGNORED
 from skillgrad_ci.skill.skill import EVALS, MAIN, Skill
 
 TRUSTED = {"OWNER", "MEMBER", "COLLABORATOR"}  # GitHub's `author_association`
@@ -50,13 +51,17 @@ def edits_of(proposal: Proposal) -> list[Edit]:
 def skill_at(api: Api, sha: str, path: str, folder: str) -> Skill | None:
     """The skill as a commit holds it, by the rules of `Skill.load`; None where it is not there."""
     blobs = folder_at(api, commit_at(api, sha), path)
-    blobs = {name: blob for name, blob in blobs.items() if not _left_out(PurePosixPath(name).parts)}
+    blobs = {
+        name: blob
+        for name, blob in blobs.items()
+        if not _left_out(PurePosixPath(name).parts) and blob.mode != LINK  # no edit reaches a link
+    }
     if MAIN not in blobs:
         return None
     for name, blob in blobs.items():
-        if blob.mode == LINK or blob.size > MAX_FILE_BYTES:
-            what = "a link" if blob.mode == LINK else f"larger than {MAX_FILE_BYTES:,} bytes"
-            raise UserError(f"{path}/{name} at {sha[:7]}: {what}; a skill holds regular files of moderate size")
+        if blob.size > MAX_FILE_BYTES:
+            what = f"larger than {MAX_FILE_BYTES:,} bytes"
+            raise UserError(f"{path}/{name} at {sha[:7]}: {what}; a skill holds files of moderate size")
     executable = frozenset(name for name, blob in blobs.items() if blob.mode == EXECUTABLE)
     return Skill(folder, {name: content_of(api, blob) for name, blob in blobs.items()}, executable)
 

@@ -16,6 +16,7 @@ from typing import Any
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.models.rehearsal import judge as rehearsal_judge
 from skillgrad_ci.models.rehearsal import optimizer
+from skillgrad_ci.models.rehearsal.chat import next_reply
 from skillgrad_ci.models.rehearsal.executor import Turn, next_turn, text_of
 from skillgrad_ci.models.rehearsal.script import Script
 
@@ -88,6 +89,8 @@ def respond(script: Script, request: Mapping[str, Any]) -> dict[str, Any]:
     elif schema := _schema_name(request):
         text = json.dumps(_structured(script, schema, messages), ensure_ascii=False)
         message = {"role": "assistant", "content": text}
+    elif any(message["role"] == "system" for message in messages):
+        message = {"role": "assistant", "content": next_reply(script, messages)}
     else:
         message = {"role": "assistant", "content": READY}
     usage = _usage(request, message)

@@ -9,10 +9,9 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
-from skillgrad_ci.errors import UserError
+from skillgrad_ci.document import Document, Known
 
 PLACEHOLDER = re.compile(r"\{\{([a-z_]+)\}\}")
 
@@ -31,13 +30,7 @@ Expression = Annotated[
 ]
 
 
-class Part(BaseModel):
-    """A part of the script. Unknown keys are refused, so that a typing error is not silence."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Prices(Part):
+class Prices(Known):
     """US dollars for a million tokens. They are the rehearsal's own and nobody charges them."""
 
     input: float = Field(default=0.25, ge=0)
@@ -45,7 +38,7 @@ class Prices(Part):
     output: float = Field(default=2.0, ge=0)
 
 
-class Need(Part):
+class Need(Known):
     """Guidance that must have been read: `text` in the named layer of the skill.
 
     A `description` need decides whether a skill is activated, and which. A `reference` need names the
@@ -63,14 +56,14 @@ class Need(Part):
         return self
 
 
-class Conduct(Part):
+class Conduct(Known):
     """What the executor does: shell commands in order, then its last message."""
 
     commands: list[str] = Field(default_factory=list)
     answer: str
 
 
-class Finding(Part):
+class Finding(Known):
     """What the diagnoser says: `summary` and `cause` of a failure, `difference` of a success."""
 
     summary: str
@@ -80,7 +73,7 @@ class Finding(Part):
     quote: str = ""
 
 
-class PatternEntry(Part):
+class PatternEntry(Known):
     """What the momentum agent writes into the record; the mechanism's name is the slug."""
 
     kind: Literal["operation", "workflow", "mixed"] = "operation"
@@ -89,7 +82,7 @@ class PatternEntry(Part):
     description: str
 
 
-class ScriptedEdit(Part):
+class ScriptedEdit(Known):
     """One edit as the patcher proposes it; pattern and reason are the mechanism's."""
 
     op: Literal["append", "insert_after", "replace", "delete"]
@@ -99,7 +92,7 @@ class ScriptedEdit(Part):
     content: str = ""
 
 
-class Remedy(Part):
+class Remedy(Known):
     """One attempt: what the momentum agent notes for it, and the edits that make it."""
 
     note: str
@@ -107,7 +100,7 @@ class Remedy(Part):
     edits: list[ScriptedEdit] = Field(min_length=1)
 
 
-class Mechanism(Part):
+class Mechanism(Known):
     """A kind of task. `match` finds it in an instruction; its named groups fill `{{placeholders}}`."""
 
     match: Expression
@@ -128,14 +121,14 @@ class Mechanism(Part):
         return self
 
 
-class Theme(Part):
+class Theme(Known):
     """The workflow theme that the momentum agent sees wherever tasks succeed."""
 
     theme: str
     line: str
 
 
-class JudgeRule(Part):
+class JudgeRule(Known):
     """What the judge looks for: a statement like this passes where `evidence` stands in the result."""
 
     statement: Expression
@@ -149,7 +142,7 @@ class JudgeRule(Part):
         return self
 
 
-class FixedReply(Part):
+class FixedReply(Known):
     """A reply to any further structured request: its schema's name, and what the prompt must hold."""
 
     schema_name: str = Field(alias="schema")
@@ -157,7 +150,7 @@ class FixedReply(Part):
     reply: dict[str, Any]
 
 
-class Script(Part):
+class Script(Known):
     """The whole script. `mechanisms` are tried in order; the first that matches plays."""
 
     version: Literal[1]
@@ -171,24 +164,8 @@ class Script(Part):
     @classmethod
     def load(cls, path: Path) -> "Script":
         """Read a script. Raises UserError: file, line or key, and what was expected there."""
-        try:
-            value = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UserError(
-                f"{path}: the rehearsal script cannot be read ({error.strerror}); "
-                "write one beside the suite, or name a real model"
-            ) from None
-        except UnicodeDecodeError:
-            raise UserError(f"{path}: the rehearsal script is not UTF-8; save it as UTF-8") from None
-        except yaml.YAMLError as error:
-            line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
-            raise UserError(f"{path}:{line}: no valid YAML ({getattr(error, 'problem', None) or error})") from None
-        try:
-            return cls.model_validate(value)
-        except ValidationError as error:
-            problem = error.errors()[0]
-            key = ".".join(str(step) for step in problem["loc"]) or "the file"
-            raise UserError(f"{path}: {key}: {problem['msg'].removeprefix('Value error, ')}") from None
+        document = Document.read(path, "write the rehearsal script beside the suite, or name a real model")
+        return document.parse(cls)
 
     def mechanism_of(self, instruction: str) -> tuple[str, Mechanism, dict[str, str]] | None:
         """The first mechanism that matches an instruction: name, mechanism, and its groups' values."""

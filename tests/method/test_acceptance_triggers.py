@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillgrad_ci.method.acceptance import Verdict, compare
+from skillgrad_ci.method.acceptance import Incumbent, Verdict, check_triggers, compare
 from skillgrad_ci.method.budget import Cap, Ledger
 from skillgrad_ci.method.evidence import Evidence, Outcome, Usage
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.patch import EditResult, replay
-from skillgrad_ci.method.run import Run, Settings, Stop
+from skillgrad_ci.method.run import Run, Stop
+from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import GraderSpec, Suite, Task
-from skillgrad_ci.method.triggering import check_triggers
 from skillgrad_ci.session.inputs import with_triggers
 from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.skill import Skill
@@ -60,7 +60,7 @@ class Queries:
 
 
 def run(triggers: Queries | None, agent: Oracle | None = None, **config: Any) -> Run:
-    settings = Settings(**({"iterations": 4} | config))
+    settings = LoopSettings(**({"iterations": 4} | config))
     return optimize(SKILL, suite(), settings, PatternMemory("s"), world(agent=agent or Describer(), triggers=triggers))
 
 
@@ -109,7 +109,7 @@ def test_a_patch_of_nothing_but_a_worse_description_leaves_the_skill_as_it_was()
 def test_a_description_that_validation_rejects_leaves_the_known_evidence() -> None:
     tasks = [replace(t, instruction="Needs delta.") if t.split == "validation" else t for t in suite().tasks]
     parts = world(agent=Describer(), triggers=Queries("pppp"))
-    settings = Settings(iterations=2, accept="validate")
+    settings = LoopSettings(iterations=2, accept="validate")
     result = optimize(SKILL, replace(suite(), tasks=tasks), settings, PatternMemory("s"), parts)
     assert {step.verdict for step in result.iterations} == {"rejected: tie on validation"}
     assert all(list(step.triggers) == evidence("pppf") for step in result.iterations)
@@ -119,7 +119,7 @@ def test_without_edits_of_the_description_a_trigger_set_changes_nothing() -> Non
     queries = Queries(greedy="ffff")
     asked, plain = run(queries, Oracle()), run(None, Oracle())
     assert queries.asked == ["triggers-base"]
-    steps = [replace(step, triggers=()) for step in asked.iterations]
+    steps = [replace(step, incumbent=replace(step.incumbent, triggers=())) for step in asked.iterations]
     assert as_json(replace(asked, iterations=steps, triggers=())) == as_json(plain)
 
 
@@ -135,7 +135,7 @@ def test_the_ledger_covers_trigger_executions() -> None:
         ledger = Ledger(Cap(usd=usd))
         parts = world(Synthetic(cost=cost, ledger=ledger), Describer(), ledger=ledger)
         return optimize(
-            SKILL, suite(), Settings(iterations=3), PatternMemory("s"), with_triggers(parts, queries, 1)
+            SKILL, suite(), LoopSettings(iterations=3), PatternMemory("s"), with_triggers(parts, queries, 1)
         ), ledger
 
     full, ledger = capped(10.0)
@@ -163,7 +163,9 @@ def test_the_description_is_taken_exactly_where_triggering_is_known_and_no_worse
     candidate, results = replay(SKILL, EDITS)
     refused = EditResult(made("E5", content="x"), "refused", "said before")
     known = evidence(old)
-    checked = check_triggers(lambda skill, name: evidence(new), "n", SKILL, candidate, [*results, refused], known)
+    checked = check_triggers(
+        lambda skill, name: evidence(new), "n", Incumbent(SKILL, (), known), candidate, [*results, refused]
+    )
     taken = compare(evidence(new), known) in (Verdict.BETTER, Verdict.TIE)
     assert (checked.skill.description == GREEDY) is taken
     assert list(checked.triggers) == (evidence(new) if taken else known)
