@@ -1,5 +1,7 @@
 """`skillgrad-ci action`: from the event to what is done about it, and what the step reports."""
 
+import dataclasses
+import json
 import os
 import sys
 from collections.abc import Callable, MutableMapping, Sequence
@@ -10,11 +12,13 @@ from skillgrad_ci.bot.command_job import command_job
 from skillgrad_ci.bot.decide import Answer, Evaluate, Nothing, Optimize, Unsafe, decide
 from skillgrad_ci.bot.engine import Engine, RealEngine
 from skillgrad_ci.bot.evaluate_job import evaluate_job
-from skillgrad_ci.bot.optimize_requests import requested
-from skillgrad_ci.config.config import load
+from skillgrad_ci.bot.optimize_requests import requested, tell_broken
+from skillgrad_ci.config.config import Configuration, SkillRun, load, refuse_outside, with_flags
+from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.github import context as contexts
 from skillgrad_ci.github.action_inputs import OUTPUTS
+from skillgrad_ci.github.app_token import App
 from skillgrad_ci.github.client import Api, Client, Patience
 from skillgrad_ci.github.context import Context
 from skillgrad_ci.github.dry_run import DryRun
@@ -36,7 +40,7 @@ def action(
     try:
         context = contexts.read(environ)
         secrets = [value for name, value in environ.items() if SECRET_NAME.search(name)]
-        secrets = [secret for secret in [context.inputs.token, *secrets] if len(secret) >= SHORTEST]
+        secrets = [secret for secret in [*context.inputs.secrets, *secrets] if len(secret) >= SHORTEST]
         log.output_file, log.summary_file, log.redact = context.output, context.summary, Redactor(secrets)
         for secret in secrets:
             log.mask(secret)
@@ -58,7 +62,11 @@ def _act(
     if isinstance(first, Unsafe):
         fix = f"; {first.fix}" if first.fix else ""
         return [Ending("refused", f"{first.why}{fix}", code=2 if first.fix else 0)]
-    configuration = load(context.workspace / context.inputs.config, context.inputs.flags)
+    try:
+        configuration = _configuration(context)
+    except UserError as error:
+        tell_broken(context, lambda: _api(context, log, redactor, patience), given, error)
+        raise
     decision = decide(context, context.inputs.label or configuration.label)
     if isinstance(decision, Nothing):
         return [Ending("ignored", decision.why)]
@@ -74,28 +82,52 @@ def _act(
     raise AssertionError(f"not a decision to act on: {decision}")
 
 
+def _configuration(context: Context) -> Configuration:
+    """The file's, or one skill with the tasks that the workflow names."""
+    inputs, root = context.inputs, context.workspace.resolve()
+    if not inputs.tasks:
+        return load(context.workspace / inputs.config, inputs.flags)
+    job = SkillRun(root / inputs.skill, root / inputs.tasks, with_flags(Settings(), inputs.flags), root)
+    refuse_outside(job, inputs.skill)
+    refuse_outside(job, inputs.tasks)
+    return Configuration(root, [job])
+
+
 def _api(context: Context, log: WorkflowLog, redactor: Redactor, patience: Patience) -> Api:
     """GitHub, live; or a dry run that reads where it has a token."""
     inputs = context.inputs
-    if not inputs.token and not inputs.dry_run:
+    app = App(inputs.app_id, inputs.private_key) if inputs.app_id else None
+    if not (inputs.token or app) and not inputs.dry_run:
         raise UserError("input token: empty; leave it out to use the workflow's own, or set dry_run: true")
-    client = Client(context.repository, inputs.token, context.api_url, inputs.bot_login, patience, redactor.clean)
+    where = context.repository, inputs.token, context.api_url
+    client = Client(*where, inputs.bot_login, patience, redactor.clean, app)
     if not inputs.dry_run:
         return client
     folder = context.workspace / inputs.run_folder
     log.say(f"dry run: nothing is written to GitHub; what would be is in {folder}")
-    if not inputs.token:
+    readable = bool(inputs.token or app)
+    if not readable:
         log.say("dry run without a token: nothing is read from GitHub, and nobody's access is checked")
-    return DryRun(context.repository, folder, log, redactor.clean, client if inputs.token else None, inputs.bot_login)
+    return DryRun(context.repository, folder, log, redactor.clean, client if readable else None, inputs.bot_login)
 
 
-def _report(log: WorkflowLog, results: Sequence[Ending]) -> None:
-    """The step's last words: a line a result, and the outputs (a line each where there are several results)."""
-    for result in results:
-        if result.code:
-            log.annotate("error", result.line)
+def _report(log: WorkflowLog, endings: Sequence[Ending]) -> None:
+    """The step's last words: a line an ending, and the outputs (a line each where there are several endings)."""
+    for ending in endings:
+        if ending.code:
+            log.annotate("error", ending.line)
         else:
-            log.say(f"{result.status}: {result.line}")
+            log.say(f"{ending.status}: {ending.line}")
+    ready = [ending.skill for ending in endings if ending.status == "ready"]
+    whole = {"results": json.dumps([_facts(ending) for ending in endings]), "skills": json.dumps(ready)}
     for known in OUTPUTS:
-        values = [getattr(result, known.name) for result in results]
-        log.output(known.name, "\n".join("" if value is None else str(value) for value in values))
+        values = [getattr(ending, known.name, None) for ending in endings]
+        log.output(known.name, whole.get(known.name, "\n".join("" if v is None else str(v) for v in values)))
+
+
+def _facts(ending: Ending) -> dict[str, object]:
+    """What the output `results` tells of one skill."""
+    facts = dataclasses.asdict(ending)
+    facts["message"] = facts.pop("line")
+    del facts["text"], facts["code"]
+    return facts

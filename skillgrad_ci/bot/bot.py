@@ -1,6 +1,6 @@
 """What every act of the bot needs, and what it ends with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from skillgrad_ci.bot.engine import Engine
@@ -26,6 +26,7 @@ class Bot:
     api: Api
     engine: Engine
     log: WorkflowLog
+    spent: list[float] = field(default_factory=list)  # US dollars, by run of this start
 
     @property
     def default_branch(self) -> str:
@@ -84,7 +85,7 @@ def annotate_lint(bot: Bot, job: SkillRun, skill: Skill) -> None:
 class Ending:
     """What an act came to: an output `status`, the values of the action's outputs, and an exit code.
 
-    `line` is plain, for the log; `text` is Markdown for the issue that asked.
+    `line` is plain, for the log; `text` is Markdown for the issue that asked. `skill` is empty where it is about none.
     """
 
     status: str
@@ -98,6 +99,9 @@ class Ending:
     cost_usd: float | None = None
     report: str = ""
     code: int = 0
+    skill: str = ""
+    pull_request_number: int | None = None
+    head_sha: str = ""
 
 
 def ending_of(error: SkillGradError) -> Ending:

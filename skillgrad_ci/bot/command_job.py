@@ -1,92 +1,139 @@
-"""Answer a slash command on the bot's pull request."""
+"""Answer the slash commands on the bot's pull requests, those that came during a run included."""
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from skillgrad_ci.bot import state
-from skillgrad_ci.bot.bot import Bot, Ending
+from skillgrad_ci.bot.bot import Bot, Ending, ending_of
 from skillgrad_ci.bot.decide import Answer
-from skillgrad_ci.bot.pull_request.branch import branch_name
+from skillgrad_ci.bot.optimize_job import optimize_job
+from skillgrad_ci.bot.progress import Progress
+from skillgrad_ci.bot.pull_request.again import ignore, measure, pause, rebase
 from skillgrad_ci.bot.pull_request.drop import drop
-from skillgrad_ci.bot.slash_commands import HELP
-from skillgrad_ci.bot.state import Proposal, Record
-from skillgrad_ci.config.config import SkillRun
+from skillgrad_ci.bot.pull_request.proposal import Reviewed, memory_of
+from skillgrad_ci.bot.slash_commands import HELP, parse
 from skillgrad_ci.errors import SkillGradError
 from skillgrad_ci.github.client import find
-from skillgrad_ci.github.comments import Comment, eyes, may_write
-from skillgrad_ci.github.git_data import commit_at, file_at
+from skillgrad_ci.github.comments import Comment, eyes, marked, marker, may_write
 from skillgrad_ci.github.text import Section, code, compose, fenced, shown
-from skillgrad_ci.method.memory_file import parse as parse_memory
 from skillgrad_ci.report.document import Report
-from skillgrad_ci.session.inputs import memory_path
 
-
-@dataclass(frozen=True)
-class Reviewed:
-    """A proposal that a command is about: its skill, its record, its pull request."""
-
-    job: SkillRun
-    record: Record
-    proposal: Proposal
+AT_ONCE = 20  # commands answered in one start
 
 
 def command_job(bot: Bot, answer: Answer) -> Ending:
-    """Check who asks and what about, show that it was seen, act, and reply."""
-    asked, why_not = asked_about(bot, answer)
-    if asked is None:
+    """Check who asks and what about, show that it was seen, act, and reply. Then read what was asked meanwhile."""
+    first = _answered(bot, answer)
+    endings = [first]
+    for queued in waiting(bot, answer.pull) if first.status == "answered" or first.code else []:
+        endings.append(_answered(bot, queued))
+        if len(endings) == AT_ONCE:
+            break
+    return max(endings, key=lambda ending: ending.code)
+
+
+def _answered(bot: Bot, answer: Answer) -> Ending:
+    why_not = not_to_be_answered(bot, answer)
+    if why_not:
         return Ending("ignored", why_not)
-    eyes(bot.api, f"/issues/comments/{answer.comment}")
-    comment = Comment(bot.api, answer.pull, f"answer-{answer.comment}")
+    if answer.comment:
+        eyes(bot.api, f"/issues/comments/{answer.comment}")
+    comment = Comment(bot.api, answer.pull, f"answer-{answer.comment or answer.command.verb}")
     try:
-        comment.show(_reply(bot, answer, asked))
+        comment.show(_reply(bot, answer, comment))
     except SkillGradError as error:
-        comment.show(f"It failed: {shown(str(error))}")
-        raise
+        comment.show(f"It failed: {shown(str(error), 1000)}")
+        return ending_of(error)
     return Ending("answered", f"answered {answer.command.verb} on #{answer.pull}")
 
 
-def asked_about(bot: Bot, answer: Answer) -> tuple[Reviewed | None, str]:
-    """The proposal, or why the command is left alone: then nothing is written anywhere."""
+def waiting(bot: Bot, pull: int) -> Iterator[Answer]:
+    """Commands on a pull request that nobody answered: GitHub keeps one waiting run of a group, and drops others."""
     if bot.api.blind:
-        return None, "dry run without a token: the pull request cannot be read"
+        return
+    rows = list(bot.api.pages(f"/issues/{pull}/comments"))
+    mine = [str(row.get("body") or "") for row in rows if (row.get("user") or {}).get("login") == bot.api.login]
+    for row in rows:
+        text, author = str(row.get("body") or ""), row.get("user") or {}
+        command = None if marked(text) or author.get("type") == "Bot" else parse(text)
+        done = any(body.startswith(marker(f"answer-{row['id']}")) for body in mine)
+        if command is not None and not done:
+            yield Answer(pull, int(row["id"]), str(author.get("login")), text, command)
+
+
+def not_to_be_answered(bot: Bot, answer: Answer) -> str:
+    """Why a command is left alone, without anything written anywhere; empty where it is to be answered."""
+    if bot.api.blind:
+        return "" if bot.api.dry else "the pull request cannot be read"
     if not may_write(bot.api, answer.actor):
-        return None, f"{answer.actor} has no write access here: the command is ignored"
-    comment = find(bot.api, f"/issues/comments/{answer.comment}")
-    if comment is None or comment.get("body") != answer.text:
-        return None, "the comment was changed or deleted after it was written: the command is ignored"
+        return f"{answer.actor} has no write access here: the command is ignored"
+    if answer.comment:
+        comment = find(bot.api, f"/issues/comments/{answer.comment}")
+        if comment is None or comment.get("body") != answer.text:
+            return "the comment was changed or deleted after it was written: the command is ignored"
     pull = find(bot.api, f"/pulls/{answer.pull}")
     head = (pull or {}).get("head") or {}
     mine = ((pull or {}).get("user") or {}).get("login") == bot.api.login
     here = (head.get("repo") or {}).get("full_name") == bot.api.repository
-    if pull is None or not (mine and here):
-        return None, f"#{answer.pull} is not a pull request of this bot"
-    for job in bot.configuration.skills:
-        if re.fullmatch(re.escape(branch_name(job.name)) + r"(\.\d+)?", head["ref"]):
-            record = state.read(bot.api, job.name)
-            proposal = record.proposal(answer.pull)
-            if proposal is not None:
-                return Reviewed(job, record, proposal), ""
-    return None, f"#{answer.pull}: nothing is known of its edits (branch {state.BRANCH})"
+    return "" if pull and mine and here else f"#{answer.pull} is not a pull request of this bot"
 
 
-def _reply(bot: Bot, answer: Answer, asked: Reviewed) -> str:
+def reviewed_in(bot: Bot, pull: int) -> tuple[Reviewed | None, str]:
+    """The proposal of a pull request, or the words for who asks about one that cannot be acted on."""
+    for record in state.read_all(bot.api):
+        proposal = record.proposal(pull)
+        if proposal is None:
+            continue
+        job = bot.configuration.find(record.skill)
+        if job is None:
+            there = ", ".join(code(name) for name in bot.names())
+            return None, (
+                f"The skill {code(record.skill)} is not configured here any more (there is {there}). If its folder was "
+                "renamed, this pull request belongs to the old name: close it, and let the new one be optimized."
+            )
+        return Reviewed(job, record, proposal), ""
+    return None, f"Nothing is known of this pull request's edits: the branch {code(state.BRANCH)} does not name it."
+
+
+def _reply(bot: Bot, answer: Answer, comment: Comment) -> str:
     command = answer.command
-    known = [edit["id"] for edit in asked.proposal.edits]
     if command.verb == "help":
         return f"{shown(command.problem)}\n\n{HELP}" if command.problem else HELP
-    if command.edit not in known:
-        return f"There is no edit {code(command.edit)} here; there is {', '.join(known)}."
-    if command.verb == "explain":
-        return explain(bot, asked, command.edit)
-    return drop(bot, asked.job, asked.record, asked.proposal, command.edit, answer.actor, command.reason)
+    reviewed, why_not = reviewed_in(bot, answer.pull)
+    if reviewed is None:
+        return why_not
+    known = [edit["id"] for edit in reviewed.proposal.edits]
+    for edit in command.edits:
+        if edit not in known:
+            return f"There is no edit {code(edit)} here; there is {', '.join(known)}."
+    match command.verb:
+        case "explain":
+            return explain(bot, reviewed, command.edits[0])
+        case "drop":
+            return drop(bot, reviewed, command.edits, answer.actor, command.reason)
+        case "rebase":
+            return rebase(bot, reviewed)
+        case "measure":
+            return measure(bot, reviewed)
+        case "ignore":
+            return ignore(bot, reviewed, answer.actor, command.reason)
+        case "pause":
+            return pause(bot, reviewed, answer.actor)
+    return _rerun(bot, reviewed, comment)
 
 
-def explain(bot: Bot, asked: Reviewed, edit_id: str) -> str:
+def _rerun(bot: Bot, reviewed: Reviewed, comment: Comment) -> str:
+    """A whole run, as a label would ask for it; its comment tells how far it is."""
+    progress = Progress(bot.log, reviewed.job.name, comment, bot.context.run_url)
+    progress.start()
+    ended = optimize_job(bot, reviewed.job, progress, only_changed=False, issue=reviewed.proposal.issue)
+    return f"It failed: {shown(ended.line, 1000)}" if ended.code else ended.text or shown(ended.line)
+
+
+def explain(bot: Bot, reviewed: Reviewed, edit_id: str) -> str:
     """The diagnoses that led to an edit, and what the memory says of its patterns."""
-    if asked.proposal.report is None:
+    if reviewed.proposal.report is None:
         return f"The report of this pull request is no longer kept; the run's artifact has what is behind {edit_id}."
-    report = Report.model_validate(asked.proposal.report)
+    report = Report.model_validate(reviewed.proposal.report)
     step = next(step for step in report.iterations if any(edit.id == edit_id for edit in step.edits))
     edit = next(edit for edit in step.edits if edit.id == edit_id)
     diagnoses = [
@@ -99,18 +146,16 @@ def explain(bot: Bot, asked: Reviewed, edit_id: str) -> str:
             Section(f"**{edit_id}**, {code(edit.file)}: {shown(edit.why)}", essential=True),
             Section("It says:\n", [fenced(edit.content)] if edit.content else []),
             Section(f"Diagnoses in iteration {step.number} that taught it:\n", diagnoses or ["- none is kept"]),
-            Section("What the memory says of its patterns:\n", _patterns(bot, asked, edit.patterns) or ["- nothing"]),
+            Section(
+                "What the memory says of its patterns:\n", _patterns(bot, reviewed, edit.patterns) or ["- nothing"]
+            ),
         ],
         30_000,
     )
 
 
-def _patterns(bot: Bot, asked: Reviewed, names: Sequence[str]) -> list[str]:
-    path = bot.relative(memory_path(asked.job))
-    text = file_at(bot.api, commit_at(bot.api, asked.proposal.head), path)
-    if text is None:
-        return []
-    memory = parse_memory(text.decode("utf-8"), path)
+def _patterns(bot: Bot, reviewed: Reviewed, names: Sequence[str]) -> list[str]:
+    memory = memory_of(bot, reviewed)
     found = [pattern for pattern in map(memory.get, names) if pattern is not None]
     return [
         f"- {code(p.slug)} ({p.kind}, {p.absorption}): {shown(p.line)} {shown(p.description)} "

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skillgrad_ci.bot.slash_commands import Command, parse
+from skillgrad_ci.bot.slash_commands import BOXES, Command, box, parse
 from skillgrad_ci.github.comments import marked
 from skillgrad_ci.github.context import Context
 
@@ -36,12 +36,12 @@ class Unsafe:
 class Optimize:
     """Optimize skills. `only_changed`: those whose fingerprint differs from their last run's.
 
-    `skill` is a name or path from the workflow's own inputs; `issue` carries the untrusted title and
+    `skills` are names or paths from the workflow's own inputs; `issue` carries the untrusted title and
     body of the issue that asked. `actor` must have write access (None: nobody asked, it is a schedule).
     """
 
     only_changed: bool = False
-    skill: str = ""
+    skills: tuple[str, ...] = ()
     issue: "LabelledIssue | None" = None
     actor: str | None = None
 
@@ -58,7 +58,7 @@ class LabelledIssue:
 
 @dataclass(frozen=True)
 class Answer:
-    """A slash command in a comment on a pull request."""
+    """A slash command in a comment on a pull request; `comment` is 0 where a box in its body was ticked."""
 
     pull: int
     comment: int
@@ -86,7 +86,7 @@ def decide(context: Context, label: str = LABEL) -> Decision:
         return Nothing(f"{context.event} by {sender or 'an unknown account'}: events of bots are ignored")
     match context.event:
         case "schedule":
-            return Optimize(only_changed=True, skill=context.inputs.skill)
+            return Optimize(only_changed=True, skills=context.inputs.named)
         case "workflow_dispatch":
             return _dispatch(context)
         case "issues":
@@ -111,7 +111,9 @@ def _dispatch(context: Context) -> Decision:
     if context.default_branch and branch != context.default_branch:
         why = f"workflow_dispatch on {branch!r}: skills, tasks and configuration come from the default branch"
         return Unsafe(why, f"start the workflow on {context.default_branch}")
-    return Optimize(skill=context.inputs.skill, actor=str(context.sender.get("login") or "") or None)
+    trusted = context.sender.get("type") == "Bot"  # GitHub lets an App dispatch only with actions: write
+    actor = None if trusted else str(context.sender.get("login") or "") or None
+    return Optimize(skills=context.inputs.named, actor=actor)
 
 
 def _issue(context: Context, label: str) -> Decision:
@@ -147,6 +149,8 @@ def _comment(context: Context) -> Decision:
 
 
 def _pull_request(context: Context) -> Decision:
+    if context.action == "edited":
+        return _ticked(context)
     if context.action not in {"opened", "synchronize", "reopened", "ready_for_review"}:
         return Nothing(f"pull_request: {context.action or 'no action'}: nothing to measure")
     pull = context.at("pull_request")
@@ -162,6 +166,18 @@ def _pull_request(context: Context) -> Decision:
     if not (_is_sha(base.get("sha")) and _is_sha(head.get("sha")) and isinstance(pull.get("number"), int)):
         return Nothing("pull_request: the event names no commits")
     return Evaluate(pull["number"], base["sha"], head["sha"])
+
+
+def _ticked(context: Context) -> Decision:
+    """A box that somebody ticked in the body of the bot's pull request, as the command that it stands for."""
+    pull, head = context.at("pull_request"), context.at("pull_request", "head")
+    body = str(pull.get("body") or "")
+    if not str(head.get("ref", "")).startswith(f"{PREFIX}/") or pull.get("state") != "open":
+        return Nothing("pull_request: edited: nothing to measure")
+    verb = next((name for name in BOXES if f"- [x] {box(name)}" in body), None)
+    if verb is None:
+        return Nothing("pull_request: edited: no box is ticked")
+    return Answer(int(pull["number"]), 0, str(context.sender["login"]), body, Command(verb))
 
 
 def _is_sha(value: object) -> bool:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from skillgrad_ci.bot.bot import Bot, Ending, annotate_lint, ending_of
+from skillgrad_ci.bot.committed import skill_at
 from skillgrad_ci.bot.decide import Evaluate
 from skillgrad_ci.bot.progress import Progress
-from skillgrad_ci.bot.pull_request.review_lessons import skill_at
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.github.comments import Comment

@@ -1,131 +1,154 @@
-"""Optimize one skill: is it due, what did people say before, run, deliver, remember."""
+"""Optimize one skill: is it due, can it be delivered, what did people say before, run, deliver, remember."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from skillgrad_ci.bot import state
-from skillgrad_ci.bot.bot import Bot, Ending, annotate_lint, ending_of
+from skillgrad_ci.bot import preflight, state
+from skillgrad_ci.bot.bot import Bot, Ending, annotate_lint
+from skillgrad_ci.bot.committed import as_committed, refuse_moved
+from skillgrad_ci.bot.deliver_job import deliver_outcome
+from skillgrad_ci.bot.money import capped, refuse_spent
+from skillgrad_ci.bot.outcome import Lessons, Outcome, outcome_of, stored
+from skillgrad_ci.bot.outcome import read as read_outcome
 from skillgrad_ci.bot.progress import Progress
-from skillgrad_ci.bot.pull_request.deliver import deliver
-from skillgrad_ci.bot.pull_request.review_lessons import lessons_of
+from skillgrad_ci.bot.pull_request.review_lessons import lessons_from
 from skillgrad_ci.bot.schedule import deciding_tasks, due, fingerprint_of, lost, rates
 from skillgrad_ci.bot.state import Record
 from skillgrad_ci.config.config import SkillRun
-from skillgrad_ci.errors import Cancelled, SkillGradError
-from skillgrad_ci.method.acceptance import check_split
-from skillgrad_ci.method.memory import RejectedEdit
+from skillgrad_ci.errors import Cancelled
+from skillgrad_ci.github.client import find
 from skillgrad_ci.method.run import Stop
 from skillgrad_ci.session.inputs import Inputs, read_inputs
-from skillgrad_ci.session.optimize_skill import Finished
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A skill's run before its first model call: what it will measure, and the commit it starts from."""
+
+    job: SkillRun
+    inputs: Inputs
+    record: Record
+    base: str
+    issue: int | None
 
 
 def optimize_job(bot: Bot, job: SkillRun, progress: Progress, *, only_changed: bool, issue: int | None) -> Ending:
-    """The whole act for one skill. Raises what the loop and the API raise."""
-    bot.refuse_rehearsal(job)
-    record = begun = state.read(bot.api, job.name)
-    inputs = read_inputs(job, record.splits)
-    annotate_lint(bot, job, inputs.skill)
+    """The whole act for one skill, or the part of it that `step` names. Raises what the loop and the API raise."""
+    begun = begin(bot, job, issue)
+    step = bot.context.inputs.step
+    if step != "optimize":
+        waiting = undelivered(bot, begun)
+        if waiting is not None:
+            bot.log.say(f"{job.name}: an earlier run was paid for and not delivered: it is delivered now")
+            return deliver_outcome(bot, job, waiting)
     if only_changed:
-        unchanged = settle_unchanged(bot, inputs, record, progress)
+        unchanged = settle_unchanged(bot, begun, progress)
         if unchanged is not None:
             return unchanged
-    started = fingerprint_of(inputs)
-    record = learn_from_people(bot, inputs, record)
-    inputs = replace(inputs, memory=inputs.memory.with_rejected(record.rejected))
-    finished = bot.engine.optimize(inputs, bot.folder(inputs), progress)
+    refuse_spent(bot, job)
+    if step != "optimize":
+        preflight.refuse_undeliverable(bot, job, begun.base)
+        preflight.claim(bot, job)
+    if step == "preflight":
+        return Ending("ready", f"{job.name}: it can be delivered, so it can be optimized")
+    try:
+        outcome = _run(bot, begun, progress)
+    except BaseException:
+        if not step:
+            preflight.release(bot, job.name)
+        raise
+    return _optimized(outcome) if step else deliver_outcome(bot, job, outcome)
+
+
+def begin(bot: Bot, job: SkillRun, issue: int | None) -> Begun:
+    """Read all that decides the run, with the skill as the repository holds it."""
+    bot.refuse_rehearsal(job)
+    record = state.read(bot.api, job.name)
+    inputs, base = read_inputs(job, record.splits), bot.base()
+    if not bot.api.blind:
+        path, checked_out = bot.path(job), _checked_out(bot, base)
+        refuse_moved(bot.api, path, checked_out, base, bot.default_branch, {})
+        skill, notes = as_committed(bot.api, inputs.skill, job.path, path, base)
+        for note in notes:
+            bot.log.annotate("notice", note)
+        inputs = replace(inputs, skill=skill)
+    annotate_lint(bot, job, inputs.skill)
+    return Begun(job, inputs, record, base, issue)
+
+
+def _checked_out(bot: Bot, base: str) -> str:
+    """The commit of the checkout; the base where GitHub does not know it (a run by hand, or under act)."""
+    sha = bot.context.sha
+    return sha if sha and find(bot.api, f"/git/commits/{sha}") is not None else base
+
+
+def undelivered(bot: Bot, begun: Begun) -> Outcome | None:
+    """What was paid for and not delivered: from the state branch, or from this run's own folder.
+
+    None where the skill is another by now, so that it would not fit.
+    """
+    outcome = stored(begun.record)
+    if outcome is None:
+        file = bot.folder(begun.inputs) / "outcome.json"
+        outcome = read_outcome(file) if file.is_file() else None
+    fits = outcome is not None and outcome.skill == begun.job.name and outcome.began_with == begun.inputs.skill.digest
+    return outcome if fits else None
+
+
+def _run(bot: Bot, begun: Begun, progress: Progress) -> Outcome:
+    """The paid part: its outcome is in the run's folder before anything else is tried."""
+    job, record = begun.job, begun.record
+    lessons = lessons_from(bot, record, bot.path(job), begun.inputs.skill.folder)
+    for line in lessons.lines:
+        bot.log.say(f"{job.name}: {line}")
+    inputs = replace(begun.inputs, memory=begun.inputs.memory.with_rejected(lessons.kept.rejected))
+    inputs = replace(inputs, job=capped(bot, job))
+    folder = bot.folder(begun.inputs)
+    finished = bot.engine.optimize(inputs, folder, progress)
     if finished.run.stop is Stop.CANCELLED:
         raise Cancelled(f"{job.name}: cancelled; started again, the run goes on where it was")
-    try:
-        result, record = deliver(bot, inputs, finished, record, issue)
-    except SkillGradError as error:
-        _remember_failure(bot, record, finished, error)
-        raise
-    facts = {
-        "fingerprint": None if finished.run.stop is Stop.UNMEASURED else started,
-        "rejected": [*record.rejected, *_rejected_since(bot, begun, record)],
-    }
-    state.write(bot.api, remembered(record.model_copy(update=facts), finished, result))
     if finished.run.stop is Stop.BUDGET:
         bot.log.annotate("warning", f"{job.name}: stopped at the budget: {finished.run.why}")
-    return replace(result, status="dry_run") if bot.api.dry and result.branch else result
+    outcome = outcome_of(begun.inputs, finished, begun.base, bot.path(job), lessons.kept, begun.issue)
+    outcome = outcome.model_copy(update={"folder": bot.relative(folder)})
+    outcome.write(folder)
+    bot.spent.append(outcome.usd)
+    return outcome
 
 
-def _rejected_since(bot: Bot, begun: Record, record: Record) -> list[RejectedEdit]:
-    """Edits that reviewers dropped from the open pull request while this run was at work."""
-    known = [*begun.rejected, *record.rejected]
-    return [edit for edit in state.read(bot.api, record.skill).rejected if edit not in known]
+def _optimized(outcome: Outcome) -> Ending:
+    assert outcome.report is not None
+    return Ending("optimized", outcome.report.headline, cost_usd=outcome.report.cost.usd, report=outcome.folder)
 
 
-def _remember_failure(bot: Bot, record: Record, finished: Finished, error: SkillGradError) -> None:
-    """What a run came to is kept though it was not delivered. Without a fingerprint the next schedule tries again."""
-    result = replace(ending_of(error), pull_request=record.pull_request)
-    try:
-        state.write(bot.api, remembered(record.model_copy(update={"fingerprint": None}), finished, result))
-    except SkillGradError as also:
-        bot.log.say(f"{record.skill}: the outcome was not recorded: {also}")
-
-
-def learn_from_people(bot: Bot, inputs: Inputs, record: Record) -> Record:
-    """The record with what people decided since: proposals that are decided leave it, rejected edits join it.
-
-    What was learned before a merge is in the memory that was merged, where people may edit it.
-    """
-    lessons = list(lessons_of(bot.api, record.proposals, bot.path(inputs.job), inputs.skill.folder))
-    for lesson in lessons:
-        bot.log.say(f"{inputs.job.name}: {lesson.line}")
-    kept = [] if any(lesson.merged for lesson in lessons) else record.rejected
-    decided = {lesson.number for lesson in lessons}
-    return record.model_copy(
-        update={
-            "proposals": [proposal for proposal in record.proposals if proposal.number not in decided],
-            "rejected": [*kept, *(edit for lesson in lessons for edit in lesson.rejected)],
-        }
-    )
-
-
-def settle_unchanged(bot: Bot, inputs: Inputs, record: Record, progress: Progress) -> Ending | None:
-    """The result for a skill that a schedule need not optimize; None where it must."""
-    name, now = inputs.job.name, datetime.now(UTC)
+def settle_unchanged(bot: Bot, begun: Begun, progress: Progress) -> Ending | None:
+    """The ending for a skill that a schedule need not optimize; None where it must."""
+    inputs, record, name = begun.inputs, begun.record, begun.job.name
+    now = datetime.now(UTC)
     todo = due(record, fingerprint_of(inputs), now, inputs.job.settings.reevaluate_days)
     bot.log.say(f"{name}: {todo.act}: {todo.why}")
-    if todo.act == "optimize":
-        return None
     if todo.act == "nothing":
         return Ending("unchanged", f"{name}: {todo.why}", pull_request=record.pull_request)
+    if todo.act == "optimize" or bot.context.inputs.step == "preflight":
+        return None
     (fresh,) = bot.engine.measure(inputs, [inputs.skill], deciding_tasks(inputs), bot.folder(inputs), progress)
     worse, why = lost(record, inputs.skill.digest, fresh)
     bot.log.say(f"{name}: {why}")
     if worse:
         return None
-    measured = record.measured | {inputs.skill.digest: rates(fresh)}
-    facts = {"fingerprint": fingerprint_of(inputs), "measured_at": now.isoformat(), "measured": measured}
-    state.write(bot.api, record.model_copy(update=facts))
-    return Ending("unchanged", f"{name}: measured again, because {todo.why}; {why}", pull_request=record.pull_request)
-
-
-def remembered(record: Record, finished: Finished, result: Ending) -> Record:
-    """The record with this run in it: enough to tell the next schedule, and people who look."""
-    run, report = finished.run, finished.report
-    decides = {task.id for task in run.suite.of(check_split(run.suite))} if run.baseline else set()
-    baseline = rates([row for row in run.baseline if row.task_id in decides])
-    candidate = rates([row for row in run.measured if row.task_id in decides])
-    compact = {
-        "run": run.name,
-        "headline": report.headline,
-        "outcome": result.status,
-        "heldout": report.heldout.model_dump(mode="json"),
-        "validation": report.validation.model_dump(mode="json"),
-        "edits": [f"{edit.id} {edit.layer} {edit.file}: {', '.join(edit.patterns)}" for edit in report.accepted],
-        "cost_usd": report.cost.usd,
-        "stopped": report.stopped,
-        "pull_request": result.pull_request,
-    }
-    return record.with_run(
-        compact,
-        result=run.candidate.digest,
-        outcome=result.status,
-        measured_at=datetime.now(UTC).isoformat(),
-        measured={run.initial.digest: baseline} | ({run.candidate.digest: candidate} if candidate else {}),
-        splits={task.id: task.split for task in run.suite.tasks if task.split is not None},
-        pull_request=result.pull_request,
+    outcome = Outcome(
+        skill=name,
+        path=bot.path(begun.job),
+        base=begun.base,
+        began_with=inputs.skill.digest,
+        run="",
+        ended=now.isoformat(),
+        fingerprint=fingerprint_of(inputs),
+        measured={inputs.skill.digest: rates(fresh)},
+        lessons=Lessons(known=record.rejected, rejected=record.rejected),
     )
+    if bot.context.inputs.step:
+        outcome.write(bot.folder(inputs))
+    else:
+        state.update(bot.api, name, lambda there: outcome.recorded(there, there.outcome))
+    return Ending("unchanged", f"{name}: measured again, because {todo.why}; {why}", pull_request=record.pull_request)

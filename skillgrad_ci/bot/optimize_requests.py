@@ -5,17 +5,21 @@ counts by exact match of a whole field or word; where that leaves several, the i
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from skillgrad_ci.bot.bot import Bot, Ending, ending_of
-from skillgrad_ci.bot.decide import LabelledIssue, Optimize
+from skillgrad_ci.bot.decide import LABEL, LabelledIssue, Optimize, decide
+from skillgrad_ci.bot.deliver_job import deliver_all
 from skillgrad_ci.bot.optimize_job import optimize_job
+from skillgrad_ci.bot.preflight import Busy
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.config.config import SkillRun
-from skillgrad_ci.errors import EnvironmentFailure, SkillGradError, UserError
-from skillgrad_ci.github.client import Refusal
+from skillgrad_ci.errors import SkillGradError, UserError
+from skillgrad_ci.github.client import Api
 from skillgrad_ci.github.comments import Comment, eyes, may_write
+from skillgrad_ci.github.context import Context
 from skillgrad_ci.github.text import Section, code, compose, inbound, shown
 
 FORM = re.compile(r"^#{2,4}[ \t]+skills?[ \t]*$", re.IGNORECASE)  # GitHub's issue forms: a heading per field
@@ -30,53 +34,90 @@ def requested(bot: Bot, request: Optimize) -> Sequence[Ending]:
         return [_refuse(bot, request)]
     if request.issue is not None:
         return [_asked_in_issue(bot, request.issue)]
-    results: list[Ending] = []
-    for job in _configured(bot, request.skill):
+    jobs = _configured(bot, request.skills)
+    if bot.context.inputs.step == "deliver":
+        return [ending for _, _, ending in deliver_all(bot, jobs)]
+    endings: list[Ending] = []
+    for job in jobs:
         progress = Progress(bot.log, job.name)
-        results.append(_guarded(bot, job, progress, only_changed=request.only_changed, issue=None))
-        if results[-1].status == "cancelled":
+        endings.append(_guarded(bot, job, progress, only_changed=request.only_changed, issue=None))
+        if endings[-1].status == "cancelled":
             break
-    return results
+    return endings
+
+
+def tell_broken(context: Context, api: Callable[[], Api], label: str, error: UserError) -> None:
+    """Tell the issue that asked why nothing can be read. Without a configuration its label is the usual one."""
+    decision = decide(context, context.inputs.label or LABEL)
+    if not isinstance(decision, Optimize) or decision.issue is None or context.inputs.step == "optimize":
+        return
+    live = api()
+    if decision.actor is None or not (live.blind or may_write(live, decision.actor)):
+        return
+    Comment(live, decision.issue.number, "progress").show(f"It failed: {shown(str(error), 1000)}")
+    live.write("DELETE", f"/issues/{decision.issue.number}/labels/{quote(label, safe='')}")
 
 
 def _refuse(bot: Bot, request: Optimize) -> Ending:
+    """Told where it was asked; where nobody can be told (a dispatch), the step fails, for green says nothing."""
     why = f"{request.actor} has no write access here, so no run was started"
-    if request.issue is not None:
+    if request.issue is None:
+        return Ending("refused", why, code=2)
+    if bot.context.inputs.step != "optimize":
         Comment(bot.api, request.issue.number, "progress").show(f"{shown(why)}.")
         _take_label(bot, request.issue)
     return Ending("refused", why)
 
 
-def _configured(bot: Bot, name: str) -> Sequence[SkillRun]:
-    """All configured skills, or the one that the workflow names."""
-    if not name:
-        return bot.configuration.skills
-    job = bot.configuration.find(name)
-    if job is None:
-        raise UserError(f"input skill: {name!r:.80} is not configured; there is {', '.join(bot.names())}")
-    return [job]
+def _configured(bot: Bot, names: Sequence[str]) -> Sequence[SkillRun]:
+    """All configured skills, or those that the workflow names."""
+    found = [(name, bot.configuration.find(name)) for name in names]
+    for name, job in found:
+        if job is None:
+            raise UserError(f"input skill: {name!r:.80} is not configured; there is {', '.join(bot.names())}")
+    return [job for _, job in found if job is not None] or bot.configuration.skills
 
 
 def _asked_in_issue(bot: Bot, issue: LabelledIssue) -> Ending:
-    """👀 at once, one comment kept up to date, and the label taken off at the end, whatever came."""
-    eyes(bot.api, f"/issues/{issue.number}")
-    comment = Comment(bot.api, issue.number, "progress")
+    """👀 at once, one comment kept up to date, and the label taken off at the end, whatever came.
+
+    With several steps, the first one answers, and the last one tells the end.
+    """
+    step = bot.context.inputs.step
+    chosen = named_skills(issue.title, issue.body, bot.names())
+    job = bot.configuration.find(chosen[0]) if len(chosen) == 1 else None
+    if step == "optimize":
+        if job is None:
+            return Ending("ignored", f"#{issue.number} names {len(chosen) or 'no'} configured skills")
+        return _guarded(bot, job, Progress(bot.log, job.name), only_changed=False, issue=issue.number)
+    comment, ending = Comment(bot.api, issue.number, "progress"), None
     try:
-        chosen = named_skills(issue.title, issue.body, bot.names())
-        if len(chosen) != 1:
+        if step != "deliver":
+            eyes(bot.api, f"/issues/{issue.number}")
+        if job is None:
             comment.show(_choices(bot, chosen))
-            return Ending(
-                "answered", f"#{issue.number} names {len(chosen) or 'no'} configured skills; it was asked for one"
-            )
-        job = bot.configuration.find(chosen[0])
-        assert job is not None
+            told = f"#{issue.number} names {len(chosen) or 'no'} configured skills; it was asked for one"
+            ending = Ending("answered", told)
+            return ending
         progress = Progress(bot.log, job.name, comment, bot.context.run_url)
-        progress.start()
-        result = _guarded(bot, job, progress, only_changed=False, issue=issue.number)
-        progress.end(f"It failed: {shown(result.line)}" if result.code else result.text)
-        return result
+        if step == "deliver":
+            ((_, _, ending),) = deliver_all(bot, [job])
+        else:
+            progress.start()
+            ending = _guarded(bot, job, progress, only_changed=False, issue=issue.number)
+        if ending.status != "ready":
+            progress.end(_told(ending))
+        return ending
     finally:
-        _take_label(bot, issue)
+        if ending is None or ending.status != "ready":
+            _take_label(bot, issue)
+
+
+def _told(ending: Ending) -> str:
+    """The last words on the issue. Our own Markdown is shown as it is, errors are inert."""
+    if ending.status == "busy":
+        return f"{shown(ending.line)}. Label this issue again when it is done."
+    return ending.text or f"{'It failed: ' if ending.code else ''}{shown(ending.line, 1500)}"
 
 
 def _choices(bot: Bot, chosen: Sequence[str]) -> str:
@@ -89,16 +130,19 @@ def _choices(bot: Bot, chosen: Sequence[str]) -> str:
 def _guarded(bot: Bot, job: SkillRun, progress: Progress, *, only_changed: bool, issue: int | None) -> Ending:
     try:
         with bot.log.group(f"Skill {job.name}"):
-            return optimize_job(bot, job, progress, only_changed=only_changed, issue=issue)
+            ending = optimize_job(bot, job, progress, only_changed=only_changed, issue=issue)
+    except Busy as busy:
+        ending = Ending("busy", str(busy))
     except SkillGradError as error:
-        return ending_of(error)
+        ending = ending_of(error)
+    return replace(ending, skill=job.name)
 
 
 def _take_label(bot: Bot, issue: LabelledIssue) -> None:
     """So that labelling again asks again. Somebody may have taken it off already."""
     try:
         bot.api.write("DELETE", f"/issues/{issue.number}/labels/{quote(issue.label, safe='')}")
-    except (Refusal, EnvironmentFailure) as failed:
+    except SkillGradError as failed:
         bot.log.say(f"the label was not taken off #{issue.number}: {failed}")
 
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from skillgrad_ci.commands.progress import describe
-from skillgrad_ci.errors import EnvironmentFailure
-from skillgrad_ci.github.client import Refusal
+from skillgrad_ci.errors import SkillGradError
 from skillgrad_ci.github.comments import Comment
 from skillgrad_ci.github.text import code, shown
 from skillgrad_ci.github.workflow_log import WorkflowLog
@@ -60,7 +59,7 @@ class Progress:
         whole = f"{text}\n\n<details><summary>What was done</summary>\n\n{steps}\n\n</details>" if steps else text
         try:
             self.comment.show(whole)
-        except (Refusal, EnvironmentFailure) as error:
+        except SkillGradError as error:  # an expired token among them
             self.log.annotate("warning", f"the progress comment was not updated: {error}")
 
 

@@ -1,11 +1,11 @@
 """The branch `skillgrad/state`: what the bot remembers of its runs, one JSON file a skill.
 
-It has no history in common with the code and holds none of it. Two runs may write at once, for
-different skills: the slower one reads again and puts its file on top.
+It has no history in common with the code and holds none of it. Many runs may write at once: a change is
+a function of the record that stands there, and the slower run applies its own again to what the faster left.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,18 +19,21 @@ from skillgrad_ci.github.git_data import (
     commit_files,
     create_branch,
     file_at,
+    folder_at,
     move_branch,
 )
 from skillgrad_ci.method.memory import RejectedEdit
 from skillgrad_ci.method.task import Split
 
 BRANCH = "skillgrad/state"
+SPENDING = "spending.json"
+KEPT_MONTHS = 24
 KEPT_RUNS = 5
 KEPT_PULLS = 10
 ATTEMPTS = 5
 README = b"""# SkillGrad CI's state
 
-Kept by the bot: one file a skill, with its last runs. No code is here; do not merge it.
+Kept by the bot: one file a skill, with its last runs, and what each month cost. No code is here; do not merge it.
 """
 
 
@@ -49,12 +52,22 @@ class Fingerprint(BaseModel):
         return [part for part in type(self).model_fields if getattr(self, part) != getattr(other, part)]
 
 
+class Claim(BaseModel):
+    """A run at work on a skill: the workflow's run, and when it began and must have ended (ISO, with the zone)."""
+
+    run: str
+    url: str = ""
+    since: str
+    until: str
+
+
 class Proposal(BaseModel):
     """A pull request as the bot left it: enough to replay its edits, and to see what people did to them.
 
     `edits` are the accepted edits in order, each as its fields. `base` is the commit that the branch is
     on, `head` the bot's last commit there. `dropped` holds by edit id the reviewer's reason; `report` is
-    the run's whole report, kept for the newest proposal alone.
+    the run's whole report, kept for the newest proposal alone. `judged` says that people closed it, and that
+    its edits count as rejected; it may be opened again.
     """
 
     number: int
@@ -65,6 +78,7 @@ class Proposal(BaseModel):
     issue: int | None = None
     edits: list[dict[str, Any]] = Field(default_factory=list)
     dropped: dict[str, str] = Field(default_factory=dict)
+    judged: bool = False
     report: dict[str, Any] | None = None
 
 
@@ -75,6 +89,8 @@ class Record(BaseModel):
     `measured` holds pass rates by skill digest and task id; `measured_at` is an ISO date and time.
     `splits` holds the split of each task, so that they stay when tasks are added. `rejected` are edits
     that people refused and no merged memory holds yet. `runs` are compact reports, the newest last.
+    `running` is the run at work; `undelivered` a whole `Outcome` that was paid for and could not be delivered.
+    `path` is the skill's folder in the repository; `paused` says who told schedules to leave it alone.
     """
 
     skill: str
@@ -88,6 +104,10 @@ class Record(BaseModel):
     runs: list[dict[str, Any]] = Field(default_factory=list)
     proposals: list[Proposal] = Field(default_factory=list)
     rejected: list[RejectedEdit] = Field(default_factory=list)
+    running: Claim | None = None
+    undelivered: dict[str, Any] | None = None
+    path: str = ""
+    paused: str = ""
 
     def proposal(self, number: int) -> Proposal | None:
         return next((proposal for proposal in self.proposals if proposal.number == number), None)
@@ -109,8 +129,28 @@ def _path(skill: str) -> str:
 
 def read(api: Api, skill: str) -> Record:
     """What is known of a skill; an empty record where nothing is."""
+    return _at(api, _head(api), skill)
+
+
+def read_all(api: Api) -> list[Record]:
+    """What is known of every skill that ever ran here, configured today or not."""
+    head = _head(api)
+    names = folder_at(api, head, "skills") if head else {}
+    return [_at(api, head, name.removesuffix(".json")) for name in names if name.endswith(".json")]
+
+
+def spending(api: Api) -> Mapping[str, float]:
+    """What runs cost, in US dollars by month (`2026-11`)."""
+    return _spending(api, _head(api))
+
+
+def _head(api: Api) -> Commit | None:
     head = None if api.blind else branch_head(api, BRANCH)
-    content = file_at(api, commit_at(api, head), _path(skill)) if head else None
+    return commit_at(api, head) if head else None
+
+
+def _at(api: Api, head: Commit | None, skill: str) -> Record:
+    content = file_at(api, head, _path(skill)) if head else None
     if content is None:
         return Record(skill=skill)
     try:
@@ -121,18 +161,40 @@ def read(api: Api, skill: str) -> Record:
         ) from None
 
 
-def write(api: Api, record: Record) -> None:
-    """Put a skill's file on the branch, whatever was put there meanwhile. Raises EnvironmentFailure."""
-    text = json.dumps(record.model_dump(mode="json"), ensure_ascii=False, indent=1) + "\n"
-    files: dict[str, bytes | None] = {_path(record.skill): text.encode()}
+def _spending(api: Api, head: Commit | None) -> dict[str, float]:
+    content = file_at(api, head, SPENDING) if head else None
+    try:
+        months = json.loads(content) if content else {}
+        return {str(month): float(usd) for month, usd in months.items()}
+    except (ValueError, TypeError, AttributeError):
+        raise EnvironmentFailure(
+            f"branch {BRANCH}: {SPENDING}: not as the bot writes it; mend or delete the file"
+        ) from None
+
+
+def update(api: Api, skill: str, change: Callable[[Record], Record], *, month: str = "", usd: float = 0.0) -> Record:
+    """Change a skill's record as it stands now, and add `usd` to a month's spending; gives the new record.
+
+    `change` may be called again, where another run wrote meanwhile. Raises EnvironmentFailure, Refusal, and
+    whatever `change` raises.
+    """
     for _ in range(ATTEMPTS):
-        head = None if api.blind else branch_head(api, BRANCH)
-        parent: Commit | None = commit_at(api, head) if head else None
-        new = files if parent else {**files, "README.md": README}
-        commit = commit_files(
-            api, parent, new, f"Record {record.skill}: {record.outcome or 'nothing yet'}", frozenset()
-        )
+        parent = _head(api)
+        record = change(_at(api, parent, skill))
+        files: dict[str, bytes | None] = {_path(skill): _json(record.model_dump(mode="json"))}
+        if usd:
+            months = _spending(api, parent)
+            months[month] = round(months.get(month, 0.0) + usd, 6)
+            files[SPENDING] = _json(dict(sorted(months.items())[-KEPT_MONTHS:]))
+        if parent is None:
+            files["README.md"] = README
+        what = "running" if record.running else record.outcome or "nothing yet"
+        commit = commit_files(api, parent, files, f"Record {skill}: {what}", frozenset())
         placed = move_branch(api, BRANCH, commit.sha, force=False) if parent else create_branch(api, BRANCH, commit.sha)
         if placed:
-            return
+            return record
     raise EnvironmentFailure(f"branch {BRANCH}: other runs kept writing to it; start this one again")
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()

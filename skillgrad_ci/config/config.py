@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-from skillgrad_ci.config.settings import REHEARSAL, Settings
+from skillgrad_ci.config.settings import REHEARSAL, Budget, Positive, Settings
 from skillgrad_ci.document import Document, Known
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.skill.repository import CONFIGURATION
@@ -39,8 +39,23 @@ class Entry(Settings):
     """The suite; `{name}` stands for the skill's folder name."""
 
 
+class Caps(Known):
+    """The caps over several runs, in US dollars; a skill's own run has `usd`, `tokens` and `minutes`."""
+
+    job: Positive | None = None
+    """Over all skills of one start of the bot."""
+    month: Positive | None = None
+    """Over all runs of the bot in a calendar month (UTC); the bot's state branch holds what was spent."""
+
+
+class FileBudget(Budget, Caps):
+    """The budget of a whole file: what each skill's run may take, and all runs together."""
+
+
 class File(Settings):
     """A whole `.skillgrad.yml`."""
+
+    budget: FileBudget = Field(default_factory=FileBudget)
 
     skills: tuple[Entry, ...] = Field(min_length=1)
     label: str = "optimize-skill"
@@ -73,6 +88,7 @@ class Configuration:
     skills: Sequence[SkillRun]
     label: str = "optimize-skill"
     pull_request: PullRequest = field(default_factory=PullRequest)
+    caps: Caps = field(default_factory=Caps)
 
     def find(self, skill: str) -> SkillRun | None:
         """The configured skill with exactly this folder name or path."""
@@ -89,6 +105,8 @@ def load(path: Path, flags: Mapping[str, Any] | None = None) -> Configuration:
     document = Document.read(path, "write one with skills, each with path and tasks")
     whole, content = document.parse(File), document.value
     common = {key: value for key, value in content.items() if key in Settings.model_fields}
+    if "budget" in common:
+        common["budget"] = {key: value for key, value in common["budget"].items() if key not in Caps.model_fields}
     root = path.resolve().parent
     runs = []
     for number, entry in enumerate(whole.skills):
@@ -98,7 +116,8 @@ def load(path: Path, flags: Mapping[str, Any] | None = None) -> Configuration:
         for folder in _folders(document, root, number, entry.path):
             runs.append(SkillRun(folder, root / entry.tasks.replace("{name}", name_of(folder)), settings, root))
     _refuse_twins(document, runs)
-    return Configuration(root, runs, whole.label, whole.pull_request)
+    caps = Caps(job=whole.budget.job, month=whole.budget.month)
+    return Configuration(root, runs, whole.label, whole.pull_request, caps)
 
 
 def with_flags(settings: Settings, flags: Mapping[str, Any]) -> Settings:

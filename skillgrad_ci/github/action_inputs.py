@@ -4,11 +4,14 @@
 Names use underscores, because the runner keeps a hyphen in the variable's name, where no shell can set it.
 """
 
+import json
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from skillgrad_ci.errors import UserError
+
+STEPS = ("", "preflight", "optimize", "deliver")
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,23 @@ INPUTS = (
         "Token for the GitHub API. The default opens pull requests that start no workflows; a GitHub App's token does.",
         "${{ github.token }}",
     ),
+    Documented(
+        "app_id", "Id of a GitHub App that writes in place of `token`; its tokens are minted when they are needed."
+    ),
+    Documented("private_key", "Private key of the App that `app_id` names, in PEM form; give it from a secret."),
+    Documented(
+        "step",
+        "`preflight`, `optimize` or `deliver`: a part of the work, for a workflow with several jobs; empty: all of it.",
+    ),
     Documented("config", "Path of the configuration file in the repository.", ".skillgrad.yml"),
     Documented("skill", "Name or path of one configured skill; empty: all of them."),
+    Documented("skills", "Names or paths of several configured skills, separated by commas or as a JSON list."),
+    Documented("tasks", "Path of the suite that measures `skill`, in place of a configuration file."),
     Documented("model", "Model that works on the tasks, in place of the configuration's (`provider/model`)."),
     Documented("optimizer_model", "Model that diagnoses and edits, in place of the configuration's."),
     Documented("iterations", "Iterations of the loop, in place of the configuration's."),
+    Documented("budget_usd", "US dollars that a skill's run may cost, in place of the configuration's."),
+    Documented("minutes", "Minutes that a skill's run may take, in place of the configuration's."),
     Documented("dry_run", "Write nothing to GitHub, and show what would be written. Default: true under act."),
     Documented("label", "Issue label that asks for a run, in place of the configuration's `label`."),
     Documented("labels", "Labels for the pull request, separated by commas, besides the configuration's."),
@@ -44,6 +59,10 @@ INPUTS = (
 
 OUTPUTS = (
     Documented("pull_request", "URL of the pull request; empty where none was opened."),
+    Documented("pull_request_number", "Number of the pull request; empty where none was opened."),
+    Documented("head_sha", "The bot's last commit on its branch; empty where none was written."),
+    Documented("results", "Everything as JSON: a list with one object a skill."),
+    Documented("skills", "The skills that a preflight found due and deliverable, as a JSON list."),
     Documented("branch", "Branch with the optimized skill; empty where none was written."),
     Documented("delta", "Change of heldout accuracy, from -1 to 1; empty where it was not measured."),
     Documented("baseline", "Heldout accuracy of the skill as it was, from 0 to 1."),
@@ -53,7 +72,8 @@ OUTPUTS = (
     Documented(
         "status",
         "`opened`, `updated`, `forbidden` (a branch without a pull request), `no_gain`, `unchanged`, `dry_run`, "
-        "`answered`, `evaluated`, `ignored`, `refused`, `budget`, `cancelled` or `failed`.",
+        "`answered`, `evaluated`, `ignored`, `busy`, `ready`, `optimized`, `undelivered` (kept for the next start), "
+        "`refused`, `budget`, `cancelled` or `failed`.",
     ),
 )
 
@@ -63,11 +83,18 @@ class ActionInputs:
     """What the workflow asked for, read. Lists are of names; `dry_run` is decided."""
 
     token: str = field(default="", repr=False)
+    app_id: str = ""
+    private_key: str = field(default="", repr=False)
+    step: str = ""
     config: str = ".skillgrad.yml"
     skill: str = ""
+    skills: tuple[str, ...] = ()
+    tasks: str = ""
     model: str = ""
     optimizer_model: str = ""
     iterations: int | None = None
+    budget_usd: float | None = None
+    minutes: float | None = None
     dry_run: bool = False
     label: str = ""
     labels: tuple[str, ...] = ()
@@ -83,8 +110,20 @@ class ActionInputs:
         """Settings that these inputs put over the configuration's, nested as in its file."""
         models = {"executor": self.model, "optimizer": self.optimizer_model}
         named = {role: model for role, model in models.items() if model}
-        iterations = {} if self.iterations is None else {"iterations": self.iterations}
-        return iterations | ({"models": named} if named else {})
+        caps = {"usd": self.budget_usd, "minutes": self.minutes}
+        budget = {name: cap for name, cap in caps.items() if cap is not None}
+        flags = {"iterations": self.iterations, "models": named, "budget": budget}
+        return {name: value for name, value in flags.items() if value}
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The skills that the workflow names; none: all that are configured."""
+        return tuple(dict.fromkeys([*filter(None, [self.skill]), *self.skills]))
+
+    @property
+    def secrets(self) -> list[str]:
+        """What came as an input and must be shown nowhere."""
+        return [secret for secret in (self.token, self.private_key) if secret]
 
 
 def take(environ: MutableMapping[str, str], dispatched: Mapping[str, Any]) -> ActionInputs:
@@ -95,18 +134,29 @@ def take(environ: MutableMapping[str, str], dispatched: Mapping[str, Any]) -> Ac
     """
     given = {name: environ.pop(name) for name in [*environ] if name.startswith("INPUT_")}
     values = {known.name: given.get(f"INPUT_{known.name.upper()}", "").strip() for known in INPUTS}
-    for name in ("skill", "iterations", "dry_run"):
+    for name in ("skill", "skills", "iterations", "budget_usd", "minutes", "dry_run"):
         values[name] = values[name] or str(dispatched.get(name) or "").strip()
     values["token"] = values["token"] or environ.get("GITHUB_TOKEN", "")
     for name in ("GITHUB_TOKEN", "GH_TOKEN"):
         environ.pop(name, None)
-    text = {name: values[name] for name in ("token", "skill", "model", "optimizer_model", "label")}
+    free = ("token", "app_id", "private_key", "skill", "tasks", "model", "optimizer_model", "label")
+    text = {name: values[name] for name in free}
+    if values["step"] not in STEPS:
+        raise UserError(f"input step: expected preflight, optimize or deliver, not {values['step']!r:.40}")
+    if bool(values["app_id"]) != bool(values["private_key"]):
+        raise UserError("inputs app_id and private_key: give both, or neither")
+    if values["tasks"] and not values["skill"]:
+        raise UserError("input tasks: give skill with it, the path of the skill that these tasks measure")
     return ActionInputs(
         **text,
         config=values["config"] or ActionInputs.config,
         run_folder=values["run_folder"] or ActionInputs.run_folder,
         bot_login=values["bot_login"] or ActionInputs.bot_login,
+        step=values["step"],
+        skills=_listed(values["skills"]),
         iterations=_whole(values["iterations"]),
+        budget_usd=_positive("budget_usd", values["budget_usd"]),
+        minutes=_positive("minutes", values["minutes"]),
         dry_run=_truth("dry_run", values["dry_run"] or ("true" if environ.get("ACT") == "true" else "false")),
         labels=_names(values["labels"]),
         reviewers=_names(values["reviewers"]),
@@ -114,6 +164,29 @@ def take(environ: MutableMapping[str, str], dispatched: Mapping[str, Any]) -> Ac
         draft=_truth("draft", values["draft"] or "false"),
         threshold=_share(values["threshold"]),
     )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """Names divided by commas or lines, or a JSON list of them, as an output of an earlier job is."""
+    if not text.startswith("["):
+        return _names(text)
+    try:
+        names = json.loads(text)
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"input skills: expected names, or a JSON list of names, not {text!r:.60}")
+    return tuple(names)
+
+
+def _positive(name: str, text: str) -> float | None:
+    try:
+        number = float(text) if text else None
+    except ValueError:
+        number = -1.0
+    if number is not None and not 0 < number < float("inf"):
+        raise UserError(f"input {name}: expected a number above 0, not {text!r:.40}")
+    return number
 
 
 def _names(text: str) -> tuple[str, ...]:

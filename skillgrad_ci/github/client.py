@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from skillgrad_ci.errors import EnvironmentFailure, SkillGradError, UserError
+from skillgrad_ci.github.app_token import App
 
 if TYPE_CHECKING:
+    from github.Auth import Auth
     from github.GithubRetry import GithubRetry
     from github.Requester import Requester
 
@@ -104,16 +106,28 @@ class Client:
     expected_login: str = "github-actions[bot]"
     patience: Patience = field(default_factory=Patience)
     clean: Callable[[Any], Any] = lambda body: body  # the last to see what is sent: takes secrets out
+    app: App | None = None  # writes in place of `token`
     dry: bool = False
     blind: bool = False
 
     @cached_property
     def _requester(self) -> "Requester":
-        from github import Auth, Github
+        from github import Auth
+
+        if self.app is None:
+            return self._requester_as(Auth.Token(self.token))
+        return self._requester_as(self.app.installation(self.repository, self._as_app))
+
+    def _as_app(self, path: str) -> Any:
+        assert self.app is not None
+        return self._send("GET", path, None, {}, self._requester_as(self.app.auth))[1]
+
+    def _requester_as(self, auth: "Auth") -> "Requester":
+        from github import Github
 
         logging.getLogger("github").setLevel(logging.ERROR)  # refusals are ours to explain
         return Github(
-            auth=Auth.Token(self.token),
+            auth=auth,
             base_url=self.url,
             timeout=self.patience.timeout,
             retry=_retries(self.patience),
@@ -126,6 +140,8 @@ class Client:
     @cached_property
     def login(self) -> str:
         """An Actions token may not ask who it is; a person's may, and is not the expected bot."""
+        if self.app is not None:
+            return f"{self._as_app('/app')['slug']}[bot]"
         try:
             return str(self._send("GET", "/user", None, {})[1]["login"])
         except Refusal:
@@ -159,12 +175,15 @@ class Client:
     def _at(self, path: str) -> str:
         return f"/repos/{self.repository}{path}"
 
-    def _send(self, verb: str, path: str, body: Any, query: Mapping[str, str]) -> tuple[dict[str, Any], Any]:
+    def _send(
+        self, verb: str, path: str, body: Any, query: Mapping[str, str], requester: "Requester | None" = None
+    ) -> tuple[dict[str, Any], Any]:
         import requests
         from github import GithubException
 
         try:
-            headers, data = self._requester.requestJsonAndCheck(verb, quote(path, safe="/:%"), dict(query), input=body)
+            asking = requester or self._requester
+            headers, data = asking.requestJsonAndCheck(verb, quote(path, safe="/:%"), dict(query), input=body)
             return {name.lower(): value for name, value in headers.items()}, data
         except GithubException as error:
             raise _explained(verb, path, error) from None

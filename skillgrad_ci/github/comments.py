@@ -41,7 +41,8 @@ class Comment:
 
     def _find(self) -> Mapping[str, Any] | None:
         for row in self.api.pages(f"/issues/{self.issue}/comments"):
-            if (row.get("user") or {}).get("login") == self.api.login and marker(self.purpose) in (row["body"] or ""):
+            mine = (row.get("user") or {}).get("login") == self.api.login
+            if mine and (row["body"] or "").startswith(marker(self.purpose)):
                 return row
         return None
 

@@ -6,12 +6,12 @@ depth, and GitHub signs what it commits.
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from skillgrad_ci.errors import EnvironmentFailure
+from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.github.client import Api, Refusal, find
 
 FILE, EXECUTABLE, LINK = "100644", "100755", "120000"
@@ -43,6 +43,16 @@ def branch_head(api: Api, branch: str) -> str | None:
     return str(ref["object"]["sha"]) if ref else None
 
 
+def branches_below(api: Api, prefix: str) -> list[str]:
+    """The branches whose name starts with `prefix`."""
+    rows = api.get(f"/git/matching-refs/heads/{prefix}")
+    return [str(row["ref"]).removeprefix("refs/heads/") for row in rows]
+
+
+def delete_branch(api: Api, branch: str) -> None:
+    api.write("DELETE", f"/git/refs/heads/{branch}")
+
+
 def commit_at(api: Api, sha: str) -> Commit:
     """A commit and its tree. In a dry run without a token the tree cannot be known: the commit stands for it."""
     if api.blind:
@@ -51,12 +61,17 @@ def commit_at(api: Api, sha: str) -> Commit:
 
 
 def folder_at(api: Api, commit: Commit, path: str) -> dict[str, Blob]:
-    """The files below `path` in a commit, by their paths from there; empty where there is no such folder."""
+    """The files below `path` in a commit, by their paths from there; empty where there is no such folder.
+
+    Raises UserError where the way leads into a submodule, whose files another repository holds.
+    """
     sha = commit.tree
     for name in PurePosixPath(path).parts:
         rows = _tree(api, sha)
-        entry = next((row for row in rows if row["path"] == name and row["type"] == "tree"), None)
-        if entry is None:
+        entry = next((row for row in rows if row["path"] == name), None)
+        if entry is not None and entry["type"] == "commit":
+            raise UserError(f"{path}: {name} is a submodule; run the bot in the repository that holds the files")
+        if entry is None or entry["type"] != "tree":
             return {}
         sha = entry["sha"]
     rows = _tree(api, sha, recursive="1")
@@ -135,6 +150,10 @@ def move_branch(api: Api, branch: str, sha: str, *, force: bool) -> bool:
     return True
 
 
-def commits_between(api: Api, base: str, head: str) -> Iterator[Mapping[str, Any]]:
-    """The commits that `base` lacks, oldest first, as GitHub's comparison lists them (at most 250). Both are SHAs."""
-    yield from api.get(f"/compare/{base}...{head}")["commits"]
+def commits_between(api: Api, base: str, head: str) -> list[Mapping[str, Any]] | None:
+    """The commits that `base` lacks, oldest first, as GitHub's comparison lists them (at most 250). Both are SHAs.
+
+    None where the two have no common ancestor, or one is gone.
+    """
+    answer = find(api, f"/compare/{base}...{head}")
+    return None if answer is None else list(answer["commits"])

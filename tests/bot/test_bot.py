@@ -93,7 +93,8 @@ def test_the_state_branch_holds_no_code_and_no_common_history(bot: Stage) -> Non
     bot.opened()
     git = bot.github.hub.git
     files = git.files("heads/skillgrad/state")
-    assert set(files) == {"README.md", "skills/writer.json"}
+    assert set(files) == {"README.md", "spending.json", "skills/writer.json"}
+    assert list(json.loads(files["spending.json"]).values()) == [0.01]
     assert not set(git.ancestors(git.refs["heads/skillgrad/state"])) & set(git.ancestors(git.refs[MAIN]))
     record = json.loads(files["skills/writer.json"])
     assert record["outcome"] == "opened"
@@ -221,7 +222,7 @@ def test_what_is_not_yet_known_right_after_its_making_is_asked_again(bot: Stage)
 
 def test_where_there_are_no_drafts_a_ready_pull_request_is_opened(bot: Stage) -> None:
     message = {"message": "Draft pull requests are not supported in this repository."}
-    bot.github.faults = [Fault("POST", "/pulls$", 422, message)]
+    bot.github.faults = [Fault("POST", "/pulls$", 422, message, times=2)]  # the preflight's try, and the real one
     ended = bot.label(bot.github.hub.issue("x", "skill: writer").number, draft="true")
     assert (ended.code, ended.outputs["status"]) == (0, "opened")
     assert "no draft pull requests" in ended.log
@@ -276,7 +277,7 @@ def test_two_issues_at_once_for_two_skills(bot: Stage, tmp_path: Path) -> None:
     _at_once(bot, tmp_path, "writer", "reader")
     assert {pull.head for pull in bot.github.hub.pulls.values()} == {"skillgrad/writer", "skillgrad/reader"}
     files = bot.github.hub.git.files("heads/skillgrad/state")
-    assert set(files) == {"README.md", "skills/writer.json", "skills/reader.json"}
+    assert set(files) == {"README.md", "spending.json", "skills/writer.json", "skills/reader.json"}
 
 
 def test_two_issues_at_once_for_one_skill_end_in_one_pull_request(bot: Stage, tmp_path: Path) -> None:

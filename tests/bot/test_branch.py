@@ -1,12 +1,15 @@
 """A patch reaches the skill and nothing else, and its commits are what was measured."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from skillgrad_ci.bot.committed import skill_at
 from skillgrad_ci.bot.pull_request.branch import BranchContent, branch_name, changed_files, check_reach, message, push
-from skillgrad_ci.bot.pull_request.review_lessons import skill_at
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.github.client import Client
 from skillgrad_ci.github.git_data import blob_name
@@ -41,7 +44,7 @@ def test_a_patch_that_reaches_outside_makes_no_call_at_all(tmp_path: Path) -> No
     with stage(tmp_path) as bot:
         evil = change(replace(BEFORE, files={**BEFORE.files, ".github/workflows/x.yml": b"on: push\n"}))
         with pytest.raises(UserError, match="outside the skill"):
-            push(Client("acme/skills", "bot-token", bot.github.url, patience=QUICK), evil, "0" * 40, "main")
+            push(Client("acme/skills", "bot-token", bot.github.url, patience=QUICK), evil, "0" * 40)
         assert bot.github.asked == []
 
 
@@ -58,7 +61,7 @@ def test_edits_that_do_not_lead_to_the_measured_skill_are_not_pushed(tmp_path: P
         skill = Skill("writer", {name: content for name, content in files.items() if not name.startswith("evals")})
         odd = replace(change(skill.with_file("SKILL.md", "other\n")), initial=skill)
         with pytest.raises(SkillGradError, match="do not lead to the skill that was measured"):
-            push(api, odd, bot.github.hub.git.refs[MAIN], "main")
+            push(api, odd, bot.github.hub.git.refs[MAIN])
         assert set(bot.github.hub.git.refs) == {MAIN}
 
 
@@ -79,11 +82,16 @@ def test_a_models_words_add_no_trailer_and_close_no_issue() -> None:
     assert "#2" not in text
 
 
-@pytest.mark.parametrize(
-    ("skill", "branch"), [("xlsx", "xlsx"), ("my skill.v2", "my-skill-v2"), ("..", "skill"), ("state", "skill-state")]
+NAMES = st.text(st.sampled_from("aAb-_. /中日文語"), min_size=1, max_size=6) | st.sampled_from(
+    ["state", "skill-state", "my skill", "my-skill", "skills", "中文", "日本語", "..", "-a", "a-"]
 )
-def test_a_branchs_name_is_a_name_that_git_takes(skill: str, branch: str) -> None:
-    assert branch_name(skill) == f"skillgrad/{branch}"
+
+
+@given(NAMES, NAMES)
+def test_every_skill_has_a_branch_of_its_own_that_git_takes(one: str, other: str) -> None:
+    assert (branch_name(one) == branch_name(other)) == (one == other)
+    assert re.fullmatch(r"skillgrad/[A-Za-z0-9_-]+", branch_name(one))
+    assert branch_name(one) != "skillgrad/state"
 
 
 def test_a_skill_read_from_a_commit_is_the_skill_read_from_a_checkout(tmp_path: Path) -> None:

@@ -41,9 +41,9 @@ def left_alone(bot: Stage, ended: Ended, writes: int) -> None:
 @pytest.mark.parametrize(
     ("text", "command"),
     [
-        ("/skillgrad drop E3", Command("drop", "E3")),
-        ("Thanks!\n/skillgrad drop e3 it is  wrong \n", Command("drop", "E3", "it is  wrong")),
-        ("/skillgrad explain E12", Command("explain", "E12")),
+        ("/skillgrad drop E3", Command("drop", ("E3",))),
+        ("Thanks!\n/skillgrad drop e3 it is  wrong \n", Command("drop", ("E3",), "it is  wrong")),
+        ("/skillgrad explain E12", Command("explain", ("E12",))),
         ("/skillgrad", Command("help")),
         ("/skillgrad help me", Command("help")),
         ("/skillgrad drop", Command("help", problem="drop needs the id of an edit, like E3")),
@@ -54,8 +54,8 @@ def left_alone(bot: Stage, ended: Ended, writes: int) -> None:
         ("````\n```\n/skillgrad drop E3\n```\n````", None),
         ("```\n~~~\n/skillgrad drop E3\n```", None),
         ("```\n```text\n/skillgrad drop E3\n```", None),
-        ("```\nx\n```\n/skillgrad drop E3", Command("drop", "E3")),
-        ("```x``` is code\n/skillgrad drop E3", Command("drop", "E3")),
+        ("```\nx\n```\n/skillgrad drop E3", Command("drop", ("E3",))),
+        ("```x``` is code\n/skillgrad drop E3", Command("drop", ("E3",))),
         ("<!--\n/skillgrad drop E3\n-->", None),
         ("see `/skillgrad drop E3`", None),
         ("/skillgrads drop E3", None),

@@ -54,6 +54,8 @@ OPERATIONS = {
     f"{REPO}/issues/{{issue_number}}/labels/{{name}}": ["delete"],
     f"{REPO}/issues/{{issue_number}}/assignees": ["post"],
     f"{REPO}/check-runs": ["post"],
+    f"{REPO}/rules/branches/{{branch}}": ["get"],
+    f"{REPO}/actions/runs/{{run_id}}": ["get"],
 }
 
 

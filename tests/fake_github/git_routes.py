@@ -50,6 +50,7 @@ def create_ref(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> t
         raise Refused(422, "Reference cannot be created: it is a folder of another")
     if body["sha"] not in hub.git.commits:
         raise Refused(422, "Object does not exist")
+    _keep_rules(hub, ref)
     hub.git.refs[ref] = body["sha"]
     return 201, _ref(ref, body["sha"])
 
@@ -62,6 +63,7 @@ def update_ref(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> t
         raise Refused(422, "Reference does not exist")
     if ref in hub.protected:
         raise Refused(422, "Cannot update this protected ref.")
+    _keep_rules(hub, ref)
     if not body.get("force") and hub.git.refs[ref] not in hub.git.ancestors(body["sha"]):
         raise Refused(422, "Update is not a fast forward")
     hub.git.refs[ref] = body["sha"]
@@ -69,6 +71,18 @@ def update_ref(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> t
         if pull.state == "open" and f"heads/{pull.head}" == ref:
             pull.head_sha = body["sha"]
     return 200, _ref(ref, body["sha"])
+
+
+def _keep_rules(hub: Hub, ref: str) -> None:
+    if hub.restricted and ref.startswith(hub.restricted):
+        raise Refused(422, "Repository rule violations found. Cannot create ref due to creations being restricted.")
+
+
+@route("GET", "~/rules/branches/{branch}")
+def branch_rules(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tuple[int, Any]:
+    hit = hub.restricted and f"heads/{names['branch']}".startswith(hub.restricted)
+    source = {"ruleset_source_type": "Repository", "ruleset_source": hub.full_name, "ruleset_id": 1}
+    return 200, [{"type": "creation", **source}, {"type": "update", **source}] if hit else []
 
 
 @route("DELETE", "~/git/refs/{ref}")
@@ -101,13 +115,13 @@ def get_tree(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tup
     sha = hub.git.commits[sha].tree if sha in hub.git.commits else sha
     if sha not in hub.git.trees:
         raise Refused(404, "Not Found")
-    return 200, {"sha": sha, "tree": list(_entries(hub, sha, "", "recursive" in query)), "truncated": False}
+    return 200, {"sha": sha, "tree": list(_entries(hub, sha, "", "recursive" in query)), "truncated": hub.truncated}
 
 
 def _entries(hub: Hub, sha: str, prefix: str, recursive: bool) -> list[dict[str, Any]]:
     rows = []
     for name, entry in hub.git.trees[sha].items():
-        size = {} if entry.mode == FOLDER else {"size": len(hub.git.blobs[entry.sha])}
+        size = {} if entry.kind != "blob" else {"size": len(hub.git.blobs[entry.sha])}
         rows.append({"path": f"{prefix}{name}", "mode": entry.mode, "type": entry.kind, "sha": entry.sha, **size})
         if recursive and entry.mode == FOLDER:
             rows += _entries(hub, entry.sha, f"{prefix}{name}/", recursive)

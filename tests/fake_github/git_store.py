@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-FILE, EXECUTABLE, FOLDER = "100644", "100755", "040000"
+FILE, EXECUTABLE, FOLDER, SUBMODULE = "100644", "100755", "040000", "160000"
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        return "tree" if self.mode == FOLDER else "blob"
+        return {FOLDER: "tree", SUBMODULE: "commit"}.get(self.mode, "blob")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What the fake knows: one repository, its people, issues and pull requests, and who may do what."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -68,6 +68,8 @@ class Pull:
     merge_commit: str | None = None
     reviewers: list[str] = field(default_factory=list)
     head_repository: str = ""
+    closed_by: str = ""
+    hides_merge_commit: bool = False
 
     @property
     def base_ref(self) -> str:
@@ -80,7 +82,12 @@ class Hub:
     people: dict[str, str] = field(default_factory=lambda: {"ann": "admin", "wes": "write", "tim": "triage"})
     tokens: dict[str, Token] = field(default_factory=lambda: {"bot-token": Token()})
     actions_may_open_pulls: bool = True
+    archived: bool = False
+    restricted: str = ""  # a ruleset forbids making and moving refs that start with this
     protected: set[str] = field(default_factory=set)
+    runs: dict[int, str] = field(default_factory=dict)  # workflow runs: id to status
+    app_key: str = ""  # the public key of the GitHub App that is installed here
+    truncated: bool = False  # whether the root tree is too large to be listed
     git: GitStore = field(default_factory=GitStore)
     issues: dict[int, Issue] = field(default_factory=dict)
     pulls: dict[int, Pull] = field(default_factory=dict)
@@ -112,9 +119,9 @@ class Hub:
     def comments_on(self, number: int) -> list[Comment]:
         return [comment for comment in self.comments.values() if comment.issue == number]
 
-    def close(self, number: int, *, delete_branch: bool = False) -> None:
+    def close(self, number: int, by: str = "ann", *, delete_branch: bool = False) -> None:
         pull = self.pulls[number]
-        pull.state = "closed"
+        pull.state, pull.closed_by = "closed", by
         if delete_branch:
             del self.git.refs[f"heads/{pull.head}"]
 
@@ -129,10 +136,29 @@ class Hub:
         pull.merge_commit = self.git.change(pull.base_ref, difference, "wes", f"Merge #{number}")
         pull.head_sha, pull.state = self.git.refs[f"heads/{pull.head}"], "closed"
 
+    def update_branch(self, number: int, who: str = "wes") -> str:
+        """GitHub's button "Update branch": the base is merged into the branch, in the name of who pressed it."""
+        pull = self.pulls[number]
+        ours, theirs = self.git.refs[f"heads/{pull.head}"], self.git.refs[pull.base_ref]
+        merged = self.git.flat(self.git.commits[theirs].tree)
+        base = next(sha for sha in self.git.ancestors(ours) if sha in self.git.ancestors(theirs))
+        before = self.git.flat(self.git.commits[base].tree)
+        for path, entry in self.git.flat(self.git.commits[ours].tree).items():
+            if before.get(path) != entry:
+                merged[path] = entry
+        sha = self.git.commit(
+            self.git.tree(merged), [ours, theirs], f"Merge branch '{pull.base}' into {pull.head}", who
+        )
+        self.git.commits[sha] = replace(self.git.commits[sha], committer="web-flow")
+        self.git.refs[f"heads/{pull.head}"] = pull.head_sha = sha
+        return sha
+
     def next_id(self) -> int:
         return next(self._ids)
 
     def need(self, who: Token, permission: str, level: str = "write") -> None:
+        if self.archived:
+            raise Refused(403, "Repository was archived so is read-only.")
         ladder = ["none", "read", "write"]
         if ladder.index(who.permissions.get(permission, "none")) < ladder.index(level):
             raise Refused(403, "Resource not accessible by integration")

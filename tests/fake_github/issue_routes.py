@@ -49,7 +49,7 @@ def get_user(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tup
 
 @route("GET", "~")
 def get_repository(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tuple[int, Any]:
-    return 200, {"full_name": hub.full_name, "default_branch": "main"}
+    return 200, {"full_name": hub.full_name, "default_branch": "main", "archived": hub.archived}
 
 
 @route("GET", "~/collaborators/{username}/permission")
@@ -64,7 +64,17 @@ def get_issue(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tu
     issue = find_issue(hub, names)
     labels = [{"name": name} for name in issue.labels]
     facts = {"number": issue.number, "title": issue.title, "body": issue.body, "labels": labels}
-    return 200, facts | {"user": account(issue.author), "state": "open"}
+    pull = hub.pulls.get(issue.number)
+    closed = account(pull.closed_by) if pull and pull.state == "closed" and pull.closed_by else None
+    return 200, facts | {"user": account(issue.author), "state": pull.state if pull else "open", "closed_by": closed}
+
+
+@route("GET", "~/actions/runs/{run_id}")
+def get_run(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tuple[int, Any]:
+    hub.need(who, "actions", "read")
+    if int(names["run_id"]) not in hub.runs:
+        raise Refused(404, "Not Found")
+    return 200, {"id": int(names["run_id"]), "status": hub.runs[int(names["run_id"])]}
 
 
 @route("GET", "~/issues/{issue_number}/comments")

@@ -27,7 +27,7 @@ def _pull(hub: Hub, pull: Pull) -> dict[str, Any]:
         "base": {"ref": pull.base, "sha": pull.base_sha, "repo": here, "user": account("acme"), "label": "acme:main"},
         "merged": merged,
         "merged_at": "2026-11-03T10:00:00Z" if merged else None,
-        "merge_commit_sha": pull.merge_commit,
+        "merge_commit_sha": None if pull.hides_merge_commit else pull.merge_commit,
         "created_at": f"2026-11-02T10:{pull.number % 60:02}:00Z",
     }
 
@@ -90,6 +90,7 @@ def update_pull(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> 
     issue = hub.issues[pull.number]
     issue.title, issue.body = body.get("title", issue.title), body.get("body", issue.body)
     pull.state = body.get("state", pull.state)
+    pull.closed_by = who.login if body.get("state") == "closed" else pull.closed_by
     return 200, _pull(hub, pull)
 
 

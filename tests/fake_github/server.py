@@ -16,11 +16,15 @@ from tests.fake_github.description import description
 from tests.fake_github.hub import ROUTES, Hub, Refused, Token
 
 REGISTERED = (git_routes, issue_routes, pull_routes)  # importing them fills ROUTES
-PATTERNS = {
-    path: re.compile("^" + re.sub(r"\\{(\w+)\\}", lambda m: f"(?P<{m[1]}>{'.+' if m[1] == 'ref' else '[^/]+'})",
-                                  re.escape(path)) + "$")
-    for _, path in ROUTES
-}  # fmt: skip
+SLASHES = {"ref", "branch"}  # names that may hold slashes
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    named = re.sub(r"\\{(\w+)\\}", lambda m: f"(?P<{m[1]}>{'.+' if m[1] in SLASHES else '[^/]+'})", re.escape(path))
+    return re.compile(f"^{named}$")
+
+
+PATTERNS = {path: _pattern(path) for _, path in ROUTES}
 
 
 @dataclass(frozen=True)

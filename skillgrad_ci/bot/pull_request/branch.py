@@ -3,16 +3,18 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import PurePosixPath
+from typing import Any
 
 from unidiff.patch import PatchSet
 
 from skillgrad_ci.bot.decide import PREFIX
+from skillgrad_ci.bot.state import Proposal
 from skillgrad_ci.errors import EnvironmentFailure, SkillGradError, UserError
 from skillgrad_ci.github.client import Api
 from skillgrad_ci.github.git_data import (
     Commit,
-    blob_name,
     branch_head,
     commit_at,
     commit_files,
@@ -61,94 +63,118 @@ class Pushed:
 
 
 def branch_name(skill: str) -> str:
-    """The skill's branch; a folder's name may hold what a branch's may not, and one name is the state's."""
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", skill).strip("-")
-    return f"{PREFIX}/{'skill-state' if name == 'state' else name or 'skill'}"
+    """The skill's branch, another for every skill: a name that git or this bot cannot take as it is gets a digest."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", skill).strip("-")
+    if plain == skill and plain != "state":
+        return f"{PREFIX}/{plain}"
+    return f"{PREFIX}/{plain or 'skill'}-{sha256(skill.encode()).hexdigest()[:8]}"
 
 
-def push(api: Api, change: BranchContent, base: str, default_branch: str) -> Pushed:
-    """Commit the change on top of `base` and point the bot's branch to it.
+def push(api: Api, content: BranchContent, base: str, proposals: Sequence[Proposal] = ()) -> Pushed:
+    """Commit the content on top of `base` and point the bot's branch to it.
 
-    Raises UserError where the change reaches outside the skill, EnvironmentFailure where the skill on
-    the base is not the one that was optimized.
+    `proposals` are what the bot knows of its branches. Raises UserError where the content reaches outside the skill.
     """
-    check_reach(change)
-    parent = commit_at(api, base)
-    refuse_moved(api, change, parent, default_branch)
-    made = _commit_all(api, change, parent)
+    check_reach(content)
+    made = _commit_all(api, content, commit_at(api, base))
     for _ in range(ATTEMPTS):
-        branch, before, avoided = _own_branch(api, change.skill, base)
+        branch, before, avoided = _own_branch(api, content, base, proposals)
         if before is None and create_branch(api, branch, made.sha):
             return Pushed(branch, base, made.sha, avoided)
         unchanged = before is not None and branch_head(api, branch) == before
         if unchanged and move_branch(api, branch, made.sha, force=True):
             return Pushed(branch, base, made.sha, avoided)
-    raise EnvironmentFailure(f"branch {branch_name(change.skill)}: others kept writing to it; start this run again")
+    raise EnvironmentFailure(f"branch {branch_name(content.skill)}: others kept writing to it; start this run again")
 
 
-def _own_branch(api: Api, skill: str, base: str) -> tuple[str, str | None, list[str]]:
+def _own_branch(
+    api: Api, content: BranchContent, base: str, proposals: Sequence[Proposal]
+) -> tuple[str, str | None, list[str]]:
     """The first of the skill's branches that is free or holds the bot's commits alone, and where it stands.
 
     Also the commits of people on the first branch, if that is not the one.
     """
     avoided: list[str] = []
+    first = branch_name(content.skill)
     for suffix in SUFFIXES:
-        branch = f"{branch_name(skill)}{suffix}"
+        branch = f"{first}{suffix}"
         before = None if api.blind else branch_head(api, branch)
-        foreign = foreign_commits(api, base, before) if before else []
+        known = [proposal.head for proposal in proposals if proposal.branch == branch]
+        foreign = foreign_commits(api, content, base, before, known) if before else []
         if not foreign:
             return branch, before, avoided
         avoided = avoided or foreign
-    raise EnvironmentFailure(f"branch {branch_name(skill)}: people commit to it and to all that follow; delete some")
+    raise EnvironmentFailure(f"branch {first}: people commit to it and to all that follow; delete some")
 
 
-def push_to(api: Api, change: BranchContent, base: Commit, branch: str, expected: str) -> str:
+def push_to(api: Api, content: BranchContent, base: Commit, branch: str, expected: str) -> str:
     """Rewrite a branch of the bot's that stands at `expected`. Returns its new head."""
-    check_reach(change)
-    head = _commit_all(api, change, base)
+    check_reach(content)
+    head = _commit_all(api, content, base)
     if branch_head(api, branch) != expected or not move_branch(api, branch, head.sha, force=True):
         raise EnvironmentFailure(f"branch {branch}: somebody committed to it meanwhile; nothing was changed")
     return head.sha
 
 
-def check_reach(change: BranchContent) -> None:
+def check_reach(content: BranchContent) -> None:
     """Every file of the patch lies in the skill. Raises UserError that names the one that does not."""
-    text = skill_patch(change.initial, change.final).decode("utf-8", errors="surrogateescape")
+    text = skill_patch(content.initial, content.final).decode("utf-8", errors="surrogateescape")
     for file in PatchSet(text):
         parts = PurePosixPath(file.path).parts
         if not parts or file.path.startswith("/") or ".." in parts or FORBIDDEN & {parts[0], parts[0].lower()}:
-            raise UserError(f"{file.path}: outside the skill {change.skill}; nothing was written")
+            raise UserError(f"{file.path}: outside the skill {content.skill}; nothing was written")
 
 
-def refuse_moved(api: Api, change: BranchContent, base: Commit, default_branch: str) -> None:
-    """The base is read again right before writing: people may have changed the skill during the run."""
-    if api.blind:
-        return
-    there = {path: blob.sha for path, blob in folder_at(api, base, change.path).items()}
-    ours = {path: blob_name(content) for path, content in change.initial.files.items()}
-    moved = sorted(path for path in ours if there.get(path) != ours[path])
-    moved += sorted(path for path in there if path not in ours and path in change.final.files)
-    if moved:
-        raise EnvironmentFailure(
-            f"{change.path or '.'}: {', '.join(moved[:3])} changed on {default_branch} during the run; "
-            "nothing was pushed, the next run starts from there"
-        )
+def foreign_commits(api: Api, content: BranchContent, base: str, head: str, known: Sequence[str]) -> list[str]:
+    """Commits up to `head` that are neither in `base` nor the bot's: `abc1234 by LOGIN` each.
 
-
-def foreign_commits(api: Api, base: str, head: str) -> list[str]:
-    """Commits on top of `base` up to `head` that the bot did not make, each as `abc1234 by LOGIN`.
-
-    Who amends or rebases a commit of the bot's leaves its author and message, and becomes its committer.
+    What a head in `known` holds is the bot's own or older, whatever became of the base since. A merge that
+    brings the base in and changes nothing of the skill ("Update branch") is nobody's work.
     """
-    found = []
-    for row in commits_between(api, base, head):
-        author, committer = (
-            str((row.get(role) or {}).get("login") or row["commit"][role]["name"]) for role in ("author", "committer")
-        )
-        mine = author == api.login and committer in {api.login, GITHUB} and TRAILER.search(row["commit"]["message"])
-        if not mine:
-            found.append(f"{row['sha'][:7]} by {committer if author == api.login else author}")
-    return found
+    if head in known:
+        return []
+    rows = commits_between(api, base, head)
+    since = [ours for ours in (commits_between(api, sha, head) for sha in known) if ours is not None]
+    if rows is None and not since:
+        return [f"{head[:7]} without a common history"]
+    kept = [row for row in (rows if rows is not None else since[0]) if all(_holds(ours, row) for ours in since)]
+    return [_by(api, row) for row in kept if not (_is_mine(api, row) or _brings_base_in(api, content, row))]
+
+
+def _holds(rows: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any]) -> bool:
+    return any(row["sha"] == wanted["sha"] for row in rows)
+
+
+def _accounts(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Author and committer: accounts where GitHub knows them, names otherwise."""
+    author, committer = (
+        str((row.get(role) or {}).get("login") or row["commit"][role]["name"]) for role in ("author", "committer")
+    )
+    return author, committer
+
+
+def _is_mine(api: Api, row: Mapping[str, Any]) -> bool:
+    """Who amends or rebases a commit of the bot's leaves its author and message, and becomes its committer."""
+    author, committer = _accounts(row)
+    return author == api.login and committer in {api.login, GITHUB} and bool(TRAILER.search(row["commit"]["message"]))
+
+
+def _by(api: Api, row: Mapping[str, Any]) -> str:
+    author, committer = _accounts(row)
+    return f"{row['sha'][:7]} by {committer if author == api.login else author}"
+
+
+def _brings_base_in(api: Api, content: BranchContent, row: Mapping[str, Any]) -> bool:
+    """A merge of two whose skill and memory are, each, as one of its parents has them."""
+    parents = [str(parent["sha"]) for parent in row["parents"]]
+    if len(parents) != 2:
+        return False
+    memory = str(PurePosixPath(content.memory_path).parent)
+    for path in (content.path, memory):
+        merged, *sides = (folder_at(api, commit_at(api, sha), path) for sha in (row["sha"], *parents))
+        if merged not in sides:
+            return False
+    return True
 
 
 def steps(initial: Skill, edits: Sequence[Edit]) -> Iterator[tuple[Edit, Skill, Skill]]:
@@ -160,19 +186,19 @@ def steps(initial: Skill, edits: Sequence[Edit]) -> Iterator[tuple[Edit, Skill, 
         skill = after
 
 
-def _commit_all(api: Api, change: BranchContent, parent: Commit) -> Commit:
-    skill = change.initial
-    for edit, before, after in steps(change.initial, change.edits):
-        files = changed_files(before, after, change.path)
-        modes = frozenset(_at(change.path, name) for name in after.executable)
-        parent = commit_files(api, parent, files, message(edit, change), modes)
+def _commit_all(api: Api, content: BranchContent, parent: Commit) -> Commit:
+    skill = content.initial
+    for edit, before, after in steps(content.initial, content.edits):
+        files = changed_files(before, after, content.path)
+        modes = frozenset(_at(content.path, name) for name in after.executable)
+        parent = commit_files(api, parent, files, message(edit, content), modes)
         skill = after
-    if skill.digest != change.final.digest:
+    if skill.digest != content.final.digest:
         raise SkillGradError(
-            f"{change.skill}: its edits do not lead to the skill that was measured; nothing was pushed"
+            f"{content.skill}: its edits do not lead to the skill that was measured; nothing was pushed"
         )
-    text = f"Record what run {change.run} learned about {change.skill}\n\nSkillgrad-Memory: {change.skill}\n"
-    return commit_files(api, parent, {change.memory_path: change.memory.encode()}, text, frozenset())
+    text = f"Record what run {content.run} learned about {content.skill}\n\nSkillgrad-Memory: {content.skill}\n"
+    return commit_files(api, parent, {content.memory_path: content.memory.encode()}, text, frozenset())
 
 
 def changed_files(before: Skill, after: Skill, path: str) -> Mapping[str, bytes | None]:
@@ -185,7 +211,7 @@ def _at(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
 
 
-def message(edit: Edit, change: BranchContent) -> str:
+def message(edit: Edit, content: BranchContent) -> str:
     """A commit's message. The trailers are code's; the words of a model are inert and stay on their line."""
     what = trailer(edit.summary, 60) or edit.file
     lines = [f"{edit.id}: {what}", "", trailer(edit.why, 500), ""] if edit.why else [f"{edit.id}: {what}", ""]
@@ -194,6 +220,6 @@ def message(edit: Edit, change: BranchContent) -> str:
         "Layer": edit.layer,
         "Patterns": ", ".join(edit.patterns) or "none",
         "Tasks": ", ".join(edit.tasks) or "none",
-        "Run": change.run,
+        "Run": content.run,
     }
     return "\n".join([*lines, *(f"Skillgrad-{name}: {trailer(value, 2000)}" for name, value in facts.items())]) + "\n"

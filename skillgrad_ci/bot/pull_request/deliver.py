@@ -1,80 +1,103 @@
-"""From a finished run to a pull request, or to the plain statement that there is nothing to propose."""
+"""From an outcome to a pull request, or to the plain statement that there is nothing to propose."""
+
+from dataclasses import replace
 
 from skillgrad_ci.bot.bot import Bot, Ending
-from skillgrad_ci.bot.pull_request.branch import BranchContent, Pushed, branch_name, push
+from skillgrad_ci.bot.committed import refuse_moved, skill_at
+from skillgrad_ci.bot.outcome import Outcome, contents
+from skillgrad_ci.bot.pull_request.branch import BranchContent, Pushed, branch_name, push, steps
 from skillgrad_ci.bot.pull_request.page import Around, body, result_text, title
 from skillgrad_ci.bot.pull_request.publish import Published, Wish, open_pull, publish, tell_avoided
 from skillgrad_ci.bot.pull_request.review_lessons import EDITS
 from skillgrad_ci.bot.state import Proposal, Record
-from skillgrad_ci.config.config import PullRequest
+from skillgrad_ci.config.config import PullRequest, SkillRun
+from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.method.acceptance import Verdict
-from skillgrad_ci.method.run import Run
+from skillgrad_ci.method.memory import PatternMemory
+from skillgrad_ci.method.memory_file import parse as parse_memory
 from skillgrad_ci.report.document import Report
-from skillgrad_ci.session.inputs import Inputs, memory_path
-from skillgrad_ci.session.optimize_skill import Finished
-from skillgrad_ci.skill.edit import Edit
+from skillgrad_ci.session.inputs import memory_path
 from skillgrad_ci.skill.folder import write_atomically
+from skillgrad_ci.skill.skill import Skill
 
 PULL_REQUEST = "pull-request.md"
 
 
-def deliver(bot: Bot, inputs: Inputs, finished: Finished, record: Record, issue: int | None) -> tuple[Ending, Record]:
-    """Push and open what is better; return what came of it, and the record with the new proposal."""
-    run, report = finished.run, finished.report
-    if not worth_proposing(run, bot.configuration.pull_request) or gives_way(bot, run, record):
+def deliver(bot: Bot, job: SkillRun, outcome: Outcome, record: Record) -> tuple[Ending, Proposal | None]:
+    """Push and open what is better; return what came of it, and the new proposal where there is one.
+
+    Raises what GitHub refuses: the outcome is then as it was, and can be delivered later.
+    """
+    report = outcome.report
+    assert report is not None, "a measurement alone proposes nothing"
+    if not worth_proposing(outcome, bot.configuration.pull_request) or gives_way(bot, outcome, record):
         text = result_text(report)
         bot.log.summary(text)
-        return result_of("no_gain", text, report, bot.relative(finished.folder)), record
-    change = branch_content(bot, inputs, run)
-    around = Around(bot.context.run_url, issue, bot.starts_workflows)
-    wish = wish_of(bot, report, body(report, run.memory, around), draft=run.verdict is not Verdict.BETTER)
+        return ending("no_gain", text, report, outcome.folder), None
+    base = bot.base()
+    content = branch_content(bot, job, outcome, initial_skill(bot, job, outcome))
+    refuse_moved(bot.api, content.path, outcome.base, base, bot.default_branch, outcome.changed)
+    memory = parse_memory(outcome.memory, content.memory_path) if outcome.memory else PatternMemory(job.name)
+    around = Around(bot.context.run_url, outcome.issue, bot.starts_workflows)
+    draft = outcome.verdict is not Verdict.BETTER
+    wish = wish_of(bot, report, body(report, memory, around), draft=draft)
     page = bot.log.redact(f"# {wish.title}\n\n{wish.body}")
-    write_atomically(finished.folder / PULL_REQUEST, page.encode())
-    pushed = push(bot.api, change, bot.base(), bot.default_branch)
-    server = bot.context.server_url
-    published = publish(bot.api, pushed, wish, bot.default_branch, server, bot.log)
+    write_atomically(bot.context.workspace / outcome.folder / PULL_REQUEST, page.encode())
+    pushed = push(bot.api, content, base, record.proposals)
+    published = publish(bot.api, pushed, wish, bot.default_branch, bot.context.server_url, bot.log)
     if pushed.avoided:
-        tell_avoided(bot.api, branch_name(change.skill), pushed, published)
+        tell_avoided(bot.api, branch_name(content.skill), pushed, published)
     bot.log.summary(wish.body)
     if published.note:
         bot.log.annotate("warning", f"{published.note}; the branch is {pushed.branch}: {published.url}")
-    if published.number:
-        record = record.with_proposal(proposal_of(change, pushed, published, report, issue))
     text = result_text(report, published.url, published.note)
-    folder = bot.relative(finished.folder)
-    return result_of(published.status, text, report, folder, published.url, pushed.branch), record
+    ended = replace(
+        ending(published.status, text, report, outcome.folder, published.url, pushed.branch),
+        pull_request_number=published.number or None,
+        head_sha=pushed.head,
+    )
+    return ended, proposal_of(content, pushed, published, report, outcome.issue) if published.number else None
 
 
-def worth_proposing(run: Run, wishes: PullRequest) -> bool:
+def initial_skill(bot: Bot, job: SkillRun, outcome: Outcome) -> Skill:
+    """The skill that the run began with: from its commit, or, where nothing can be asked, from the checkout."""
+    if bot.api.blind:
+        return Skill.load(job.path)
+    skill = skill_at(bot.api, outcome.base, bot.path(job), job.path.resolve().name)
+    if skill is None:
+        raise UserError(f"{bot.path(job)}: not a skill at {outcome.base[:7]}, with which the run began")
+    return skill
+
+
+def worth_proposing(outcome: Outcome, wishes: PullRequest) -> bool:
     """Something better; or, where the repository wants it, a tie as a draft that claims nothing."""
-    if not accepted_edits(run):
+    if not outcome.edits:
         return False
-    return run.verdict is Verdict.BETTER or (run.verdict is Verdict.TIE and wishes.draft_on_tie)
+    return outcome.verdict is Verdict.BETTER or (outcome.verdict is Verdict.TIE and wishes.draft_on_tie)
 
 
-def gives_way(bot: Bot, run: Run, record: Record) -> bool:
+def gives_way(bot: Bot, outcome: Outcome, record: Record) -> bool:
     """A tie replaces no proposal that is open: that one may be better, and cannot be made a draft again."""
-    if run.verdict is Verdict.BETTER:
+    if outcome.verdict is Verdict.BETTER:
         return False
-    return bool(record.proposals) or open_pull(bot.api, branch_name(run.initial.name)) is not None
+    undecided = any(not proposal.judged for proposal in record.proposals)
+    return undecided or open_pull(bot.api, branch_name(outcome.skill)) is not None
 
 
-def accepted_edits(run: Run) -> list[Edit]:
-    """The edits that lead from the initial skill to the candidate."""
-    return [result.edit for step in run.iterations for result in step.edits if result.status == "accepted"]
-
-
-def branch_content(bot: Bot, inputs: Inputs, run: Run) -> BranchContent:
-    job = inputs.job
+def branch_content(bot: Bot, job: SkillRun, outcome: Outcome, initial: Skill) -> BranchContent:
+    """What goes on the branch. Raises SkillGradError where the edits lead elsewhere than what was measured."""
+    final = [initial, *(after for _, _, after in steps(initial, outcome.edits))][-1]
+    if contents(initial, final) != outcome.changed:
+        raise SkillGradError(f"{job.name}: its edits do not lead to the skill that was measured; nothing was pushed")
     return BranchContent(
         skill=job.name,
         path=bot.path(job),
-        initial=run.initial,
-        final=run.candidate,
-        edits=accepted_edits(run),
-        memory=run.memory.render(),
+        initial=initial,
+        final=final,
+        edits=outcome.edits,
+        memory=outcome.memory,
         memory_path=bot.relative(memory_path(job)),
-        run=run.name,
+        run=outcome.run,
     )
 
 
@@ -96,21 +119,21 @@ def wish_of(bot: Bot, report: Report, text: str, *, draft: bool) -> Wish:
 
 
 def proposal_of(
-    change: BranchContent, pushed: Pushed, published: Published, report: Report, issue: int | None
+    content: BranchContent, pushed: Pushed, published: Published, report: Report, issue: int | None
 ) -> Proposal:
     return Proposal(
         number=published.number,
         branch=pushed.branch,
         base=pushed.base,
         head=pushed.head,
-        run=change.run,
+        run=content.run,
         issue=issue,
-        edits=EDITS.dump_python(list(change.edits), mode="json"),
+        edits=EDITS.dump_python(list(content.edits), mode="json"),
         report=report.model_dump(mode="json"),
     )
 
 
-def result_of(status: str, text: str, report: Report, folder: str, pull_request: str = "", branch: str = "") -> Ending:
+def ending(status: str, text: str, report: Report, folder: str, pull_request: str = "", branch: str = "") -> Ending:
     heldout = report.heldout
     return Ending(
         status=status,

@@ -1,46 +1,43 @@
 """What became of earlier pull requests, as rejected edits that the next run's patcher is shown.
 
-Closed unmerged: every edit was rejected. Merged: an edit whose lines were dropped or changed on the way
-was rejected as it stood. The reasons are the words of people with write access, and data like any other
-text from outside.
+Closed unmerged by a person who may write here: every edit was rejected, until it is opened again. Merged: an
+edit whose lines were dropped or changed on the way was rejected as it stood. The reasons are the words of people
+with write access, and data like any other text from outside.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
 from unidiff.patch import PatchSet
 
+from skillgrad_ci.bot.bot import Bot
+from skillgrad_ci.bot.committed import skill_at
+from skillgrad_ci.bot.outcome import Lessons
 from skillgrad_ci.bot.pull_request.branch import steps
 from skillgrad_ci.bot.slash_commands import parse
-from skillgrad_ci.bot.state import Proposal
-from skillgrad_ci.errors import ReplyError, UserError
+from skillgrad_ci.bot.state import Proposal, Record
+from skillgrad_ci.errors import ReplyError
 from skillgrad_ci.github.client import Api, find
-from skillgrad_ci.github.comments import marked
-from skillgrad_ci.github.git_data import EXECUTABLE, LINK, commit_at, content_of, folder_at
+from skillgrad_ci.github.comments import marked, may_write
 from skillgrad_ci.github.text import inbound
 from skillgrad_ci.method.memory import RejectedEdit, Stamp
 from skillgrad_ci.report.diff import skill_patch
 from skillgrad_ci.skill.edit import Edit
-from skillgrad_ci.skill.folder import MAX_FILE_BYTES
-from skillgrad_ci.skill.membership import IGNORED
-from skillgrad_ci.skill.skill import EVALS, MAIN, Skill
+from skillgrad_ci.skill.skill import Skill
 
-TRUSTED = {"OWNER", "MEMBER", "COLLABORATOR"}  # GitHub's `author_association`
 REASON = 600  # characters
 EDITS = TypeAdapter(list[Edit])
 
 
-@dataclass(frozen=True)
-class Learned:
-    """What became of one pull request: its rejected edits, and a line for the log."""
+@dataclass
+class Reading:
+    """The lessons as they are found, and a line for the log for each pull request."""
 
-    number: int
-    merged: bool
-    rejected: Sequence[RejectedEdit]
-    line: str
+    kept: Lessons
+    lines: list[str] = field(default_factory=list)
+    new: list[RejectedEdit] = field(default_factory=list)
 
 
 def edits_of(proposal: Proposal) -> list[Edit]:
@@ -48,54 +45,77 @@ def edits_of(proposal: Proposal) -> list[Edit]:
     return EDITS.validate_python(proposal.edits)
 
 
-def skill_at(api: Api, sha: str, path: str, folder: str) -> Skill | None:
-    """The skill as a commit holds it, by the rules of `Skill.load`; None where it is not there."""
-    blobs = folder_at(api, commit_at(api, sha), path)
-    blobs = {
-        name: blob
-        for name, blob in blobs.items()
-        if not _left_out(PurePosixPath(name).parts) and blob.mode != LINK  # no edit reaches a link
-    }
-    if MAIN not in blobs:
-        return None
-    for name, blob in blobs.items():
-        if blob.size > MAX_FILE_BYTES:
-            what = f"larger than {MAX_FILE_BYTES:,} bytes"
-            raise UserError(f"{path}/{name} at {sha[:7]}: {what}; a skill holds files of moderate size")
-    executable = frozenset(name for name, blob in blobs.items() if blob.mode == EXECUTABLE)
-    return Skill(folder, {name: content_of(api, blob) for name, blob in blobs.items()}, executable)
+def lessons_from(bot: Bot, record: Record, path: str, folder: str) -> Reading:
+    """What people decided about the known proposals since the last run.
+
+    What was learned before a merge is in the memory that was merged, where people may edit it.
+    """
+    reading = Reading(Lessons(known=list(record.rejected), rejected=list(record.rejected)))
+    for proposal in [] if bot.api.blind else record.proposals:
+        pull = find(bot.api, f"/pulls/{proposal.number}")
+        if pull is None:
+            continue
+        if pull.get("merged_at"):
+            _merged(bot, reading, proposal, pull, path, folder)
+        elif pull["state"] == "closed" and not proposal.judged:
+            _closed(bot.api, reading, proposal)
+        elif pull["state"] == "open" and proposal.judged:
+            _reopened(reading, proposal)
+    kept = reading.kept
+    before = [] if kept.settled else kept.rejected
+    reading.kept = kept.model_copy(update={"rejected": [*before, *reading.new]})
+    return reading
 
 
-def _left_out(parts: tuple[str, ...]) -> bool:
-    """A suite inside the skill's folder, and what no skill holds."""
-    return parts[0] == EVALS or bool(IGNORED & set(parts))
-
-
-def lessons_of(api: Api, proposals: Sequence[Proposal], path: str, folder: str) -> Iterator[Learned]:
-    """What became of every proposal that people decided about."""
-    for proposal in [] if api.blind else proposals:
-        learned = learn(api, proposal, path, folder)
-        if learned is not None:
-            yield learned
-
-
-def learn(api: Api, proposal: Proposal, path: str, folder: str) -> Learned | None:
-    """What people decided about a proposal; None while its pull request is open, or where it is gone."""
-    pull = find(api, f"/pulls/{proposal.number}")
-    if pull is None or pull["state"] == "open":
-        return None
-    number, edits = proposal.number, [edit for edit in edits_of(proposal) if edit.id not in proposal.dropped]
-    words = _words(api, number)
-    because = f": {words}" if words else ""
-    if not pull.get("merged_at"):
-        rejected = [rejected_by_people(edit, proposal, f"#{number} was closed unmerged{because}") for edit in edits]
-        return Learned(number, False, rejected, f"learned from #{number}: closed")
-    merged = str(pull["merge_commit_sha"])
-    rejected = [
-        rejected_by_people(edit, proposal, f"#{number} was merged {what}{because}")
-        for edit, what in _not_merged(api, proposal, edits, merged, path, folder)
+def _merged(bot: Bot, reading: Reading, proposal: Proposal, pull: Mapping[str, Any], path: str, folder: str) -> None:
+    """Edits whose lines were dropped or changed on the way were rejected as they stood."""
+    number, edits = proposal.number, _standing(proposal)
+    commit = str(pull.get("merge_commit_sha") or "")
+    if not commit or find(bot.api, f"/git/commits/{commit}") is None:  # not told, or rewritten since
+        commit = bot.base()
+    words = _words(bot.api, number)
+    found = [
+        rejected_by_people(edit, proposal, f"#{number} was merged {what}{words}")
+        for edit, what in _not_merged(bot.api, proposal, edits, commit, path, folder)
     ]
-    return Learned(number, True, rejected, f"learned from #{number}: merged, {len(rejected)} edits dropped or changed")
+    reading.new += found
+    reading.kept.settled.append(number)
+    reading.lines.append(f"learned from #{number}: merged, {len(found)} edits dropped or changed")
+
+
+def _closed(api: Api, reading: Reading, proposal: Proposal) -> None:
+    """A person's no to every edit; a bot that tidies up, or whoever cannot write here, rejects nothing."""
+    number = proposal.number
+    by = (find(api, f"/issues/{number}") or {}).get("closed_by") or {}
+    login = str(by.get("login") or "")
+    if not login or by.get("type") == "Bot" or login == api.login or not may_write(api, login):
+        reading.lines.append(f"#{number} was closed by {login or 'nobody known'}: no edit of it counts as rejected")
+        return
+    words = _words(api, number)
+    reading.new += [
+        rejected_by_people(edit, proposal, f"{_closed_mark(number)}{words}") for edit in _standing(proposal)
+    ]
+    reading.kept.judged.append(number)
+    reading.lines.append(f"learned from #{number}: closed")
+
+
+def _reopened(reading: Reading, proposal: Proposal) -> None:
+    """It was closed and opened again: what its closing rejected is on the table again."""
+    mark = _closed_mark(proposal.number)
+    still = [
+        edit for edit in reading.kept.rejected if not (edit.at.run == proposal.run and edit.reason.startswith(mark))
+    ]
+    reading.kept = reading.kept.model_copy(update={"rejected": still})
+    reading.kept.reopened.append(proposal.number)
+    reading.lines.append(f"#{proposal.number} was opened again: its edits are not rejected any more")
+
+
+def _closed_mark(number: int) -> str:
+    return f"#{number} was closed unmerged"
+
+
+def _standing(proposal: Proposal) -> list[Edit]:
+    return [edit for edit in edits_of(proposal) if edit.id not in proposal.dropped]
 
 
 def rejected_by_people(edit: Edit, proposal: Proposal, reason: str) -> RejectedEdit:
@@ -105,21 +125,30 @@ def rejected_by_people(edit: Edit, proposal: Proposal, reason: str) -> RejectedE
 
 
 def _words(api: Api, number: int) -> str:
-    """What people with write access said on a pull request, newest last, on one line."""
+    """What people with write access said on a pull request, newest last, on one line; behind a colon, or nothing."""
     said = [
         *api.pages(f"/issues/{number}/comments"),
         *api.pages(f"/pulls/{number}/reviews"),
         *api.pages(f"/pulls/{number}/comments"),
     ]
-    trusted = [row for row in said if _by_a_person(row) and not parse(row.get("body") or "")]
-    lines = [" ".join(inbound(row.get("body") or "").split()) for row in trusted]
-    return " / ".join(line[:300] for line in lines if line)[:REASON]
+    access: dict[str, bool] = {}
+    lines = []
+    for row in said:
+        line = " ".join(inbound(row.get("body") or "").split())
+        if line and not parse(row.get("body") or "") and _by_a_writer(api, row, access):
+            lines.append(line[:300])
+    return f": {' / '.join(lines)}"[:REASON] if lines else ""
 
 
-def _by_a_person(row: Mapping[str, Any]) -> bool:
+def _by_a_writer(api: Api, row: Mapping[str, Any], access: dict[str, bool]) -> bool:
+    """Asked of the API: an `author_association` says who belongs to a project, and not who may write to it."""
     author = row.get("user") or {}
-    mine = marked(row.get("body"))
-    return row.get("author_association") in TRUSTED and author.get("type") != "Bot" and not mine
+    login = str(author.get("login") or "")
+    if not login or author.get("type") == "Bot" or marked(row.get("body")):
+        return False
+    if login not in access:
+        access[login] = may_write(api, login)
+    return access[login]
 
 
 def _not_merged(
