@@ -34,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             import_module(f"skillgrad_ci.commands.{module}"), function
         )
         return command(arguments)
+    except KeyboardInterrupt:
+        sys.stderr.write("skillgrad-ci: interrupted\n")
+        return ELSE
     except BrokenPipeError:  # whoever read the output has gone; nothing can be said to them
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ELSE

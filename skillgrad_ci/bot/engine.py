@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from skillgrad_ci.config.config import SkillRun
-from skillgrad_ci.errors import BudgetExceeded
+from skillgrad_ci.errors import BudgetExceeded, Cancelled
 from skillgrad_ci.method.events import Noted
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.ports import Observer
@@ -71,6 +71,8 @@ class RealEngine:
             for note in opened.warnings:
                 observe(Noted(note))
             evaluation = evaluate(arms, opened.suite, inputs.job.settings.trials, opened.rollout, opened.each)
+        if evaluation.cancelled:
+            raise Cancelled(evaluation.cut)
         if evaluation.cut:
             raise BudgetExceeded(evaluation.cut)
         return [list(evaluation.arms[name]) for name in arms]

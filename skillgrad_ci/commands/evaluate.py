@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from skillgrad_ci.commands.exits import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.suite import say_reliability
-from skillgrad_ci.commands.terminal import say, say_json, say_table
+from skillgrad_ci.commands.terminal import GO_ON, say, say_json, say_table
 from skillgrad_ci.method.events import Measuring
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.report.headline import percent, points
@@ -23,7 +22,7 @@ from skillgrad_ci.session.agents import agent_of
 from skillgrad_ci.session.evaluation import WITH, WITHOUT, Evaluation, evaluate, executions, facts_of
 from skillgrad_ci.session.inputs import Inputs, read_inputs
 from skillgrad_ci.session.open_run import open_run
-from skillgrad_ci.session.parts import stop_on_signals
+from skillgrad_ci.session.parts import StopRequest, stop_on_signals
 from skillgrad_ci.skill.skill import Skill
 
 REHEARSAL_NOTE = "This is a rehearsal: its accuracy says nothing about a real model."
@@ -42,13 +41,15 @@ def evaluate_skill(arguments: argparse.Namespace) -> int:
         say_json(facts)
     else:
         _say(facts)
+    if evaluation.cut and not arguments.json:
+        say(GO_ON)
     if evaluation.cut:
-        return BUDGET
+        return ELSE if evaluation.cancelled else BUDGET
     return DONE if all(any(row.measured for row in rows) for rows in evaluation.arms.values()) else ELSE
 
 
 def _measured(
-    inputs: Inputs, arms: Mapping[str, Skill | None], folder: Path, observe: Observer, stop: threading.Event
+    inputs: Inputs, arms: Mapping[str, Skill | None], folder: Path, observe: Observer, stop: StopRequest
 ) -> tuple[Evaluation, dict[str, Any]]:
     settings, redactor = inputs.job.settings, Redactor.from_environment(os.environ)
     with open_run(inputs, folder, observe, stop, redactor) as opened:

@@ -8,7 +8,7 @@ import sys
 from skillgrad_ci.commands.exits import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
-from skillgrad_ci.commands.terminal import say, say_json, say_table
+from skillgrad_ci.commands.terminal import GO_ON, say, say_json, say_table
 from skillgrad_ci.method.run import Stop
 from skillgrad_ci.report.pages import usd
 from skillgrad_ci.secrets import Redactor
@@ -48,9 +48,12 @@ def _say_optimized(done: Finished, in_place: bool) -> None:
         say("")
     tokens = report.cost.prompt_tokens + report.cost.completion_tokens
     say(f"cost    {usd(report.cost.usd)}, {tokens:,} tokens in {report.cost.calls} calls, {report.minutes} minutes")
-    say(f"report  {files['report.html']}", f"patch   {files['skill.patch']}", f"memory  {files['momentum.md']}")
+    patch = [f"patch   {files['skill.patch']}"] if report.kept else []  # an empty one cannot be applied
+    say(f"report  {files['report.html']}", *patch, f"memory  {files['momentum.md']}")
     if in_place and report.kept:
         say(f"The skill in {report.skill_path} is changed, and its memory is beside the configuration.")
     elif report.kept:
-        folder, patch = (shlex.quote(os.path.relpath(path)) for path in (report.skill_path, files["skill.patch"]))
-        say(f"To take it: git apply --directory={folder} {patch}")
+        folder, diff = (shlex.quote(os.path.relpath(path)) for path in (report.skill_path, files["skill.patch"]))
+        say(f"To take it: git apply --directory={folder} {diff}")
+    if report.stopped in (Stop.CANCELLED, Stop.BUDGET, Stop.UNMEASURED):
+        say(GO_ON)

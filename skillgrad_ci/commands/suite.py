@@ -23,7 +23,7 @@ from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.check import Standing, check_suite, of
 from skillgrad_ci.session.evaluation import WITH, WITHOUT, evaluate, reliability
 from skillgrad_ci.session.grade_outputs import grade_outputs
-from skillgrad_ci.session.inputs import Measurement, read_skill
+from skillgrad_ci.session.inputs import RUNS, Measurement, read_skill
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.parts import Parts, open_parts, stop_on_signals
 from skillgrad_ci.session.split import assign, read_recorded, recorded_path, write_recorded
@@ -99,7 +99,7 @@ def _executed(suite: Suite, job: SkillRun, arguments: argparse.Namespace) -> Seq
     skill = read_skill(arguments.skill, [suite]) if arguments.skill else None
     redactor = Redactor.from_environment(os.environ)
     key = digest_of([suite.digest, skill.digest if skill else "", job.settings.digest])
-    folder = Path("runs") / suite.name / f"trials-{key[:12]}"
+    folder = Path(RUNS) / suite.name / f"trials-{key[:12]}"
     measurement, arm = Measurement(job=job, suite=suite), WITH if skill else WITHOUT
     with (
         stop_on_signals() as stop,

@@ -12,6 +12,7 @@ from typing import Any
 from skillgrad_ci.commands.progress import safe
 from skillgrad_ci.secrets import Redactor
 
+GO_ON = "Start it again to go on: what is measured is not measured twice."
 WIDTH = 160  # columns where the output is no terminal
 
 

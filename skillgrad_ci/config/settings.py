@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from skillgrad_ci.document import Known
 from skillgrad_ci.errors import UserError
@@ -19,6 +19,15 @@ DEFAULT_TOKENS = 5_000_000  # stands for the default dollars where a model's pri
 REHEARSAL = "rehearsal"
 
 Positive = Annotated[float, Field(gt=0)]
+
+
+def _named(name: str) -> str:
+    if not name.strip() or name.strip().endswith("/"):
+        raise ValueError(f"{name!r} names no model; write provider/model, as litellm names it")
+    return name
+
+
+ModelName = Annotated[str, AfterValidator(_named)]
 
 
 class Price(Known):
@@ -38,11 +47,11 @@ class Price(Known):
 class Models(Known):
     """Which models play the roles, in litellm's spelling: `provider/model`."""
 
-    executor: str | None = None
+    executor: ModelName | None = None
     """The model that works on the tasks, as litellm names it; or `rehearsal`."""
-    optimizer: str | None = None
+    optimizer: ModelName | None = None
     """The model that diagnoses, keeps the memory and writes edits; without it the executor's."""
-    judge: str | None = None
+    judge: ModelName | None = None
     """The model that grades assertions and rubrics; without it the optimizer's."""
     api_base: str | None = None
     """The address of an OpenAI-compatible server, for all roles."""

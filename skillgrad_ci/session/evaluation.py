@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skillgrad_ci.errors import BudgetExceeded
+from skillgrad_ci.errors import BudgetExceeded, Cancelled
 from skillgrad_ci.method.acceptance import pass_rates
 from skillgrad_ci.method.evidence import Evidence, Usage
 from skillgrad_ci.method.ports import Each, Rollout
@@ -20,29 +20,30 @@ WITH, WITHOUT = "with skill", "without skill"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Executions by arm (`with skill`, `without skill`); `cut` says what a budget left out."""
+    """Executions by arm (`with skill`, `without skill`); `cut` says why some are missing."""
 
     arms: Mapping[str, Sequence[Evidence]]
     cut: str = ""
+    cancelled: bool = False
 
 
 def evaluate(arms: Mapping[str, Skill | None], suite: Suite, trials: int, rollout: Rollout, each: Each) -> Evaluation:
-    """Run the suite once for each arm. At a cap, what is measured by then is the result."""
-    cuts: list[str] = []
+    """Run the suite once for each arm. At a cap, and where a person stops it, what is measured is the result."""
+    cuts: list[BudgetExceeded | Cancelled] = []
 
     def execute(job: tuple[Skill | None, Task, int]) -> Evidence | None:
         skill, task, trial = job
         try:
             return rollout(skill, task, iteration="evaluate", trial=trial) if not cuts else None
-        except BudgetExceeded as error:
-            cuts.append(str(error))
+        except (BudgetExceeded, Cancelled) as error:
+            cuts.append(error)
             return None
 
     measured = {}
     for name, skill in arms.items():
         jobs = [(skill, task, trial) for task in suite.tasks for trial in range(task.trials or trials)]
         measured[name] = [row for row in each(execute, jobs) if row is not None]
-    return Evaluation(measured, cuts[0] if cuts else "")
+    return Evaluation(measured, str(cuts[0]) if cuts else "", any(isinstance(cut, Cancelled) for cut in cuts))
 
 
 def facts_of(evaluation: Evaluation, skill: Skill | None) -> dict[str, Any]:

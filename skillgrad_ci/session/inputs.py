@@ -19,6 +19,7 @@ from skillgrad_ci.suites import triggers as trigger_format
 from skillgrad_ci.suites.kept_out import kept_out
 
 MEMORY = "momentum.md"
+RUNS = "runs"  # where run folders lie, unless another place is named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class Inputs(Measurement):
 
     @property
     def folder(self) -> Path:
-        return Path("runs") / self.skill.name / self.fingerprint[:12]
+        return Path(RUNS) / self.skill.name / self.fingerprint[:12]
 
 
 def memory_path(job: SkillRun) -> Path:

@@ -3,7 +3,6 @@
 Optimizing, evaluating, running a suite's trials and the bot all open their runs here.
 """
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,19 +13,20 @@ from typing import Any
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.budget import Ledger
-from skillgrad_ci.method.events import Estimated
+from skillgrad_ci.method.events import Estimated, Noted
 from skillgrad_ci.method.evidence import Evidence, Outcome
 from skillgrad_ci.method.ports import Agent, Each, Observer, Rollout
 from skillgrad_ci.method.task import Suite
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.check import prove_task
 from skillgrad_ci.session.estimate import estimate
-from skillgrad_ci.session.inputs import Measurement
+from skillgrad_ci.session.inputs import RUNS, Measurement
 from skillgrad_ci.session.journal import FileJournal
-from skillgrad_ci.session.parts import Parts, open_parts
+from skillgrad_ci.session.parts import Parts, StopRequest, open_parts
 from skillgrad_ci.session.rollout import Rollouts
 from skillgrad_ci.session.split import assign
 from skillgrad_ci.session.trajectories import keep_in
+from skillgrad_ci.skill.folder import write_atomically
 
 PARAMETERS = "parameters"  # the key and kind of their record
 
@@ -66,7 +66,7 @@ class OpenRun:
 
 @contextmanager
 def open_run(
-    inputs: Measurement, folder: Path, observe: Observer, stop: threading.Event, redactor: Redactor
+    inputs: Measurement, folder: Path, observe: Observer, stop: StopRequest, redactor: Redactor
 ) -> Iterator[OpenRun]:
     """Prove the budget, the sandbox, the graders and the keys, then give the run. What `folder` holds is not repeated.
 
@@ -87,6 +87,10 @@ def open_run(
         parts.check_access()
         if journal.recall(PARAMETERS) is None:
             journal.record(PARAMETERS, PARAMETERS, _parameters(job))
+        keep_out_of_git(folder)
+        if known := taken_over(journal):
+            observe(Noted(known))
+        stop.begin_work()
         yield OpenRun(
             inputs=inputs,
             suite=suite,
@@ -99,6 +103,22 @@ def open_run(
             journal=journal,
             parts=parts,
         )
+
+
+def taken_over(journal: FileJournal) -> str:
+    """What the folder holds of an earlier start, which is not done again; empty where there is nothing."""
+    values = [value for key in journal.replayed if (value := journal.recall(key)) is not None]
+    executions = sum("evidence" in value for value in values)
+    calls = sum("text" in value for value in values)
+    if not executions and not calls:
+        return ""
+    return f"taken over from an earlier start: {executions} executions and {calls} optimizing calls are not repeated"
+
+
+def keep_out_of_git(folder: Path) -> None:
+    """The default place of run folders carries its own `.gitignore`: trajectories and journals are not committed."""
+    if folder.parts[:1] == (RUNS,) and not (ignore := Path(RUNS, ".gitignore")).exists():
+        write_atomically(ignore, b"*\n")
 
 
 def refuse_other_parameters(job: SkillRun, journal: FileJournal) -> None:

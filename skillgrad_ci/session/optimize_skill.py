@@ -4,16 +4,17 @@ The run folder's name is a fingerprint of all that decides the run. The same inp
 folder and its journal again, so a run that was killed goes on where it was.
 """
 
-import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 
 from skillgrad_ci.method.acceptance import check_mode
+from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.optimize import optimize
-from skillgrad_ci.method.ports import Observer
+from skillgrad_ci.method.ports import Observer, Rollout
 from skillgrad_ci.method.run import Run, Stop
+from skillgrad_ci.method.task import Task
 from skillgrad_ci.method.world import World
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.pages import write_run
@@ -22,8 +23,10 @@ from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.agents import agent_of
 from skillgrad_ci.session.inputs import Inputs, with_triggers
 from skillgrad_ci.session.open_run import open_run
+from skillgrad_ci.session.parts import StopRequest
 from skillgrad_ci.session.rollout import END, OUTAGE
-from skillgrad_ci.session.split import assign
+from skillgrad_ci.session.split import assign, split_notes
+from skillgrad_ci.skill.skill import Skill
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,30 @@ class Finished:
     files: Mapping[str, Path]
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A rollout that keeps what it gave of one measurement, so that half a measurement is not lost. Thread-safe."""
+
+    rollout: Rollout
+    name: str
+    _rows: dict[tuple[str, int], Evidence] = field(default_factory=dict)
+
+    def __call__(self, skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
+        row = self.rollout(skill, task, iteration=iteration, trial=trial)
+        if iteration == self.name:
+            self._rows[task.id, trial] = row
+        return row
+
+    def evidence(self) -> Sequence[Evidence]:
+        return [self._rows[key] for key in sorted(self._rows)]
+
+
 def optimize_skill(
     inputs: Inputs,
     *,
     folder: Path,
     observe: Observer,
-    stop: threading.Event,
+    stop: StopRequest,
     redactor: Redactor,
     reproduce: str = "",
 ) -> Finished:
@@ -50,8 +71,9 @@ def optimize_skill(
     shown = assign(inputs.suite.tasks, None, inputs.recorded, job.settings.seed).splits
     check_mode(job.settings.accept, inputs.suite.with_splits(shown))  # before anything is made or paid for
     with open_run(inputs, folder, observe, stop, redactor) as opened:
+        base = Kept(opened.rollout, "base")
         world = World(
-            rollout=opened.rollout,
+            rollout=base,
             agent=opened.agent,
             split=opened.splits,
             ledger=opened.ledger,
@@ -62,6 +84,8 @@ def optimize_skill(
         world = with_triggers(world, inputs.triggers, job.settings.trials)
         opened.splits(opened.suite, ())  # tells what the run may take
         run = optimize(inputs.skill, opened.suite, job.settings, inputs.memory, world, inputs.name)
+        if not run.baseline:  # it was cut: what it measured is reported, on the splits as they were announced
+            run = replace(run, baseline=base.evidence(), suite=opened.suite.with_splits(shown))
         opened.journal.record(END, "end", {"stop": OUTAGE if run.stop is Stop.UNMEASURED else str(run.stop)})
         around = Circumstances(
             settings=job.settings,
@@ -74,10 +98,7 @@ def optimize_skill(
             reproduce=reproduce,
             cost=dict(opened.ledger.by_role),
             minutes=(monotonic() - started) / 60,
-            warnings=[
-                *opened.warnings,
-                *assign(opened.suite.tasks, None, inputs.recorded, job.settings.seed).notes,
-            ],
+            warnings=[*opened.warnings, *split_notes({task.id: task.split for task in run.suite.tasks if task.split})],
         )
         # Secrets go before a page escapes its text, for behind the escapes they would not be known.
         report = Report.model_validate(redactor.clean(report_of(run, around).model_dump()))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from skillgrad_ci.config.config import SkillRun, refuse_outside
 from skillgrad_ci.config.settings import REHEARSAL
-from skillgrad_ci.errors import UserError
+from skillgrad_ci.errors import Cancelled, UserError
 from skillgrad_ci.method.budget import Cap, Ledger
 from skillgrad_ci.method.events import Noted
 from skillgrad_ci.method.metering import Journaled, Metered
@@ -195,15 +195,31 @@ def open_parts(
         made.close()
 
 
+class StopRequest(threading.Event):
+    """Set by the first signal. Before `begin_work` it also ends the program: there is nothing to write down yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.working = False
+
+    def begin_work(self) -> None:
+        self.working = True
+
+
 @contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that the first signal sets. A second one ends the program as if nobody had listened."""
-    stop = threading.Event()
+def stop_on_signals() -> Iterator[StopRequest]:
+    """A request that the first signal makes. A second one ends the program as if nobody had listened.
+
+    Raises Cancelled in the main thread where the signal comes before work has begun.
+    """
+    stop = StopRequest()
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         stop.set()
         for each, handler in before.items():
             signal.signal(each, handler)
+        if not stop.working:
+            raise Cancelled("interrupted before anything was measured")
 
     before = {each: signal.signal(each, handle) for each in SIGNALS}
     try:

@@ -50,7 +50,7 @@ def assign(
     for outcome in (True, False):  # before the base run nothing is mended: what is shown then moves with no other task
         stratum = [task.id for task in tasks if (outcomes or {}).get(task.id) is outcome]
         _mend(stratum, set(free), splits, shares, seed)
-    return Assignment(splits, _notes(len(tasks), splits))
+    return Assignment(splits, split_notes(splits))
 
 
 def _shares(size: int) -> Shares:
@@ -106,8 +106,9 @@ def _mend(stratum: Sequence[str], free: set[str], splits: dict[str, Split], shar
             splits[min(candidates, key=lambda task: distance(task, split))] = split
 
 
-def _notes(size: int, splits: Mapping[str, Split]) -> list[str]:
-    present = set(splits.values())
+def split_notes(splits: Mapping[str, Split]) -> list[str]:
+    """What a reader of the headline must know about a suite's splits, by task id."""
+    size, present = len(splits), set(splits.values())
     notes = []
     if Split.HELDOUT not in present:
         why = f"{size} tasks, {NEEDED_FOR_HELDOUT} needed" if size < NEEDED_FOR_HELDOUT else "no task is marked heldout"

@@ -55,7 +55,18 @@ def load(path: Path) -> Suite:
     inside = path / "evals"
     if inside.is_dir() and not any(reader.recognises(path) for reader in readers()):
         path = inside
-    return reader_for(path).load(path)
+    suite = reader_for(path).load(path)
+    refuse_case_twins(suite)
+    return suite
+
+
+def refuse_case_twins(suite: Suite) -> None:
+    """An id is a folder: on many disks two that differ in case alone are one. Raises UserError that names them."""
+    seen: dict[str, str] = {}
+    for task in suite.tasks:
+        twin = seen.setdefault(task.id.casefold(), task.id)
+        if twin != task.id:
+            raise UserError(f"{suite.root}: the ids {twin!r} and {task.id!r} differ in case alone; rename one")
 
 
 def reference_result(suite: Suite, task: Task, work: Path, sandbox: Sandbox | None) -> Result | None:

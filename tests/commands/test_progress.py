@@ -105,6 +105,7 @@ def test_elsewhere_than_on_a_terminal_there_are_lines() -> None:
 def test_the_first_signal_asks_to_stop_and_the_second_is_not_caught(number: int) -> None:
     before = signal.getsignal(number)
     with stop_on_signals() as stop:
+        stop.begin_work()
         assert not stop.is_set()
         os.kill(os.getpid(), number)
         assert stop.wait(5)

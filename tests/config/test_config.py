@@ -63,6 +63,8 @@ def test_an_entry_overrides_the_file_and_a_flag_overrides_both(repository: Path)
         (SKILLS + "    seeed: 3\n", r":4: skills\[0\].seeed: unknown key; did you mean seed\?"),
         (SKILLS + "pull_request: {zzz: 1}\n", r":4: pull_request.zzz: unknown key; known here: draft_on_tie"),
         (SKILLS + "batch_size: 0\n", r":4: batch_size: expected greater than or equal to 1, got 0"),
+        (SKILLS + "models: {executor: openai/}\n", r":4: models.executor: 'openai/' names no model"),
+        (SKILLS + "models: {judge: ' '}\n", r":4: models.judge: ' ' names no model"),
         (SKILLS + "accept: maybe\n", r":4: accept: expected 'always', 'validate' or 'final', got 'maybe'"),
         (SKILLS + "seed: 1\nseed: 2\n", r":5: the key 'seed' stands twice"),
         ("skills:\n  - path: skills/xlsx\n", r":2: skills\[0\].tasks: is missing"),

@@ -144,3 +144,12 @@ def test_a_failing_reference_command_blames_the_suite(tmp_path: Path) -> None:
     suite = suites.load(folder)
     with pytest.raises(UserError, match=r"tidy-names.*failed \(3\): no such tool"):
         suites.reference_result(suite, suite.tasks[0], tmp_path / "work", NoSandbox())
+
+
+def test_ids_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
+    rows = "".join(
+        f"  - {{id: {name}, instruction: Do it., grader: {{type: text, exact: a}}}}\n" for name in ("Sum", "sum")
+    )
+    (tmp_path / "tasks.yaml").write_text(f"version: 1\ntasks:\n{rows}")
+    with pytest.raises(UserError, match="the ids 'Sum' and 'sum' differ in case alone"):
+        suites.load(tmp_path)

@@ -1,0 +1,119 @@
+"""A person, a scheduler or a cap ends a command: what was measured is reported, and the next start goes on from it."""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skillgrad_ci.__main__ import main
+from skillgrad_ci.models.rehearsal.register import respond
+from skillgrad_ci.models.rehearsal.script import Script
+from tests.support import small_repository
+from tests.support.scripted_answers import Answer, Raw, Reply
+from tests.support.scripted_server import serve
+
+PROBE = "Reply with the word ready."
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+Start = Callable[..., int]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A repository to be in. The handlers of signals are as they were, afterwards too."""
+    root = small_repository.make(tmp_path / "repository", "openai/scripted")
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("OPENAI_API_KEY", "scripted-key-for-tests")
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    yield root
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
+def run(repository: Path, command: str, *words: str, before: Callable[[int], None] = lambda number: None) -> int:
+    """A command against a provider that does `before` each reply, with the number of the request."""
+    script = Script.load(repository / "evals/rehearsal.yaml")
+    asked = [0]
+
+    def answer(request: dict[str, Any]) -> Answer:
+        asked[0] += 1
+        before(asked[0])
+        if PROBE in str(request["messages"]):
+            return Reply("ready")
+        return Raw(body=json.dumps(respond(script, request)).encode())
+
+    with serve(answer) as server:
+        flags = ["--model", "openai/scripted", "--api-base", server.url, "--sandbox", "none"]
+        return main([command, "skills/greeter", *flags, "--budget-tokens", "10000000", "--concurrency", "1", *words])
+
+
+def at(request: int, number: int) -> Callable[[int], None]:
+    """A signal to this process at one request."""
+    return lambda asked: os.kill(os.getpid(), number) if asked == request else None
+
+
+@SIGNALS
+def test_evaluate_reports_what_is_there_and_goes_on_later(
+    repository: Path, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    assert run(repository, "evaluate", "--json", "--out", "out", before=at(12, number)) == 1
+    facts = json.loads(capsys.readouterr().out)
+    measured = facts["arms"]["with skill"]["measured"]
+    assert 0 < measured < 24
+    assert "stopped" in facts["cut"]
+    assert run(repository, "evaluate", "--json", "--out", "out") == 0
+    told = capsys.readouterr()
+    assert f"taken over from an earlier start: {measured} executions" in told.err
+    assert json.loads(told.out)["arms"]["with skill"]["measured"] == 24
+
+
+@SIGNALS
+@pytest.mark.parametrize("command", ["evaluate", "optimize"])
+def test_during_start_up_a_signal_ends_at_once_and_leaves_nothing(
+    repository: Path, capsys: pytest.CaptureFixture[str], number: int, command: str
+) -> None:
+    assert run(repository, command, before=at(1, number)) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines()[-1] == "skillgrad-ci: interrupted before anything was measured"
+
+
+def test_a_person_at_the_keyboard_gets_one_line(
+    repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "is_dir", lambda path: os.kill(os.getpid(), signal.SIGINT))
+    assert main(["evaluate", "skills/greeter", "--model", "rehearsal"]) == 1
+    assert capsys.readouterr().err == "skillgrad-ci: interrupted\n"
+
+
+@SIGNALS
+def test_a_base_run_that_a_person_cuts_is_reported_with_its_figures(
+    repository: Path, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    assert run(repository, "optimize", "--out", "out", before=at(12, number)) == 1
+    told = capsys.readouterr().out
+    report = json.loads(Path("out/report.json").read_text())
+    sides = [report[split]["baseline"] for split in ("train", "validation", "heldout")]
+    assert sum(side["measured"] for side in sides) == sum(task["baseline"] is not None for task in report["tasks"]) > 0
+    assert report["stopped"] == "cancelled"
+    assert "Start it again to go on" in told
+    assert "skill.patch" not in told + Path("out/report.md").read_text(), "an empty patch cannot be applied"
+
+
+def test_a_base_run_that_a_cap_cuts_is_reported_with_its_figures(repository: Path) -> None:
+    assert run(repository, "optimize", "--out", "out", "--budget-tokens", "30000") == 3
+    report = json.loads(Path("out/report.json").read_text())
+    assert report["iterations"] == []
+    assert 0 < sum(task["baseline"] is not None for task in report["tasks"]) < 24
+    assert report["suite"]["counts"]["heldout"] > 0
+
+
+def test_the_folder_of_runs_keeps_itself_out_of_git(repository: Path) -> None:
+    assert run(repository, "evaluate") == 0
+    assert Path("runs/.gitignore").read_text() == "*\n"
+    Path("runs/.gitignore").write_text("# mine\n")
+    assert run(repository, "evaluate") == 0
+    assert Path("runs/.gitignore").read_text() == "# mine\n"
