@@ -14,7 +14,7 @@ from skillgrad_ci.skill.skill import MAIN, Skill
 
 BODY_BOUND = 100_000  # characters of a body that one activation gives; the specification advises 5,000 tokens
 _WORD = re.compile(r"[^\s'\"`|;&<>()]+")
-_PLACE = re.compile(r"(?:^|/)skill/([^/]+)(?:/|$)")  # a skill's folder in a word of a command
+_PLACE = re.compile(r"(?:^|/)skills?/([^/]+)(?:/|$)")  # a skill's folder in a word of a command
 
 
 class SkillTools:

@@ -9,7 +9,7 @@ import subprocess
 import tarfile
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +23,7 @@ from skillgrad_ci.sandbox.archive import TooMuch, pack, unpack
 from skillgrad_ci.sandbox.container import ROOT, SCRATCH, TASK, USER, WORK, Container
 from skillgrad_ci.sandbox.docker_client import START, docker, own_image
 from skillgrad_ci.sandbox.limits import Limits
+from skillgrad_ci.sandbox.pipe import ProgramPipe, end
 from skillgrad_ci.sandbox.supervise import Children, no_command, supervise
 from skillgrad_ci.sandbox.work_folder import discard
 
@@ -106,6 +107,20 @@ class DockerSession:
             if said := errors.read(2000).decode(errors="replace").strip():
                 raise EnvironmentFailure(f"docker exec: {said.splitlines()[-1]}")
             return result
+
+    @contextmanager
+    def pipe(self, command: Sequence[str], env: Mapping[str, str]) -> Iterator[ProgramPipe]:
+        """`ports.PipingSession`'s. On leaving, every process of the container but its first is gone."""
+        self.sandbox.children.check()
+        with tempfile.TemporaryFile() as errors:
+            known = environment.variables(WORK, SCRATCH) | dict(env)
+            process = self.container.start(command, env=known, stdin=True, errors=errors)
+            with self.sandbox.children.killable(process.kill):
+                try:
+                    yield ProgramPipe(process, errors)
+                finally:
+                    end(process)
+                    self.container.kill_commands()
 
 
 @dataclass

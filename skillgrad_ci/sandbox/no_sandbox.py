@@ -7,15 +7,17 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.ports import CommandResult, Workspace
 from skillgrad_ci.sandbox import environment
 from skillgrad_ci.sandbox.limits import Limits
+from skillgrad_ci.sandbox.pipe import ProgramPipe, end
 from skillgrad_ci.sandbox.supervise import Children, no_command, supervise
 from skillgrad_ci.sandbox.work_folder import discard, excess, sanitize, usage
 
@@ -65,6 +67,31 @@ class PlainSession:
             return CommandResult(f"[not run: {error}]", None)
         with children.killable(child.kill):
             return supervise(child, timeout, limits, lambda: excess(folders, limits, before))
+
+    @contextmanager
+    def pipe(self, command: Sequence[str], env: Mapping[str, str]) -> Iterator[ProgramPipe]:
+        """`ports.PipingSession`'s. What moved to another session survives, as with `run`."""
+        self.sandbox.children.check()
+        known = {**environment.interpreter(), **environment.variables(str(self.work), str(self.scratch)), **env}
+        with tempfile.TemporaryFile() as errors:
+            try:
+                process = subprocess.Popen(  # noqa: S603
+                    command, cwd=self.work, env=known, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                    start_new_session=True,
+                )  # fmt: skip
+            except OSError as error:
+                raise EnvironmentFailure(f"{command[0]} cannot be started ({error.strerror})") from None
+
+            def kill() -> None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+            with self.sandbox.children.killable(kill):
+                try:
+                    yield ProgramPipe(process, errors)
+                finally:
+                    kill()
+                    end(process)
 
 
 class _Child:

@@ -1,0 +1,168 @@
+"""Foreign agents over the Agent Client Protocol (https://agentclientprotocol.com).
+
+The protocol is for control, permission and progress. What happened is taken from the gateway, which sees
+every call: agents tell usage in five ways, lose output, and end a turn as if nothing was after an outage.
+"""
+
+import asyncio
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from skillgrad_ci.errors import EnvironmentFailure, UserError
+from skillgrad_ci.executors.acp_client import AgentFailure, Conversation
+from skillgrad_ci.executors.agents import AgentDescription, fill
+from skillgrad_ci.executors.relay import relayed
+from skillgrad_ci.executors.skill_tools import SkillTools
+from skillgrad_ci.executors.tool_loop import OUTPUT_BOUND, PROBE_TURNS, describe
+from skillgrad_ci.method.evidence import Trajectory
+from skillgrad_ci.method.ports import Gateway, Line, PipingSession, Session
+from skillgrad_ci.method.task import Task, digest_of
+from skillgrad_ci.skill.skill import Skill
+
+SETUP = 20.0  # seconds for the agent's home to be made
+ACTIVATORS = ("skill", "activate_skill", "use_skill")  # tools that activate a skill by its name
+ENDS = {"refusal": "refused", "max_turn_requests": "turns"}  # the protocol's stop reasons that we tell apart
+
+
+@dataclass(frozen=True)
+class AcpExecutor:
+    """`ports.Executor` over an agent that is installed in the sandbox's image.
+
+    `others` are skills that are present whatever skill is measured. A task's time limit is spent by the
+    agent and its commands; waiting for the model does not count.
+    """
+
+    agent: AgentDescription
+    gateway: Gateway
+    max_turns: int = 30
+    others: Sequence[Skill] = ()
+
+    @property
+    def identity(self) -> str:
+        others = sorted([skill.name, skill.for_agents().digest] for skill in self.others)
+        beside = f" others={digest_of(others)[:12]}" if others else ""
+        limits = f"turns={self.max_turns} probe={PROBE_TURNS}"
+        return f"{self.agent.identity} acp/1 {self.gateway.identity} model={self.gateway.model} {limits}{beside}"
+
+    def execute(self, task: Task, skill: Skill | None, session: Session) -> Trajectory:
+        if not isinstance(session, PipingSession):
+            raise UserError(f"agent {self.agent.name}: it runs in a container of its own; use sandbox: docker")
+        present = [*([skill] if skill else []), *self.others]
+        tools = SkillTools(present, OUTPUT_BOUND) if present else None
+        return _Execution(self, task, session, skill.name if skill else None, tools).run()
+
+
+@dataclass
+class _Execution:
+    """One task in the hands of a foreign agent."""
+
+    executor: AcpExecutor
+    task: Task
+    session: PipingSession
+    measured: str | None
+    skills: SkillTools | None
+    line: Line = field(init=False)
+
+    def run(self) -> Trajectory:
+        agent = self.executor.agent
+        turns = min(PROBE_TURNS, self.executor.max_turns) if self.task.probe else self.executor.max_turns
+        work, home = self.prepare()
+        with self.executor.gateway.open(turns=turns, refusal=agent.refusal, notice=self.notice) as line:
+            self.line = line
+            with relayed(self.session, line) as address:
+                values = {"gateway": address, "key": line.token, "model": self.executor.gateway.model, "home": home}
+                ended = self.converse(work, values)
+            return self.trajectory(ended)
+
+    def prepare(self) -> tuple[str, str]:
+        """Make the agent's home, with the skills in its own folder for them; the paths of work folder and home.
+
+        The skills lie read-only beside the work folder: a link leads there, so nothing of ours is in what is graded.
+        """
+        skills = shlex.quote(self.executor.agent.skills.removeprefix("~/"))
+        command = 'export HOME="$TMPDIR/home" && mkdir -p "$HOME"'
+        if self.skills:
+            command += f' && mkdir -p "$(dirname "$HOME"/{skills})" && ln -s "$PWD/../skill" "$HOME"/{skills}'
+        command += ' && printf "%s\\n%s" "$PWD" "$HOME"'
+        done = self.session.run(command, timeout=SETUP)
+        work, _, home = done.output.strip().partition("\n")
+        if done.exit_code != 0 or not home:
+            raise EnvironmentFailure(f"sandbox: no home for the agent can be made ({done.output.strip()[-200:]})")
+        return work, home
+
+    def converse(self, work: str, values: Mapping[str, str]) -> str:
+        """One prompt. Returns the protocol's stop reason; '' where the agent failed, which the line may explain."""
+        agent = self.executor.agent
+        env = {"HOME": values["home"]} | {name: fill(value, values) for name, value in agent.environment.items()}
+        with self.session.pipe(self.command(values), env) as pipe:
+            conversation = Conversation(pipe, self.line, self.task.timeout)
+            try:
+                return asyncio.run(conversation.hold(work, describe(self.task), self.login(values)))
+            except AgentFailure as failure:
+                self.line.check()
+                if self.line.stopped:
+                    return ""
+                raise EnvironmentFailure(f"{agent.title}: {failure}: {pipe.said()}") from None
+
+    def command(self, values: Mapping[str, str]) -> list[str]:
+        """How the agent is started, once its files are written: no command may run beside it, for one ends all."""
+        agent = self.executor.agent
+        steps = ["set -e"]
+        for name, text in agent.files.items():
+            target = shlex.quote(f"{values['home']}/{name.removeprefix('~/')}")
+            steps.append(f'mkdir -p "$(dirname {target})"; printf %s {shlex.quote(fill(text, values))} > {target}')
+        steps.append('exec "$@"')
+        return ["sh", "-c", "; ".join(steps), "sh", *(fill(part, values) for part in agent.command)]
+
+    def login(self, values: Mapping[str, str]) -> Mapping[str, Any] | None:
+        login = self.executor.agent.login
+        if login is None:
+            return None
+        headers = {name: fill(value, values) for name, value in login.headers.items()}
+        return {"baseUrl": fill(login.base, values), "headers": headers}
+
+    def notice(self, event: Mapping[str, Any]) -> None:
+        """Look at an event for skills. A probe's question is answered once one is activated."""
+        if self.skills is None or event["kind"] != "tool_call":
+            return
+        arguments = event["arguments"]
+        if event["tool"].lower() in ACTIVATORS and isinstance(arguments, Mapping):
+            named = arguments.get("skill") or arguments.get("name") or ""
+            self.skills.activate(str(named).rpartition(":")[2])
+        else:
+            for text in _texts(arguments):
+                self.skills.notice(text)
+        if self.task.probe and self.skills.activated:
+            self.line.stop("activated")
+
+    def trajectory(self, ended: str) -> Trajectory:
+        line = self.line
+        line.check()
+        if not line.turns and not line.stopped:
+            raise EnvironmentFailure(f"{self.executor.agent.title}: it ended its turn without a call to its model")
+        activated = self.skills.activated if self.skills else []
+        used = self.skills.used(self.measured) if self.skills and self.measured else []
+        return Trajectory(
+            events=list(line.events),
+            answer=line.answer,
+            turns=line.turns,
+            activated=self.measured in activated,
+            references_read=used,
+            stopped=line.stopped or ENDS.get(ended, "answered"),
+            usage=line.usage,
+            others_activated=[name for name in activated if name != self.measured],
+        )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every string in the arguments of a tool."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)

@@ -1,0 +1,121 @@
+"""The gateway of one run: the real key and the real provider on one side, a line for each execution on the other."""
+
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import httpx
+
+from skillgrad_ci.errors import UserError
+from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.method.evidence import Usage
+from skillgrad_ci.models.gateway.anthropic import Anthropic
+from skillgrad_ci.models.gateway.chat import Chat
+from skillgrad_ci.models.gateway.dialect import Asked, Dialect
+from skillgrad_ci.models.gateway.gemini import Gemini
+from skillgrad_ci.models.gateway.line import OpenLine
+from skillgrad_ci.models.gateway.record import Record
+from skillgrad_ci.models.gateway.responses import Responses
+from skillgrad_ci.models.gateway.upstream import Provider, provider_of
+from skillgrad_ci.models.litellm_library import litellm
+from skillgrad_ci.models.prefixes import Prefixes
+from skillgrad_ci.models.prices import Tokens, dollars
+from skillgrad_ci.models.provider import LitellmModel
+from skillgrad_ci.models.replies import Said
+
+DIALECTS: Mapping[str, type[Dialect]] = {kind.name: kind for kind in (Anthropic, Responses, Chat, Gemini)}
+MOST = 32_000  # tokens of one reply: Claude Code's own limit; agents that name none get this one
+
+
+@dataclass(frozen=True)
+class ProviderGateway:
+    """`ports.Gateway` over the provider of `source`. `agent` is only named to people."""
+
+    source: LitellmModel
+    ledger: Ledger
+    dialect: Dialect
+    provider: Provider
+    role: str = "executor"
+    _prefixes: Prefixes = field(default_factory=Prefixes, repr=False)
+
+    @classmethod
+    def of(cls, source: LitellmModel, ledger: Ledger, dialect: str, agent: str) -> "ProviderGateway":
+        """Raises UserError where the model's provider does not speak the dialect, or has no key."""
+        if source.parameters:
+            raise UserError(f"models.parameters: {agent} writes its own calls; parameters of the executor have no use")
+        return cls(source, ledger, DIALECTS[dialect](), provider_of(source, dialect, agent))
+
+    @property
+    def identity(self) -> str:
+        return f"gateway/1 {self.dialect.name} reply={MOST}"
+
+    @property
+    def name(self) -> str:
+        """The model's name as the configuration has it."""
+        return self.source.name
+
+    @property
+    def model(self) -> str:
+        return self.provider.model
+
+    @property
+    def timeout(self) -> float:
+        return self.source.timeout
+
+    @property
+    def retries(self) -> int:
+        return self.source.retries
+
+    @property
+    def stop(self) -> threading.Event:
+        return self.source.stop
+
+    @cached_property
+    def client(self) -> httpx.Client:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
+        return httpx.Client(timeout=httpx.Timeout(self.timeout, connect=20.0), limits=limits)
+
+    @contextmanager
+    def open(self, *, turns: int, refusal: int, notice: Callable[[Mapping[str, Any]], None]) -> Iterator[OpenLine]:
+        line = OpenLine(self, turns, refusal, Record(notice))
+        try:
+            yield line
+        finally:
+            line.leave()
+
+    def url(self, path: str) -> str:
+        return self.provider.url(path)
+
+    def headers(self, given: Mapping[str, str]) -> dict[str, str]:
+        return self.provider.headers(given)
+
+    def pause(self, attempt: int, asked: float | None) -> float:
+        """Exponential backoff with jitter, never less than the provider asked for. In seconds."""
+        jitter = random.SystemRandom().uniform(0.5, 1.5)
+        return max(asked or 0.0, float(self.source.backoff * 2**attempt * jitter))
+
+    def limit(self, asked: Asked) -> int:
+        return min(MOST, asked.max_tokens or MOST)
+
+    def bound(self, asked: Asked) -> Usage:
+        """The most that a call can take."""
+        return self._usage(Tokens(self._prefixes.bound(asked.prompt), self.limit(asked)), may_write=True)
+
+    def taken(self, asked: Asked, said: Said) -> Usage:
+        """What a call took; the most that it can have been, where the provider does not say."""
+        if said.tokens is None:
+            completion = min(self.limit(asked), said.size)
+            return self._usage(Tokens(self._prefixes.bound(asked.prompt), completion), may_write=True)
+        self._prefixes.learn(asked.prompt, said.tokens.prompt)
+        return self._usage(said.tokens)
+
+    def _usage(self, tokens: Tokens, *, may_write: bool = False) -> Usage:
+        """`may_write`: what a provider writes to its cache may cost more than what it reads."""
+        if may_write and self.dialect.name == "anthropic":
+            tokens = Tokens(tokens.prompt, tokens.completion, written=tokens.prompt)
+        usd = None if self.provider.subscription else dollars(litellm(), self.name, tokens, self.source.price)
+        return Usage(1, tokens.prompt, tokens.cached, tokens.completion, usd)
