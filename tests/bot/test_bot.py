@@ -81,7 +81,7 @@ def test_progress_is_one_comment_that_becomes_the_result(bot: Stage) -> None:
 def test_a_person_who_reads_only_the_pull_request_knows_it_all(bot: Stage) -> None:
     body = bot.github.hub.issues[bot.opened()].body
     for fact in [
-        "0.0% (0/6)", "100.0% (6/6)", "95% interval", "exact McNemar", "unmeasured", "```mermaid", "| E1 |",
+        "0.0% (0/6)", "100.0% (6/6)", "95% interval", "mid-p McNemar", "unmeasured", "```mermaid", "| E1 |",
         "`lacks-alpha`", "/skillgrad drop", "fixed, 0 broken", "Use always alpha.", "What the memory holds", "$0.01",
         "completion tokens",
         "openai/small", "seed 0", "close this pull request and open it again", "#1",

@@ -38,7 +38,7 @@ def test_each_arm_runs_every_task_and_the_change_is_the_skills() -> None:
     assert executions(tasks, 2) == 24
     facts = facts_of(result, LEARNED)
     assert facts["delta"]["change"] == pytest.approx(1 / 3)
-    assert facts["delta"]["test"] == "sign flip"
+    assert facts["delta"]["test"] == "sign flip mid-p"
     assert {row["id"] for row in facts["tasks"]} == {task.id for task in tasks.tasks}
     assert facts["arms"][WITH]["tokens_per_task"] == 20
 

@@ -13,7 +13,7 @@ from skillgrad_ci.method.memory import Pattern, PatternMemory
 from skillgrad_ci.report.document import Comparison, Cost, EditFacts, FlagFacts, IterationFacts, Report
 from skillgrad_ci.report.headline import percent, points
 
-TESTS = {"mcnemar exact": "exact McNemar test", "sign flip": "sign-flip test"}
+TESTS = {"mcnemar mid-p": "mid-p McNemar test", "sign flip mid-p": "mid-p sign-flip test"}
 LAYERS = {"H": "metadata (H)", "B": "body (B)", "Q": "resource (Q)"}
 EDITS_HEAD = """\
 ### Edits
