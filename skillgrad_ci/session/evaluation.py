@@ -12,6 +12,7 @@ from skillgrad_ci.method.ports import Each, Rollout
 from skillgrad_ci.method.task import Suite, Task
 from skillgrad_ci.report.power import churn_of, pass_all, pass_at
 from skillgrad_ci.report.report import change_of, measured_of
+from skillgrad_ci.report.statistics import wilson
 from skillgrad_ci.skill.lint import estimate_tokens
 from skillgrad_ci.skill.skill import Skill
 
@@ -67,7 +68,9 @@ def executions(suite: Suite, trials: int) -> int:
 def _arm(rows: Sequence[Evidence]) -> dict[str, Any]:
     usage = sum((row.trajectory.usage for row in rows), Usage())
     number = max(1, len(rows))
+    rates = [float(rate) for rate in pass_rates(rows).values()]
     return measured_of(rows).model_dump() | {
+        "interval": wilson(sum(rates) / len(rates), len(rates)) if rates else None,
         "tokens_per_task": round(usage.tokens / number),
         "cached_tokens_per_task": round(usage.cached_tokens / number),
         "usd_per_task": None if usage.usd is None else usage.usd / number,

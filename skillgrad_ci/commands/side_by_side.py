@@ -1,0 +1,95 @@
+"""One skill under several agents and models, as one table."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from skillgrad_ci.commands.exits import BUDGET, DONE, ELSE
+from skillgrad_ci.commands.jobs import skill_job
+from skillgrad_ci.commands.progress import showing
+from skillgrad_ci.commands.terminal import GO_ON, say, say_json, say_table
+from skillgrad_ci.report.headline import percent, points
+from skillgrad_ci.report.pages import usd
+from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.evaluation import WITH
+from skillgrad_ci.session.inputs import Inputs, read_inputs
+from skillgrad_ci.session.parts import stop_on_signals
+from skillgrad_ci.session.side_by_side import Measured, measure_skill, side_by_side
+from skillgrad_ci.skill.skill import Skill
+
+REHEARSAL_NOTE = "This is a rehearsal: its accuracy says nothing about a real model."
+HEADERS = ["agent", "model", "", "accuracy", "95% interval", "passed", "unmeasured", "tokens per task",
+           "cost per task", "change"]  # fmt: skip
+
+
+def compare(
+    arguments: argparse.Namespace,
+    agents: Sequence[str],
+    models: Sequence[str | None],
+    controls: Mapping[str, Skill | None],
+) -> int:
+    """Measure the skill, and the controls before it, with every agent and model (None: the configured one)."""
+    setups = [_inputs(arguments, agent, model) for model in dict.fromkeys(models) for agent in dict.fromkeys(agents)]
+    redactor = Redactor.from_environment(os.environ)
+    with stop_on_signals() as stop, showing(sys.stderr, arguments.verbose) as observe:
+
+        def measure(inputs: Inputs) -> Measured:
+            arms = {**controls, WITH: inputs.skill}
+            return measure_skill(inputs, arms, _folder(arguments, inputs), observe, stop, redactor)
+
+        done = side_by_side(setups, measure)
+    first = setups[0]
+    facts = {"skill": first.skill.name, "suite": first.suite.name, "setups": done.setups, "cut": done.cut}
+    facts = redactor.clean(facts | {"reproduce": arguments.reproduce})
+    if arguments.json:
+        say_json(facts)
+    else:
+        _say(facts)
+    if done.cut and not arguments.json:
+        say(GO_ON)
+    if done.cut:
+        return ELSE if done.cancelled else BUDGET
+    return DONE if all(arm["measured"] for row in done.setups for arm in row["arms"].values()) else ELSE
+
+
+def interval(arm: Mapping[str, Any]) -> str:
+    """An arm's 95% interval, over its tasks."""
+    return "—" if arm["interval"] is None else " to ".join(map(percent, arm["interval"]))
+
+
+def _inputs(arguments: argparse.Namespace, agent: str, model: str | None) -> Inputs:
+    given = {**vars(arguments), "agent": agent}
+    return read_inputs(skill_job(argparse.Namespace(**(given | ({"model": model} if model else {})))))
+
+
+def _folder(arguments: argparse.Namespace, inputs: Inputs) -> Path:
+    """Each setup's run folder: its fingerprint names it."""
+    name, beside = f"evaluate-{inputs.fingerprint[:12]}", inputs.folder.parent
+    return (arguments.out or beside) / name
+
+
+def _say(facts: Mapping[str, Any]) -> None:
+    rows = [
+        [row["agent"], row["models"]["executor"], name, percent(arm["accuracy"]), interval(arm),
+         f"{arm['passed']} of {arm['measured']}", arm["unmeasured"], f"{arm['tokens_per_task']:,}",
+         usd(arm["usd_per_task"]), _change(row, name)]
+        for row in facts["setups"]
+        for name, arm in row["arms"].items()
+    ]  # fmt: skip
+    say("")
+    say_table(HEADERS, rows)
+    notes = dict.fromkeys(note for row in facts["setups"] for note in row["warnings"])
+    rehearsed = [REHEARSAL_NOTE] if any(row["rehearsal"] for row in facts["setups"]) else []
+    say("", *rehearsed, *notes, *filter(None, [facts["cut"]]))
+
+
+def _change(row: Mapping[str, Any], arm: str) -> str:
+    """The paired change that the skill brings, with its interval, where the arm without one was measured too."""
+    delta = row["delta"]
+    if arm != WITH or not delta:
+        return ""
+    low, high = delta["interval"]
+    return f"{points(delta['change'])} ({points(low, '')} to {points(high)})"

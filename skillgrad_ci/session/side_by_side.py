@@ -1,0 +1,98 @@
+"""Measurements of skills, each in a run of its own: one, or several agents and models side by side under one cap."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from skillgrad_ci.config.settings import Budget
+from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.method.events import Measuring
+from skillgrad_ci.method.ports import Observer
+from skillgrad_ci.report.report import cost_of
+from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.agents import agent_of, refuse_unfit
+from skillgrad_ci.session.evaluation import Evaluation, evaluate, executions, facts_of
+from skillgrad_ci.session.inputs import Inputs
+from skillgrad_ci.session.open_run import open_run
+from skillgrad_ci.session.parts import StopRequest
+from skillgrad_ci.skill.skill import Skill
+
+NOTHING_LEFT = "budget: nothing is left of it for"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An evaluation, its facts as JSON, and what of the budget is left (None: nothing)."""
+
+    evaluation: Evaluation
+    facts: Mapping[str, Any]
+    left: Budget | None
+
+
+def measure_skill(
+    inputs: Inputs,
+    arms: Mapping[str, Skill | None],
+    folder: Path,
+    observe: Observer,
+    stop: StopRequest,
+    redactor: Redactor,
+) -> Measured:
+    """Open a run in `folder` and measure the arms in it. Raises what `open_run` raises."""
+    settings = inputs.job.settings
+    with open_run(inputs, folder, observe, stop, redactor) as opened:
+        observe(Measuring("evaluate", len(arms) * executions(opened.suite, settings.trials)))
+        evaluation = evaluate(arms, opened.suite, settings.trials, opened.rollout, opened.each)
+        facts = {
+            "skill": inputs.skill.name,
+            "suite": inputs.suite.name,
+            "agent": agent_of(opened.parts.executor),
+            "models": {"executor": settings.models.of("executor")},
+            "rehearsal": settings.models.rehearsal,
+            "sandbox": opened.sandbox,
+            "warnings": opened.warnings,
+            "cost": cost_of(dict(opened.ledger.by_role)).model_dump(mode="json"),
+        }
+        return Measured(evaluation, facts | facts_of(evaluation, inputs.skill), left_of(opened.ledger))
+
+
+def left_of(ledger: Ledger) -> Budget | None:
+    """The cap less what was spent, for a next run under the same cap; None where nothing is left."""
+    cap, spent = ledger.cap, ledger.spent
+    usd = None if cap.usd is None else cap.usd - (spent.usd or 0.0)
+    tokens = None if cap.tokens is None else cap.tokens - spent.tokens
+    minutes = None if cap.minutes is None else cap.minutes - ledger.minutes
+    if any(left is not None and left <= 0 for left in (usd, tokens, minutes)):
+        return None
+    return Budget(usd=usd, tokens=tokens, minutes=minutes)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The facts of each setup that was begun, and what a cap or a person cut."""
+
+    setups: Sequence[Mapping[str, Any]]
+    cut: str = ""
+    cancelled: bool = False
+
+
+def side_by_side(setups: Sequence[Inputs], measure: Callable[[Inputs], Measured]) -> Compared:
+    """Measure each setup (an agent with a model) in turn, all under one cap.
+
+    Raises UserError before anything is spent where one agent cannot do the tasks at all.
+    """
+    for inputs in setups:
+        refuse_unfit(inputs.job, inputs.suite)
+    budget: Budget | None = setups[0].job.settings.budget
+    rows: list[Mapping[str, Any]] = []
+    for inputs in setups:
+        settings = inputs.job.settings
+        if budget is None:
+            return Compared(rows, f"{NOTHING_LEFT} {settings.agent} with {settings.models.of('executor')}")
+        job = replace(inputs.job, settings=settings.model_copy(update={"budget": budget}))
+        done = measure(replace(inputs, job=job))
+        rows.append(done.facts)
+        budget = done.left
+        if done.evaluation.cut:
+            return Compared(rows, done.evaluation.cut, done.evaluation.cancelled)
+    return Compared(rows)
