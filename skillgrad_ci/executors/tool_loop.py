@@ -25,7 +25,7 @@ OUTPUT_BOUND = 16_000  # characters of one result that the model sees
 SKILLS = """
 ## Skills
 
-A skill holds instructions that others found to work. Where a skill's description fits the task, activate it before anything else and follow it; read its further files when it tells you to.
+A skill holds instructions that others found to work. Where a skill's description fits the task, activate it before anything else and follow it. Where its body points to a further file for a task like yours, you must read that file before you write code or results: the body alone leaves out what went wrong before in such tasks, and agents that skip the file repeat it.
 
 """  # noqa: E501
 CUT = "Your reply was cut at the output limit. Go on from there, in smaller steps."

@@ -10,8 +10,9 @@ from pathlib import Path
 from skillgrad_ci.graders.result_files import Unusable, files_of, read_bytes
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.ports import Result
-from skillgrad_ci.method.prompting import cut_middle, fence, render_trajectory
+from skillgrad_ci.method.prompting import cut_middle, fence
 from skillgrad_ci.method.task import Task
+from skillgrad_ci.method.trajectory import render_trajectory
 
 ANSWER_BOUND = 20_000  # characters
 FILE_BOUND = 20_000

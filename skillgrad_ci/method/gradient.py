@@ -8,19 +8,23 @@ ignored?
 
 import re
 from dataclasses import dataclass
+from textwrap import indent
 from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator
 
 from skillgrad_ci.method.evidence import Evidence, Trajectory
 from skillgrad_ci.method.ports import Agent
-from skillgrad_ci.method.prompting import OUTPUTS_BOUND, fence, load, render_skill, render_trajectory
+from skillgrad_ci.method.prompting import cut_middle, fence, load, render_skill
 from skillgrad_ci.method.task import Task
+from skillgrad_ci.method.trajectory import render_both, render_trajectory
 from skillgrad_ci.skill.skill import Skill
 
 Kind = Literal["failure", "contrastive"]
 Guidance = Literal["missing", "weak", "ignored"]
 FEEDBACK_BOUND = 4_000  # characters of grader's feedback in a prompt
+INSTRUCTION_BOUND = 20_000  # characters of a task's instruction in a prompt
+MAX_TEXT, MAX_SNIPPET = 1_200, 1_500  # characters of one field of a diagnosis
 
 
 def slug(text: str) -> str:
@@ -32,6 +36,12 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def brief(text: str) -> str:
+    """A model's sentences on one line, so short that no field can crowd out the others."""
+    line = one_line(text)
+    return line if len(line) <= MAX_TEXT else f"{line[: MAX_TEXT - 1].rstrip()}…"
+
+
 class DiagnosisReply(BaseModel):
     """What the diagnoser found in one execution."""
 
@@ -41,6 +51,12 @@ class DiagnosisReply(BaseModel):
     guidance: Guidance = Field(description="the skill lacks the guidance, states it too weakly, or it was ignored")
     skipped_step: str = Field(description="a reasoning step that was skipped; empty if none")
     robust: bool = Field(description="contrastive: true if it would pass again, false if it was luck")
+    approach: str = Field(
+        default="", description="the approach that is right for any such task, as a rule: when …, do …, because …"
+    )
+    snippet: str = Field(
+        default="", description="where code matters: a short generic snippet of the approach; otherwise empty"
+    )
     quote: str = Field(description="the few words of the trajectory that show it, copied exactly")
 
     @field_validator("label")
@@ -64,6 +80,8 @@ class Diagnosis:
     guidance: Guidance
     skipped_step: str = ""
     robust: bool = False
+    approach: str = ""
+    snippet: str = ""
     quote: str = ""
 
     def render(self) -> str:
@@ -77,6 +95,10 @@ class Diagnosis:
         ]
         if self.skipped_step:
             lines.append(f"  - skipped step: {self.skipped_step}")
+        if self.approach:
+            lines.append(f"  - right approach: {self.approach}")
+        if self.snippet:
+            lines.append("  - in code:\n" + indent(fence(self.snippet), "    "))
         if self.quote:
             lines.append(f"  - seen in the trajectory: {self.quote!r}")
         return "\n".join(lines)
@@ -96,30 +118,33 @@ def diagnose(agent: Agent, skill: Skill, task: Task, evidence: Evidence, initial
         task_id=task.id,
         kind=kind,
         label=reply.label,
-        summary=one_line(reply.summary),
-        cause=one_line(reply.cause),
+        summary=brief(reply.summary),
+        cause=brief(reply.cause),
         guidance=reply.guidance,
-        skipped_step=one_line(reply.skipped_step),
+        skipped_step=brief(reply.skipped_step),
         robust=reply.robust and kind == "contrastive",
+        approach=brief(reply.approach),
+        snippet=cut_middle(reply.snippet.strip("\n"), MAX_SNIPPET),
         quote=_verified(reply.quote, evidence.trajectory),
     )
 
 
 def _user_part(kind: Kind, skill: Skill, task: Task, evidence: Evidence, initial: Evidence) -> str:
-    """Stable parts first: the skill is the same for the whole batch."""
+    """Stable parts first: the skill is the same for the whole batch. All parts together are bounded."""
     parts = [
         f"## The skill in force\n\n{render_skill(skill, only=evidence.trajectory.references_read)}",
-        f"## Task {task.id}\n\n{fence(task.instruction)}",
+        f"## Task {task.id}\n\n{fence(cut_middle(task.instruction, INSTRUCTION_BOUND))}",
     ]
-    if kind == "contrastive":
-        half = render_trajectory(initial.trajectory, OUTPUTS_BOUND // 4)
-        feedback = fence(initial.feedback[:FEEDBACK_BOUND])
-        parts.append(f"## The execution under the initial skill, which failed\n\n{half}\n\nGrader:\n{feedback}")
-    verdict = "failed" if kind == "failure" else "passed"
-    parts.append(
-        f"## The execution under the skill in force, which {verdict}\n\n{render_trajectory(evidence.trajectory)}"
-    )
-    parts.append(f"Grader:\n{fence(evidence.feedback[:FEEDBACK_BOUND])}")
+    said = f"Grader:\n{fence(cut_middle(evidence.feedback, FEEDBACK_BOUND))}"
+    if kind == "failure":
+        shown = render_trajectory(evidence.trajectory, evidence.feedback)
+        parts.append(f"## The execution under the skill in force, which failed\n\n{shown}\n\n{said}")
+    else:
+        alike, before, now = render_both(initial.trajectory, evidence.trajectory, initial.feedback)
+        complaint = f"Grader:\n{fence(cut_middle(initial.feedback, FEEDBACK_BOUND))}"
+        parts += [f"## How both executions begin\n\n{alike}"] if alike else []
+        parts.append(f"## The execution under the initial skill, which failed\n\n{before}\n\n{complaint}")
+        parts.append(f"## The execution under the skill in force, which passed\n\n{now}\n\n{said}")
     parts.append(f"## Asked for\n\nA {kind} diagnosis of task {task.id}.")
     return "\n\n".join(parts)
 

@@ -1,6 +1,6 @@
 """The velocity: the pattern record M_t, and the Markdown in which people read and edit it.
 
-Values are immutable, and their texts single-line. `memory_reader.parse` reads back what `render`
+Values are immutable, and their texts single-line. `memory_file.parse` reads back what `render`
 writes: one is the other's inverse.
 """
 
@@ -36,17 +36,24 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A recurring mechanism behind diagnoses. `evidence` are training tasks' ids."""
+    """A recurring mechanism behind diagnoses. `evidence` are training tasks' ids.
+
+    `shows_in` is the kind of input or phase of work in which it shows, `anchor` the place in the skill where its
+    guidance stands, or belongs. `observed` is what agents did last when it showed, `executor_action` what an
+    agent should do instead, sharpened each time.
+    """
 
     slug: str
     kind: PatternKind
     line: str
+    shows_in: str = ""
     anchor: str = ""
     appeared_in: tuple[Stamp, ...] = ()
     evidence: tuple[str, ...] = ()
     absorption: Absorption = "new"
     description: str = ""
-    latest_executor_action: str = ""
+    observed: str = ""
+    executor_action: str = ""
     remedy_log: tuple[Remedy, ...] = ()
 
 
@@ -70,6 +77,38 @@ class RejectedEdit:
     patterns: tuple[str, ...]
     by: str
     reason: str
+
+
+@dataclass(frozen=True)
+class OverlayEntry:
+    """What one task of a batch says: the patterns at work, the signal, what the skill lacks for it, and a change."""
+
+    task: str
+    patterns: tuple[str, ...] = ()
+    note: str = ""
+    gap: str = ""
+    change: str = ""
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """O_t: an entry for every diagnosed task of this batch, and at most three supported themes."""
+
+    entries: tuple[OverlayEntry, ...] = ()
+    themes: tuple[Theme, ...] = ()
+
+    def tasks_of(self, patterns: Sequence[str]) -> tuple[str, ...]:
+        """The tasks whose entry names one of `patterns`: an edit's provenance."""
+        return tuple(entry.task for entry in self.entries if set(entry.patterns) & set(patterns))
+
+    def render(self) -> str:
+        rows = []
+        for entry in self.entries:
+            told = f"- {entry.task}: {', '.join(entry.patterns) or 'no pattern'}: {entry.note}"
+            told += f"\n  - gap: {entry.gap}" if entry.gap else ""
+            rows.append(told + (f"\n  - proposed change: {entry.change}" if entry.change else ""))
+        rows += [f"- workflow theme {theme.slug}: {theme.line}" for theme in self.themes]
+        return "\n".join(rows)
 
 
 @dataclass(frozen=True)
@@ -103,25 +142,55 @@ class PatternMemory:
         if self.themes:
             blocks += [THEMES, *(_fields(f"## {t.slug}: {t.line}", _theme_fields(t)) for t in self.themes)]
         if self.rejected:
-            rejected = (_fields(f"## {e.at} {e.id}: {e.summary}", _rejected_fields(e)) for e in self.rejected)
-            blocks += [REJECTED, *rejected]
+            blocks += [REJECTED, *map(_rejected_block, self.rejected)]
         return "\n\n".join(blocks) + "\n"
 
     def for_prompt(self, bound: int = 20_000) -> str:
-        """The memory in at most `bound` characters: what is open first, long logs cut to their ends."""
-        order = {"unresolved": 0, "recurring": 1, "new": 2, "absorbed": 3}
-        patterns = sorted(self.patterns, key=lambda p: order[p.absorption])
-        brief = tuple(replace(p, remedy_log=p.remedy_log[-4:], evidence=p.evidence[-8:]) for p in patterns)
-        text = ""
+        """The memory in at most `bound` characters: a line for every pattern, then details of the open ones.
+
+        What more tasks show comes first. So whoever reads it can merge before it adds, however long the
+        record is. Where even the lines do not fit, the last ones are counted.
+        """
+        ranked = sorted(self.patterns, key=lambda pattern: -len(pattern.evidence))
+        lines, left = _fitting([_index_line(pattern) for pattern in ranked], bound * 2 // 5)
+        if left:
+            lines, left = _fitting([_short_line(pattern) for pattern in ranked], bound * 2 // 5)
+        index = "\n".join(["All patterns, by how many tasks show them:", *lines] if lines else ["No pattern yet."])
+        index += f"\n({left} further patterns are not shown.)" if left else ""
         people = [edit for edit in self.rejected if edit.by == "reviewer"]
         others = [edit for edit in self.rejected if edit.by != "reviewer"]
-        for rejected in ((*people[-10:], *others[-10:]), (*people[-4:], *others[-1:]), ()):
-            for keep in range(len(brief), -1, -max(1, len(brief) // 8)):
-                text = replace(self, patterns=brief[:keep], rejected=rejected).render()
-                if len(text) <= bound:
-                    left = len(brief) - keep
-                    return text + (f"\n({left} further patterns are not shown.)\n" if left else "")
-        return text[:bound]
+        rejected = [_rejected_block(edit) for edit in (*people[::-1][:10], *others[::-1][:10])]
+        told, _ = _fitting(rejected, bound // 5)
+        themes = _fitting([_fields(f"## {t.slug}: {t.line}", _theme_fields(t)) for t in self.themes], bound // 10)[0]
+        closing = [*([THEMES, *themes] if themes else []), *([REJECTED, *told] if told else [])]
+        spent = len(index) + sum(len(block) + 2 for block in closing) + len(self.skill) + 100
+        open_first = sorted(ranked, key=lambda pattern: pattern.absorption == "absorbed")
+        brief = (replace(p, remedy_log=p.remedy_log[-4:], evidence=p.evidence[-8:]) for p in open_first)
+        details, untold = _fitting([_pattern_block(pattern) for pattern in brief], bound - spent)
+        if untold:
+            details.append(f"({untold} further patterns stand above with their line alone.)")
+        return "\n\n".join([f"{HEADER}: {self.skill}"[:200], index, *details, *closing])[:bound] + "\n"
+
+
+def _index_line(pattern: Pattern) -> str:
+    """One pattern in one line of at most 240 characters."""
+    anchor = f" [{pattern.anchor[:60]}]" if pattern.anchor else ""
+    return f"{_short_line(pattern)}{anchor}: {pattern.line[:100]}"
+
+
+def _short_line(pattern: Pattern) -> str:
+    return f"- {pattern.slug} ({pattern.kind}, {pattern.absorption}, tasks: {len(pattern.evidence)})"
+
+
+def _fitting(blocks: Sequence[str], bound: int) -> tuple[list[str], int]:
+    """The first blocks that fit into `bound` characters together, and how many are left out."""
+    kept: list[str] = []
+    for block in blocks:
+        bound -= len(block) + 2
+        if bound < 0:
+            break
+        kept.append(block)
+    return kept, len(blocks) - len(kept)
 
 
 def _fields(heading: str, rows: Sequence[tuple[str, str]]) -> str:
@@ -130,12 +199,14 @@ def _fields(heading: str, rows: Sequence[tuple[str, str]]) -> str:
 
 def _pattern_block(pattern: Pattern) -> str:
     rows = [
+        ("shows in", pattern.shows_in),
         ("anchor", pattern.anchor),
         ("appeared in", ", ".join(map(str, pattern.appeared_in))),
         ("evidence", ", ".join(pattern.evidence)),
         ("absorption", pattern.absorption),
         ("description", pattern.description),
-        ("latest executor action", pattern.latest_executor_action),
+        ("observed", pattern.observed),
+        ("latest executor action", pattern.executor_action),
         *((f"remedy {number}, {remedy.at}", remedy.text) for number, remedy in enumerate(pattern.remedy_log, 1)),
     ]
     return _fields(f"## {pattern.slug} ({pattern.kind}): {pattern.line}", rows)
@@ -145,5 +216,6 @@ def _theme_fields(theme: Theme) -> list[tuple[str, str]]:
     return [("seen", ", ".join(map(str, theme.seen))), ("tasks", ", ".join(theme.tasks))]
 
 
-def _rejected_fields(edit: RejectedEdit) -> list[tuple[str, str]]:
-    return [("patterns", ", ".join(edit.patterns)), ("by", edit.by), ("reason", edit.reason)]
+def _rejected_block(edit: RejectedEdit) -> str:
+    rows = [("patterns", ", ".join(edit.patterns)), ("by", edit.by), ("reason", edit.reason)]
+    return _fields(f"## {edit.at} {edit.id}: {edit.summary}", rows)

@@ -33,7 +33,16 @@ _FIELD = re.compile(r"- ([^:]+):(?: (.*))?")
 _REMEDY = re.compile(r"remedy \d+, (\S+#\d+)")
 _STAMP = re.compile(r"(\S+)#(\d+)")
 _FIELDS = {
-    HEADER: {"anchor", "appeared in", "evidence", "absorption", "description", "latest executor action"},
+    HEADER: {
+        "shows in",
+        "anchor",
+        "appeared in",
+        "evidence",
+        "absorption",
+        "description",
+        "observed",
+        "latest executor action",
+    },
     THEMES: {"seen", "tasks"},
     REJECTED: {"patterns", "by", "reason"},
 }
@@ -118,12 +127,14 @@ def _pattern(entry: _Entry) -> Pattern:
         slug=slug,
         kind=kind,  # type: ignore[arg-type]  # checked against the literal above
         line=line,
+        shows_in=entry.text("shows in"),
         anchor=entry.text("anchor"),
         appeared_in=entry.stamps("appeared in"),
         evidence=entry.items("evidence"),
         absorption=absorption,  # type: ignore[arg-type]
         description=entry.text("description"),
-        latest_executor_action=entry.text("latest executor action"),
+        observed=entry.text("observed"),
+        executor_action=entry.text("latest executor action"),
         remedy_log=tuple(remedies),
     )
 

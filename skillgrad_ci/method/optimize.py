@@ -20,12 +20,12 @@ from skillgrad_ci.method.events import BatchBegun, Dropped, IterationDone
 from skillgrad_ci.method.evidence import Evidence, Flat, flat_signal
 from skillgrad_ci.method.gradient import Diagnosis, diagnose
 from skillgrad_ci.method.memory import PatternMemory, Stamp
-from skillgrad_ci.method.momentum import momentum, without_memory
+from skillgrad_ci.method.optimizers.momentum import momentum, without_memory
+from skillgrad_ci.method.optimizers.update import update
 from skillgrad_ci.method.patch import EditResult, Rules
 from skillgrad_ci.method.run import Iteration, Run, Stop, forget, remember
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split, Suite, Task
-from skillgrad_ci.method.update import update
 from skillgrad_ci.method.world import World
 from skillgrad_ci.skill.skill import Skill
 
@@ -77,9 +77,15 @@ def reserve(run: Run, world: World) -> None:
 
 
 def draw(run: Run) -> Iterator[list[Task]]:
-    """The run's mini-batches, of training tasks that the initial skill fails."""
+    """The run's mini-batches, of training tasks that the initial skill fails.
+
+    Where more fail than `train_tasks`, the seed chooses, and not the order of the suite: it may be sorted by kind.
+    """
     settings, failed = run.settings, {row.task_id for row in run.baseline if row.failed}
-    pool = [task for task in run.suite.of(Split.TRAIN) if task.id in failed][: settings.train_tasks]
+    tasks = [task for task in run.suite.of(Split.TRAIN) if task.id in failed]
+    dice = random.Random(settings.seed)  # noqa: S311  # reproducible, not secret
+    chosen = {task.id for task in dice.sample(tasks, min(settings.train_tasks, len(tasks)))}
+    pool = [task for task in tasks if task.id in chosen]
     return batches(pool, settings.batch_size, settings.iterations, settings.seed)
 
 

@@ -15,12 +15,10 @@ from pydantic import ValidationError
 
 from skillgrad_ci.errors import ReplyError
 from skillgrad_ci.method.events import Replied
-from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest, Observer, Reply
 from skillgrad_ci.skill.skill import MAIN, Skill
 
 _PLACEHOLDER = re.compile(r"\{\{([a-z_]+)\}\}")
-OUTPUTS_BOUND = 8_000  # characters of tool outputs that one trajectory may take of a prompt
 RESOURCES_BOUND = 60_000  # characters of the skill's resources that one prompt may hold
 
 
@@ -55,14 +53,14 @@ def cut_middle(text: str, bound: int) -> str:
     return f"{text[:head]}\n[… {len(text) - bound} characters cut …]\n{text[len(text) - tail :]}"
 
 
-def render_skill(skill: Skill, only: Collection[str] | None = None) -> str:
-    """The skill for a prompt: `SKILL.md` whole, text resources to a bound, the others by name.
+def render_skill(skill: Skill, only: Collection[str] | None = None, bound: int = RESOURCES_BOUND) -> str:
+    """The skill for a prompt: `SKILL.md` whole, text resources in at most `bound` characters, the others by name.
 
     `only` limits the resources that are shown in full (all of them are listed).
     """
     skill = skill.for_agents()
     parts = [f"### {MAIN}\n\n{fence(skill.text, 'markdown')}"]
-    left = RESOURCES_BOUND
+    left = bound
     listed = []
     for name in skill.resources:
         try:
@@ -78,45 +76,6 @@ def render_skill(skill: Skill, only: Collection[str] | None = None) -> str:
     if listed:
         parts.append("Further files:\n" + "\n".join(listed))
     return "\n\n".join(parts)
-
-
-def render_trajectory(trajectory: Trajectory, bound: int = OUTPUTS_BOUND) -> str:
-    """Every message and command in full; tool outputs share `bound` characters, and cuts are listed."""
-    outputs = [str(event.get("output", "")) for event in trajectory.events if event["kind"] == "tool_result"]
-    level = _share([len(output) for output in outputs], bound)
-    parts: list[str] = []
-    cuts: list[str] = []
-    result = 0
-    for event in trajectory.events:
-        if event["kind"] == "tool_result":
-            result += 1
-            output = outputs[result - 1]
-            if len(output) > level:
-                cuts.append(f"result {result} ({len(output) - level} of {len(output)} characters)")
-            parts.append(f"Result {result}:\n{fence(cut_middle(output, level))}")
-        elif event["kind"] == "tool_call":
-            arguments = event["arguments"]
-            text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-            if isinstance(arguments, dict) and len(arguments) == 1:
-                text = str(next(iter(arguments.values())))
-            parts.append(f"Call of `{event['tool']}`:\n{fence(text)}")
-        elif event.get("role") == "assistant" and str(event.get("text", "")).strip():
-            parts.append(f"Agent:\n{fence(str(event['text']))}")
-    parts.append(f"The execution ended: {trajectory.stopped}, after {trajectory.turns} turns.")
-    if cuts:
-        parts.append("Cut for length: " + "; ".join(cuts) + ".")
-    return "\n\n".join(parts)
-
-
-def _share(lengths: list[int], bound: int) -> int:
-    """The largest level such that outputs cut at it take at most `bound` characters together."""
-    left, level = bound, 0
-    for position, length in enumerate(sorted(lengths)):
-        level = left // (len(lengths) - position)
-        if length > level:
-            return level
-        left -= length
-    return max(lengths, default=level)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from enum import StrEnum
 from skillgrad_ci.method.acceptance import Incumbent, Verdict
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.gradient import Diagnosis
-from skillgrad_ci.method.memory import PatternMemory, RejectedEdit, Remedy, Stamp
-from skillgrad_ci.method.momentum import Overlay
+from skillgrad_ci.method.memory import Overlay, PatternMemory, RejectedEdit, Remedy, Stamp
 from skillgrad_ci.method.patch import EditResult
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Suite

@@ -65,6 +65,8 @@ class DiagnosisFacts(Facts):
     summary: str
     cause: str
     skipped_step: str
+    approach: str = ""
+    snippet: str = ""
     quote: str
 
 
@@ -72,6 +74,8 @@ class OverlayFacts(Facts):
     task: str
     patterns: tuple[str, ...]
     note: str
+    gap: str = ""
+    change: str = ""
 
 
 class EditFacts(Facts):

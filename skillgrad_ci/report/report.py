@@ -141,7 +141,7 @@ def _iteration(step: Iteration) -> doc.IterationFacts:
         unmeasured=tuple(row.task_id for row in step.batch if not row.measured),
         contrastive=tuple(d.task_id for d in step.diagnoses if d.kind == "contrastive"),
         diagnoses=tuple(map(_diagnosis, step.diagnoses)),
-        overlay=tuple(doc.OverlayFacts(**entry.model_dump()) for entry in step.overlay.entries),
+        overlay=tuple(doc.OverlayFacts(**asdict(entry)) for entry in step.overlay.entries),
         themes=tuple(f"{theme.slug}: {theme.line}" for theme in step.overlay.themes),
         edits=tuple(map(_edit, step.edits)),
         verdict=step.verdict,

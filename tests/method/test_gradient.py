@@ -1,5 +1,6 @@
 """Diagnoses: one per task, of the right kind, from what the diagnoser may see."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,6 +73,55 @@ def test_the_prompt_holds_skill_task_conduct_and_feedback_and_no_answer() -> Non
     assert "failed output" in contrastive
     assert "passed output" in contrastive
     assert failure.index("Do it well.") < failure.index("Sum {{column}} A.")  # what the batch shares comes first
+
+
+def test_a_diagnosis_names_the_right_approach_and_keeps_the_newlines_of_code() -> None:
+    code = "for row in rows:\n    if row.hidden:\n        continue"
+    found = diagnose(
+        Diagnoser(approach="When rows\nare hidden, skip them.", snippet=f"\n{code}\n"), SKILL, TASK, FAILED, FAILED
+    )
+    assert found is not None
+    assert (found.approach, found.snippet) == ("When rows are hidden, skip them.", code)
+    told = found.render()
+    assert "  - right approach: When rows are hidden, skip them.\n" in told
+    assert "    for row in rows:\n        if row.hidden:\n            continue\n" in told
+
+
+def test_no_field_of_a_diagnosis_crowds_out_the_others() -> None:
+    endless = dict.fromkeys(("summary", "cause", "skipped_step", "approach", "snippet", "quote"), "x" * 50000)
+    found = diagnose(Diagnoser(**endless), SKILL, TASK, FAILED, FAILED)
+    assert found is not None
+    assert len(found.render()) < 8_000
+
+
+def test_everything_in_the_prompt_is_bounded() -> None:
+    big = "x" * 1_000_000
+    events = [
+        event for n in range(60) for event in (
+            {"kind": "message", "role": "assistant", "text": f"{n} {big[:50_000]}"},
+            {"kind": "tool_call", "id": str(n), "tool": "shell", "arguments": {"command": f"{n} {big[:50_000]}"}},
+            {"kind": "tool_result", "id": str(n), "tool": "shell", "output": f"{n} {big[:50_000]}", "exit_code": 0},
+        )
+    ]  # fmt: skip
+    task = Task("task-7", big, [GraderSpec("text")])
+    rows = [replace(row, feedback=big, trajectory=Trajectory(events[n:])) for n, row in enumerate((FAILED, PASSED))]
+    agent = Diagnoser()
+    diagnose(agent, SKILL, task, rows[0], rows[0])
+    diagnose(agent, SKILL, task, rows[1], rows[0])
+    for prompt in agent.prompts:
+        assert len(prompt) < 90_000
+        assert "Cut for length: " in prompt
+
+
+def test_what_both_executions_begin_with_is_told_once() -> None:
+    start = FAILED.trajectory.events
+    went_on = [*start, {"kind": "message", "role": "assistant", "text": "I shall check."}]
+    passed = replace(PASSED, trajectory=Trajectory(went_on))
+    agent = Diagnoser()
+    diagnose(agent, SKILL, TASK, passed, FAILED)
+    [prompt] = agent.prompts
+    assert prompt.count("cat  a.txt | wc") == 1
+    assert prompt.index("How both executions begin") < prompt.index("cat  a.txt") < prompt.index("I shall check.")
 
 
 def test_a_quote_counts_only_where_it_was_said() -> None:

@@ -38,7 +38,9 @@ pattern = st.builds(
     evidence=tasks,
     absorption=st.sampled_from(get_args(Absorption)),
     description=line,
-    latest_executor_action=line,
+    shows_in=line,
+    observed=line,
+    executor_action=line,
     remedy_log=st.lists(st.builds(Remedy, stamp, line), max_size=3).map(tuple),
 )
 theme = st.builds(Theme, slug, line, stamps, tasks)
@@ -71,6 +73,28 @@ def test_its_share_of_a_prompt_is_bounded(memory: PatternMemory, bound: int) -> 
     assert len(memory.for_prompt(bound)) <= bound + len("\n(9999 further patterns are not shown.)\n")
 
 
+@pytest.mark.parametrize(("number", "whole"), [(5, True), (40, True), (80, False)])
+def test_every_pattern_has_a_line_in_a_prompt_so_that_it_can_be_merged_with(number: int, whole: bool) -> None:
+    patterns = [
+        Pattern(
+            f"pattern-number-{n}", "operation", f"line of {n} " + "y" * 200, anchor="SKILL.md, Steps",
+            evidence=tuple(f"task-{t}" for t in range(n)), description="z" * 500,
+            absorption="absorbed" if n % 2 else "unresolved",
+        )
+        for n in range(number)
+    ]  # fmt: skip
+    prompt = PatternMemory("s", tuple(patterns)).for_prompt(20_000)
+    assert len(prompt) <= 20_001
+    places = [prompt.index(f"\n- pattern-number-{n} (operation, ") for n in range(number)]
+    assert places == sorted(places, reverse=True), "what more tasks show comes first"
+    assert (f"tasks: {number - 1}) [SKILL.md, Steps]: line of {number - 1}" in prompt) is whole
+    detailed = [n for n in range(number) if f"\n## pattern-number-{n} (" in prompt]
+    assert detailed
+    if len(detailed) < number:
+        assert f"({number - len(detailed)} further patterns stand above with their line alone.)" in prompt
+        assert all(n % 2 == 0 for n in detailed), "details of the open ones first"
+
+
 def test_what_is_open_comes_first_in_a_prompt() -> None:
     old = [Pattern(f"done-{n}", "operation", "x" * 200, absorption="absorbed") for n in range(100)]
     memory = PatternMemory("s", (*old, Pattern("hurts", "operation", "still", absorption="unresolved")))
@@ -85,16 +109,16 @@ def test_what_is_open_comes_first_in_a_prompt() -> None:
         (("# Pattern memory: s", "Pattern memory"), 1, "a first line"),
         (("## slow-sum (operation): sums", "## slow sum: sums"), 5, "a heading"),
         (("(operation)", "(magic)"), 5, "one of the kinds"),
-        (("- absorption: recurring", "- absorption: gone"), 10, "one of new, recurring"),
+        (("- absorption: recurring", "- absorption: gone"), 11, "one of new, recurring"),
         (("- absorption: recurring\n", ""), 5, "one of new, recurring"),
-        (("- anchor: a", "- ancor: a"), 7, "one of the fields"),
-        (("- anchor: a", "some prose"), 7, "'- field: value'"),
-        (("- appeared in: r#1", "- appeared in: yesterday"), 8, "a stamp"),
-        (("- evidence: t1", "- anchor: t1"), 9, "only once"),
+        (("- anchor: a", "- ancor: a"), 8, "one of the fields"),
+        (("- anchor: a", "some prose"), 8, "'- field: value'"),
+        (("- appeared in: r#1", "- appeared in: yesterday"), 9, "a stamp"),
+        (("- evidence: t1", "- anchor: t1"), 10, "only once"),
     ],
 )
 def test_a_broken_hand_edit_is_named_by_its_line(edit: tuple[str, str], line: int, expected: str) -> None:
-    good = Pattern("slow-sum", "operation", "sums", "a", (Stamp("r", 1),), ("t1",), "recurring", "d", "l")
+    good = Pattern("slow-sum", "operation", "sums", "in", "a", (Stamp("r", 1),), ("t1",), "recurring", "d", "o", "l")
     text = PatternMemory("s", (good,)).render()
     assert edit[0] in text
     with pytest.raises(UserError, match=rf"^momentum\.md:{line}: expected .*{expected}"):

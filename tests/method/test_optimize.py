@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -375,6 +376,25 @@ def test_batches_are_epochs_without_twins(size: int, batch: int, number: int, se
     assert all(len({task.id for task in tasks}) == len(tasks) for tasks in drawn)
     seen = Counter(task.id for tasks in drawn for task in tasks)
     assert max(seen.values()) - min(seen[f"t{n}"] for n in range(size)) <= 2  # a batch may straddle two epochs
+
+
+def test_the_seed_chooses_which_failed_tasks_teach_and_not_the_order_of_the_suite() -> None:
+    """On a suite sorted by kind the first ones would all be of one kind."""
+    kinds = [*["alpha"] * 30, *["beta"] * 30]
+    tasks = [
+        Task(f"task-{n}", f"Needs {kind}.", [GraderSpec("text")], split=Split.TRAIN) for n, kind in enumerate(kinds)
+    ]
+    sorted_suite = Suite("s", "native", Path("evals"), tasks)
+
+    def taught(seed: int) -> list[str]:
+        agent = Oracle(fails=lambda role, number: role == "patcher")
+        config = LoopSettings(iterations=4, batch_size=4, train_tasks=16, accept="always", seed=seed)
+        return sorted(row.task_id for step in run(config, sorted_suite, agent=agent).iterations for row in step.batch)
+
+    for seed in range(5):
+        assert len(set(taught(seed))) == 16
+        assert 3 <= sum(int(task.split("-")[1]) < 30 for task in taught(seed)) <= 13
+        assert taught(seed) == taught(seed) != taught(seed + 1)
 
 
 def test_the_first_epoch_shows_every_task_once_and_the_seed_decides_the_order() -> None:

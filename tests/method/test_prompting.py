@@ -12,17 +12,15 @@ from pydantic import BaseModel
 
 from skillgrad_ci.errors import ReplyError
 from skillgrad_ci.method.events import Event
-from skillgrad_ci.method.evidence import Trajectory, Usage
+from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import ModelReply, ModelRequest
 from skillgrad_ci.method.prompting import (
-    OUTPUTS_BOUND,
     StructuredAgent,
     fence,
     fill,
     load,
     read_reply,
     render_skill,
-    render_trajectory,
 )
 from skillgrad_ci.skill.skill import Skill
 
@@ -59,33 +57,6 @@ def test_the_prompts_are_for_any_domain(name: str) -> None:
     assert not {"spreadsheet", "excel", "workbook", "openpyxl", "cell"} & set(words.replace("*", " ").split())
 
 
-def call(command: str, output: str) -> list[dict[str, Any]]:
-    return [
-        {"kind": "message", "role": "assistant", "text": f"thinking of {command}"},
-        {"kind": "tool_call", "id": command, "tool": "shell", "arguments": {"command": command}},
-        {"kind": "tool_result", "id": command, "tool": "shell", "output": output, "exit_code": 0},
-    ]
-
-
-def test_a_long_trajectory_keeps_every_message_and_command_and_lists_what_it_cut() -> None:
-    events = [event for turn in range(30) for event in call(f"step --number {turn}", f"{turn} " + "x" * 50_000)]
-    text = render_trajectory(Trajectory(events, turns=30))
-    assert all(f"thinking of step --number {turn}\n" in text for turn in range(30))
-    assert all(f"\nstep --number {turn}\n" in text for turn in range(30))
-    assert len(text) < OUTPUTS_BOUND + 30 * 300
-    assert text.count("of 50002 characters") + text.count("of 50003 characters") == 30
-
-
-@given(st.lists(st.integers(0, 4_000), max_size=8), st.integers(0, 6_000))
-def test_outputs_share_the_bound_and_short_ones_stay_whole(lengths: list[int], bound: int) -> None:
-    events = [event for n, length in enumerate(lengths) for event in call(f"c{n}", "é" * length)]
-    text = render_trajectory(Trajectory(events), bound)
-    assert text.count("é") <= bound
-    if sum(lengths) <= bound:
-        assert text.count("é") == sum(lengths)
-        assert "Cut for length" not in text
-
-
 def test_a_skill_is_shown_without_its_suite_and_with_its_resources_to_a_bound() -> None:
     head = b"---\nname: s\ndescription: d\n---\nbody {{word}}\n"
     files = {"SKILL.md": head, "references/a.md": b"alpha", "assets/x.bin": b"\xff", "evals/evals.json": b"SECRET"}
@@ -97,6 +68,7 @@ def test_a_skill_is_shown_without_its_suite_and_with_its_resources_to_a_bound() 
     assert "SECRET" not in text
     assert "evals" not in text
     assert "references/a.md (5 characters, not shown)" in render_skill(skill, only=())
+    assert "references/a.md (5 characters, not shown)" in render_skill(skill, bound=4)
 
 
 @pytest.mark.parametrize("text", [GOOD, f"Here it is:\n```json\n{GOOD}\n```\nDone.", f"A set {{a}} first. {GOOD}"])

@@ -18,14 +18,14 @@ from skillgrad_ci.method.evidence import Evidence, Grade, Outcome
 from skillgrad_ci.method.gradient import DiagnosisReply
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.metering import LOST_REPLIES, Metered
-from skillgrad_ci.method.momentum import MomentumReply
 from skillgrad_ci.method.optimize import optimize
+from skillgrad_ci.method.optimizers.momentum import MomentumReply
+from skillgrad_ci.method.optimizers.update import PatchReply
 from skillgrad_ci.method.ports import ModelReply, ModelRequest, Result
 from skillgrad_ci.method.prompting import StructuredAgent, load
 from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import GraderSpec, Task
-from skillgrad_ci.method.update import PatchReply
 from skillgrad_ci.models.prefixes import OVERHEAD
 from skillgrad_ci.models.provider import LONGEST_WAIT, LitellmModel
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox

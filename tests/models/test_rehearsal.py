@@ -13,14 +13,14 @@ from skillgrad_ci.method.acceptance import Incumbent
 from skillgrad_ci.method.events import Event
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory
 from skillgrad_ci.method.gradient import Diagnosis, diagnose
-from skillgrad_ci.method.memory import PatternMemory, Stamp
-from skillgrad_ci.method.momentum import Overlay, momentum
+from skillgrad_ci.method.memory import Overlay, PatternMemory, Stamp
+from skillgrad_ci.method.optimizers.momentum import momentum
+from skillgrad_ci.method.optimizers.update import update
 from skillgrad_ci.method.patch import EditResult, Rules
 from skillgrad_ci.method.ports import Agent, ModelRequest
 from skillgrad_ci.method.prompting import StructuredAgent
 from skillgrad_ci.method.run import Iteration
 from skillgrad_ci.method.task import Task
-from skillgrad_ci.method.update import update
 from skillgrad_ci.models.rehearsal.register import READY, register, respond
 from skillgrad_ci.models.rehearsal.script import Script
 from skillgrad_ci.skill.skill import Skill
@@ -226,7 +226,7 @@ def test_a_pattern_is_new_then_unresolved_then_absorbed(script: Script) -> None:
     before = skill("- Hello.")
     memory, overlay = momentum(call, before, memory, [diagnosis("a"), diagnosis("b")], Stamp("r", 1))
     assert [(p.slug, p.absorption, p.evidence) for p in memory.patterns] == [("loud-answer", "new", ("a", "b"))]
-    assert [entry.patterns for entry in overlay.entries] == [["loud-answer"], ["loud-answer"]]
+    assert [entry.patterns for entry in overlay.entries] == [("loud-answer",), ("loud-answer",)]
     memory, _ = momentum(call, skill("- Just be loud."), memory, [diagnosis("c")], Stamp("r", 2))
     [pattern] = memory.patterns
     assert pattern.absorption == "unresolved"

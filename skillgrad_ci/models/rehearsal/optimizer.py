@@ -19,6 +19,7 @@ _CONTRASTIVE = re.compile(r"^A contrastive diagnosis of task ", re.M)
 _DESCRIPTION = re.compile(r"^description:.*$", re.M)
 _REFERENCE = re.compile(r"^### (?:references|scripts|assets)/.*", re.M | re.S)
 VERDICTS = "\n## What became of your edits\n"  # where a prompt tells what was refused
+REFUSED = "\nRefused: "
 NO_MECHANISM = "unmatched-task"
 
 
@@ -79,20 +80,29 @@ def momentum(script: Script, prompt: str) -> dict[str, Any]:
             continue
         rows = [row for row in batch if row.label == label]
         failing = any(row.kind == "failure" for row in rows)
-        known = re.search(rf"^## {re.escape(label)} \(", prompt, re.M) is not None
+        known = re.search(rf"^(?:##|-) {re.escape(label)} \(", prompt, re.M) is not None
         tried = [remedy for remedy in mechanism.remedies if _tried(remedy, prompt)]
         coming = _next_remedy(mechanism, prompt) if failing else None
         changes.append(
             {
                 "slug": label,
-                **mechanism.pattern.model_dump(),
+                **mechanism.pattern.model_dump(exclude={"anchor"}),
+                "shows_in": mechanism.pattern.anchor,
+                "anchor": _place(tried or mechanism.remedies),
                 "absorption": _absorption(known, failing, bool(tried)),
-                "latest_executor_action": mechanism.finding.summary if failing else mechanism.finding.difference,
+                "observed": mechanism.finding.summary if failing else mechanism.finding.difference,
+                "latest_executor_action": mechanism.finding.difference,
                 "remedy": coming.note if known and coming else "",
                 "tasks": [row.task for row in rows],
             }
         )
     return {"changes": changes, "overlay": [_overlay(script, row) for row in batch], "themes": _themes(script, batch)}
+
+
+def _place(remedies: Sequence[Remedy]) -> str:
+    """Where the last of these remedies stands in the skill."""
+    edit = remedies[-1].edits[-1] if remedies else None
+    return ", ".join(filter(None, [edit.file, edit.address[:60] if edit.target == "heading" else ""])) if edit else ""
 
 
 def _absorption(known: bool, failing: bool, tried: bool) -> str:
@@ -107,7 +117,8 @@ def _overlay(script: Script, row: Diagnosed) -> dict[str, Any]:
     mechanism = script.mechanisms.get(row.label)
     finding = mechanism.finding if mechanism else None
     note = (finding.cause if row.kind == "failure" else finding.difference) if finding else "nothing to add"
-    return {"task": row.task, "patterns": [row.label] if mechanism else [], "note": note}
+    gap = "its guidance is missing, or too weak" if mechanism and row.kind == "failure" else ""
+    return {"task": row.task, "patterns": [row.label] if mechanism else [], "note": note, "gap": gap, "change": ""}
 
 
 def _themes(script: Script, batch: Sequence[Diagnosed]) -> list[dict[str, Any]]:
@@ -121,6 +132,8 @@ def patch(script: Script, prompt: str) -> dict[str, Any]:
     In the repair round only those whose edits were refused are asked again.
     """
     refused = prompt.partition(VERDICTS)[2]
+    if refused and REFUSED not in refused:
+        return {"edits": []}  # the skill is read back, and a rehearsal finds nothing to mend in it
     edits: list[dict[str, Any]] = []
     for label in dict.fromkeys(row.label for row in _batch(prompt) if row.kind == "failure"):
         mechanism = script.mechanisms.get(label)

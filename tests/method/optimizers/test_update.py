@@ -9,14 +9,13 @@ from pydantic import BaseModel
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
 from skillgrad_ci.method.acceptance import Incumbent
 from skillgrad_ci.method.gradient import Diagnosis
-from skillgrad_ci.method.memory import Pattern, PatternMemory
-from skillgrad_ci.method.momentum import Overlay, OverlayEntry
+from skillgrad_ci.method.memory import Overlay, OverlayEntry, Pattern, PatternMemory, Stamp
+from skillgrad_ci.method.optimizers.update import MAX_EDITS, READ_BACK, STUCK, EditReply, PatchReply, update
 from skillgrad_ci.method.patch import EditResult, Rules
 from skillgrad_ci.method.ports import Reply
 from skillgrad_ci.method.prompting import load
 from skillgrad_ci.method.run import Iteration
 from skillgrad_ci.method.task import Task
-from skillgrad_ci.method.update import MAX_EDITS, EditReply, PatchReply, update
 from skillgrad_ci.skill.edit import apply_edit
 from skillgrad_ci.skill.skill import MAIN, Skill
 from tests.support.skills import skill_of
@@ -25,9 +24,9 @@ SKILL = skill_of("# Demo\n\n## Steps\n\n- Look.\n", {"references/a.md": "{{scrip
 MEMORY = PatternMemory("demo", (Pattern("checks-late", "workflow", "l"), Pattern("wrong-unit", "operation", "l")))
 OVERLAY = Overlay(
     (
-        OverlayEntry(task="task-one", patterns=["checks-late"], note="n"),
-        OverlayEntry(task="task-two", patterns=["checks-late", "wrong-unit"], note="n"),
-        OverlayEntry(task="task-six", patterns=[], note="n"),
+        OverlayEntry(task="task-one", patterns=("checks-late",), note="n"),
+        OverlayEntry(task="task-two", patterns=("checks-late", "wrong-unit"), note="n"),
+        OverlayEntry(task="task-six", patterns=(), note="n"),
     )
 )
 DIAGNOSES = [Diagnosis("task-one", "failure", "checks-late", "s", "c", "missing")]
@@ -119,13 +118,47 @@ def test_refused_edits_are_shown_once_and_corrected() -> None:
     shown = second[len(first) :]
     assert results[1].reason in shown
     assert "- As in task-one." in shown
-    assert "- Think." not in shown
+    assert shown.count("- Think.") == 1  # in the resulting skill, and not among what was refused
 
 
 def test_an_edit_that_was_made_is_not_made_again_by_the_repair() -> None:
     after, results, _ = stepped([edit("- Think."), edit("x", ["invented"])], [edit("- Think."), edit("- Act.")])
     assert [(r.edit.id, r.status) for r in results] == [("E5", "accepted"), ("E6", "refused"), ("E7", "accepted")]
     assert after.body.count("- Think.") == 1
+
+
+def test_a_large_patch_is_read_back_as_a_whole_and_may_be_mended_once() -> None:
+    long = "\n".join(f"- Rule {n}." for n in range(READ_BACK + 1))
+    mend = edit("- One rule.", op="replace", target="text", address="- Rule 3.")
+    after, results, patcher = stepped([edit(long)], [mend])
+    assert [(r.edit.id, r.status) for r in results] == [("E5", "accepted"), ("E6", "accepted")]
+    assert "- One rule." in after.body
+    (_, system, first), (_, again, second) = patcher.asked
+    assert again == system
+    assert "## The skill after your edits" in second
+    assert f"- Rule {READ_BACK}." in second
+    assert "for checks-late" in second  # what a mending edit may name
+    assert "task-one" not in second  # the batch is not told again
+    assert len(second) < len(first)
+
+
+def test_a_small_patch_is_not_read_back() -> None:
+    short = "\n".join(f"- Rule {n}." for n in range(READ_BACK))
+    assert len(stepped([edit(short)])[2].asked) == 1
+
+
+def test_a_pattern_that_words_did_not_mend_is_due_for_a_structural_move() -> None:
+    stamps = tuple(Stamp("r", n) for n in range(STUCK))
+    stuck = Pattern("comes-back", "mixed", "l", appeared_in=stamps, absorption="unresolved")
+    calm = replace(stuck, slug="is-calm", absorption="absorbed")
+    new = replace(stuck, slug="is-new", appeared_in=stamps[1:])
+    patcher = Patcher([PatchReply(edits=[])])
+    memory = PatternMemory("demo", (stuck, calm, new))
+    update(patcher, replace(STEP, memory=memory), Rules(TASKS, memory.slugs), 1)
+    due = patcher.asked[0][2].partition("## Due for a structural move")[2].partition("\n## ")[0]
+    assert "comes-back: appeared 3 times" in due
+    assert "is-calm" not in due
+    assert "is-new" not in due
 
 
 def test_what_is_refused_twice_stays_refused() -> None:

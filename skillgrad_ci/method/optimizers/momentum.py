@@ -6,12 +6,22 @@ a pattern that still fails is not absorbed, and a workflow theme needs two succe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pydantic import BaseModel, Field, field_validator
 
-from skillgrad_ci.method.gradient import Diagnosis, one_line, slug
-from skillgrad_ci.method.memory import Absorption, Pattern, PatternKind, PatternMemory, Remedy, Stamp, Theme
+from skillgrad_ci.method.gradient import Diagnosis, slug
+from skillgrad_ci.method.memory import (
+    Absorption,
+    Overlay,
+    OverlayEntry,
+    Pattern,
+    PatternKind,
+    PatternMemory,
+    Remedy,
+    Stamp,
+    Theme,
+)  # fmt: skip
 from skillgrad_ci.method.ports import Agent
 from skillgrad_ci.method.prompting import load, render_skill
 from skillgrad_ci.skill.edit import printable
@@ -19,6 +29,7 @@ from skillgrad_ci.skill.skill import Skill
 
 MAX_THEMES = 3
 MAX_TEXT = 600  # characters of one field of the record
+RESOURCES_BOUND = 24_000  # characters of the skill's resources in the prompt
 
 
 class PatternChange(BaseModel):
@@ -27,22 +38,26 @@ class PatternChange(BaseModel):
     slug: str = Field(description="kebab-case name; a known pattern's slug updates it")
     kind: PatternKind
     line: str = Field(description="the pattern in one line")
-    anchor: str = Field(description="where it shows: the operation, phase or kind of input")
+    shows_in: str = Field(default="", description="where it shows: the operation, phase or kind of input")
+    anchor: str = Field(description="file and heading of the skill where its guidance stands, or belongs")
     description: str = Field(description="two or three sentences on the mechanism")
     absorption: Absorption
-    latest_executor_action: str = Field(description="what agents did last when it showed")
+    observed: str = Field(default="", description="what agents did last when it showed")
+    latest_executor_action: str = Field(description="what an agent should do instead, sharper than what stands there")
     remedy: str = Field(description="what to note about the remedies tried, or should differ; empty if nothing")
     tasks: list[str] = Field(description="ids of this batch's tasks that show it")
 
     _slug = field_validator("slug")(lambda value: slug(value) or _nameless())
 
 
-class OverlayEntry(BaseModel):
+class EntryReply(BaseModel):
     """What one task of the batch says about the patterns."""
 
     task: str
     patterns: list[str] = Field(description="slugs of the patterns at work in it")
-    note: str = Field(description="one line: what this batch adds")
+    note: str = Field(description="the signal, in one line: what this batch adds")
+    gap: str = Field(default="", description="what the skill does not give an agent for it yet; empty if nothing")
+    change: str = Field(default="", description="the change of the skill to try next, and where; empty if none")
 
 
 class WorkflowTheme(BaseModel):
@@ -59,7 +74,7 @@ class MomentumReply(BaseModel):
     """Changes to the record, and this batch's overlay."""
 
     changes: list[PatternChange]
-    overlay: list[OverlayEntry]
+    overlay: list[EntryReply]
     themes: list[WorkflowTheme]
 
 
@@ -73,30 +88,13 @@ def _nameless() -> str:
     raise ValueError("a name needs letters or digits")
 
 
-@dataclass(frozen=True)
-class Overlay:
-    """O_t: an entry for every diagnosed task of this batch, and at most three supported themes."""
-
-    entries: tuple[OverlayEntry, ...] = ()
-    themes: tuple[Theme, ...] = ()
-
-    def tasks_of(self, patterns: Sequence[str]) -> tuple[str, ...]:
-        """The tasks whose entry names one of `patterns`: an edit's provenance."""
-        return tuple(entry.task for entry in self.entries if set(entry.patterns) & set(patterns))
-
-    def render(self) -> str:
-        rows = [f"- {e.task}: {', '.join(e.patterns) or 'no pattern'}: {one_line(e.note)}" for e in self.entries]
-        rows += [f"- workflow theme {theme.slug}: {theme.line}" for theme in self.themes]
-        return "\n".join(rows)
-
-
 def momentum(
     agent: Agent, skill: Skill, memory: PatternMemory, diagnoses: Sequence[Diagnosis], at: Stamp
 ) -> tuple[PatternMemory, Overlay]:
     """One step of the record by one structured call. Raises what the agent raises; then keep the old record."""
     user = "\n\n".join(
         [
-            f"## The skill in force\n\n{render_skill(skill, only=())}",
+            f"## The skill in force\n\n{render_skill(skill, bound=RESOURCES_BOUND)}",
             f"## The record so far\n\n{memory.for_prompt()}",
             "## This batch's diagnoses\n\n" + "\n".join(diagnosis.render() for diagnosis in diagnoses),
         ]
@@ -110,7 +108,7 @@ def without_memory(diagnoses: Sequence[Diagnosis], at: Stamp) -> tuple[PatternMe
     for diagnosis in diagnoses:
         seen = memory.get(diagnosis.label) or Pattern(diagnosis.label, "mixed", diagnosis.summary, appeared_in=(at,))
         memory = memory.with_pattern(replace(seen, evidence=(*seen.evidence, diagnosis.task_id)))
-    entries = (OverlayEntry(task=d.task_id, patterns=[d.label], note=d.cause) for d in diagnoses)
+    entries = (OverlayEntry(d.task_id, (d.label,), d.cause) for d in diagnoses)
     return memory, Overlay(tuple(entries))
 
 
@@ -135,13 +133,19 @@ def merge(
         tasks = [task for task, slugs in shown.items() if name in slugs]
         failing = any(batch[task].kind == "failure" for task in tasks)
         memory = memory.with_pattern(_step(memory.get(name), changes.get(name), tasks, failing, at))
-    notes = {entry.task: one_line(entry.note) for entry in reply.overlay}
-    entries = (
-        OverlayEntry(task=task, patterns=shown[task], note=notes.get(task) or batch[task].cause) for task in batch
-    )
+    said = {entry.task: entry for entry in reply.overlay}
+    entries = (_entry(batch[task], tuple(shown[task]), said.get(task)) for task in batch)
     successes = {task for task, diagnosis in batch.items() if diagnosis.kind == "contrastive"}
     memory, themes = _themes(memory, reply.themes, successes, at)
     return memory, Overlay(tuple(entries), themes)
+
+
+def _entry(diagnosis: Diagnosis, patterns: tuple[str, ...], said: EntryReply | None) -> OverlayEntry:
+    """A task's overlay entry; what the reply left out is taken from the diagnosis."""
+    if said is None:
+        return OverlayEntry(diagnosis.task_id, patterns, brief(diagnosis.cause))
+    note = brief(said.note) or brief(diagnosis.cause)
+    return OverlayEntry(diagnosis.task_id, patterns, note, brief(said.gap), brief(said.change))
 
 
 def _step(old: Pattern | None, change: PatternChange | None, tasks: list[str], failing: bool, at: Stamp) -> Pattern:
@@ -153,9 +157,11 @@ def _step(old: Pattern | None, change: PatternChange | None, tasks: list[str], f
             slug=change.slug,
             kind=change.kind,
             line=brief(change.line),
-            anchor=brief(change.anchor),
+            shows_in=brief(change.shows_in) or pattern.shows_in,
+            anchor=brief(change.anchor) or pattern.anchor,
             description=brief(change.description),
-            latest_executor_action=brief(change.latest_executor_action) or pattern.latest_executor_action,
+            observed=brief(change.observed) or pattern.observed,
+            executor_action=brief(change.latest_executor_action) or pattern.executor_action,
             absorption=change.absorption,
         )
         if brief(change.remedy):

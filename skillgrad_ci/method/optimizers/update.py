@@ -1,7 +1,7 @@
 """The update: from a batch's diagnoses, the record and the overlay to the next skill.
 
-One structured call of the patcher and, where edits were refused, one more that sees the reasons. An
-edit's tasks are taken from the overlay, not from the reply.
+One structured call of the patcher and, where edits were refused or the patch is large, one more that reads the
+resulting skill back and sees the reasons. An edit's tasks are taken from the overlay, not from the reply.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,9 +16,12 @@ from skillgrad_ci.method.ports import Agent
 from skillgrad_ci.method.prompting import fence, fill, load, render_skill
 from skillgrad_ci.method.run import Iteration
 from skillgrad_ci.skill.edit import Edit, Layer, Op, Target, printable
+from skillgrad_ci.skill.review_flags import added_lines
 from skillgrad_ci.skill.skill import MAIN, Skill
 
 MAX_EDITS = 6
+READ_BACK = 12  # a patch that adds more lines than that is read back as a whole
+STUCK = 3  # appearances without being absorbed, from which on words alone are not tried again
 WITHOUT_SCRIPTS = "Scripts are not yours to edit here: no file under `scripts/`."
 WITH_SCRIPTS = "You may edit and add text files under `scripts/`; what a script does must be plain to a reviewer."
 
@@ -73,11 +76,13 @@ def update(agent: Agent, step: Iteration, rules: Rules, first: int) -> tuple[Ski
         return after, [*results, *late]
 
     candidate, results = attempt(skill, user, first, ())
-    if all(result.status == "accepted" for result in results):
+    refused = any(result.status != "accepted" for result in results)
+    if not refused and sum(1 for _ in added_lines(skill, candidate)) <= READ_BACK:
         return candidate, results
     done = [replace(result.edit, id="") for result in results if result.status == "accepted"]
+    again = f"## The skill after your edits\n\n{render_skill(candidate)}\n\n{_verdicts(results)}"
     try:
-        repaired, more = attempt(candidate, f"{user}\n\n{_verdicts(results)}", first + len(results), done)
+        repaired, more = attempt(candidate, f"{user}\n\n{again}" if refused else again, first + len(results), done)
     except (ReplyError, EnvironmentFailure):
         return candidate, results
     return repaired, [*results, *more]
@@ -104,10 +109,13 @@ def _edit(reply: EditReply, step: Iteration) -> Edit:
 
 def _user_part(step: Iteration) -> str:
     """Stable parts first: the skill changes least from call to call, the diagnoses most."""
+    stuck = [p for p in step.memory.patterns if len(p.appeared_in) >= STUCK and p.absorption != "absorbed"]
+    due = [f"- {p.slug}: appeared {len(p.appeared_in)} times, {len(p.remedy_log)} remedies tried" for p in stuck]
     return "\n\n".join(
         [
             f"## The skill in force\n\n{render_skill(step.skill)}",
             f"## The record\n\n{step.memory.for_prompt()}",
+            *(["## Due for a structural move, not for more words\n\n" + "\n".join(due)] if due else []),
             f"## The overlay of this batch\n\n{step.overlay.render()}",
             "## This batch's diagnoses\n\n" + "\n".join(diagnosis.render() for diagnosis in step.diagnoses),
         ]
@@ -116,7 +124,9 @@ def _user_part(step: Iteration) -> str:
 
 def _verdicts(results: Sequence[EditResult]) -> str:
     """What became of a patch, for the repair round. Accepted edits are named, refused ones shown."""
-    accepted = [f"{r.edit.op} in {r.edit.file}" for r in results if r.status == "accepted"]
+    accepted = [
+        f"{r.edit.op} in {r.edit.file} (for {', '.join(r.edit.patterns)})" for r in results if r.status == "accepted"
+    ]
     parts = ["## What became of your edits", f"Made already, not to be sent again: {'; '.join(accepted) or 'none'}."]
     for result in results:
         if result.status != "accepted":
@@ -125,6 +135,9 @@ def _verdicts(results: Sequence[EditResult]) -> str:
             shown = f"{place}, address {edit.address!r}" if edit.address else place
             parts.append(f"Refused: {shown}\n\nReason: {result.reason}\n\n{fence(edit.content)}")
     parts.append(
-        "Send corrected edits in the place of the refused ones, or none. The skill above is the one before them."
+        "Read the resulting skill as an agent would that sees it for the first time. Send corrected edits in the place "
+        "of the refused ones, and edits that mend what does not read well now: what is said twice or contradicts, a "
+        "list that has grown too long, a pointer without its when. They are made on the skill as it stands here. Send "
+        "none where nothing is to be mended."
     )
     return "\n\n".join(parts)

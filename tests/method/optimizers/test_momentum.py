@@ -8,14 +8,18 @@ from hypothesis import strategies as st
 from skillgrad_ci.method.gradient import Diagnosis, Kind
 from skillgrad_ci.method.memory import Pattern, PatternMemory, Remedy, Stamp
 from skillgrad_ci.method.memory_file import parse
-from skillgrad_ci.method.momentum import (
+from skillgrad_ci.method.optimizers.momentum import (
+    RESOURCES_BOUND,
+    EntryReply,
     MomentumReply,
-    OverlayEntry,
     PatternChange,
     WorkflowTheme,
     merge,
+    momentum,
     without_memory,
 )
+from skillgrad_ci.method.ports import Reply
+from tests.support.skills import skill_of
 
 BATCH = ("t1", "t2", "t3", "t4")
 AT = Stamp("run", 2)
@@ -51,13 +55,13 @@ replies = st.builds(
     MomentumReply,
     changes=st.lists(changes, max_size=4),
     overlay=st.lists(
-        st.builds(OverlayEntry, task=st.sampled_from([*BATCH, "invented"]), patterns=st.lists(names), note=text),
+        st.builds(EntryReply, task=st.sampled_from([*BATCH, "invented"]), patterns=st.lists(names), note=text),
         max_size=4,
     ),
     themes=st.lists(st.builds(WorkflowTheme, theme=names, line=text, tasks=ids), max_size=5),
 )
 TRIED = Remedy(Stamp("run", 1), "tried")
-OLD = Pattern("old-one", "operation", "line", "", (Stamp("run", 1),), ("t0",), "new", remedy_log=(TRIED,))
+OLD = Pattern("old-one", "operation", "line", appeared_in=(Stamp("run", 1),), evidence=("t0",), remedy_log=(TRIED,))
 kinds: st.SearchStrategy[Kind] = st.sampled_from(("failure", "contrastive"))
 batches = st.lists(kinds, min_size=1, max_size=4).map(
     lambda found: [diagnosis(task, kind) for task, kind in zip(BATCH, found, strict=False)]
@@ -107,7 +111,7 @@ def test_a_known_pattern_that_comes_again_is_recurring_and_unresolved_once_it_ha
 def test_a_new_pattern_needs_a_task_of_the_batch() -> None:
     after, overlay = merge(PatternMemory("s"), reply(change("made-up", ("heldout-9",))), [diagnosis("t1")], AT)
     assert after.patterns == ()
-    assert overlay.entries[0].patterns == []
+    assert overlay.entries[0].patterns == ()
 
 
 def theme(*tasks: str) -> WorkflowTheme:
@@ -157,4 +161,41 @@ def test_whatever_a_reply_says_the_record_stays_readable_and_short(rows: list[tu
     themes = tuple(WorkflowTheme(theme=slug, line=line, tasks=["t1"]) for slug, line, *_ in rows)
     memory, _ = merge(PatternMemory("s", (OLD,)), reply(*changes, themes=themes), [diagnosis("t1", kind)], AT)
     assert parse(memory.render()) == memory
-    assert memory.slugs == parse(memory.for_prompt()).slugs, "no entry crowds out another"
+    prompt = memory.for_prompt()
+    assert all(f"\n- {name} (" in prompt and f"\n## {name} (" in prompt for name in memory.slugs), "none is crowded out"
+
+
+def test_the_agent_reads_the_skill_with_its_references() -> None:
+    asked: list[str] = []
+
+    def agent(role: str, system: str, user: str, reply: type[Reply]) -> Reply:
+        asked.append(user)
+        return reply.model_validate({"changes": [], "overlay": [], "themes": []})
+
+    skill = skill_of("# Demo\n", {"references/units.md": "Convert before you add.\n"})
+    momentum(agent, skill, PatternMemory("s", (OLD,)), [diagnosis("t1")], AT)
+    assert "Convert before you add." in asked[0]
+    long = skill.with_file("references/long.md", "x" * (RESOURCES_BOUND + 1))
+    momentum(agent, long, PatternMemory("s", (OLD,)), [diagnosis("t1")], AT)
+    assert len(asked[1]) < len(asked[0]) + 200  # a reference that does not fit is named
+
+
+def test_anchor_and_conduct_have_two_meanings_each_and_keep_what_a_reply_leaves_out() -> None:
+    first = change(
+        "new-one", shows_in="joining lists", anchor="SKILL.md, Keys", observed="took the first match",
+        latest_executor_action="take the last match",
+    )  # fmt: skip
+    memory, _ = merge(PatternMemory("s"), reply(first), [diagnosis("t1")], AT)
+    memory, _ = merge(memory, reply(change("new-one", latest_executor_action="sort first")), [diagnosis("t1")], AT)
+    [pattern] = memory.patterns
+    assert (pattern.shows_in, pattern.anchor) == ("joining lists", "SKILL.md, Keys")
+    assert (pattern.observed, pattern.executor_action) == ("took the first match", "sort first")
+
+
+def test_an_overlay_entry_tells_signal_gap_and_proposed_change() -> None:
+    said = EntryReply(task="t1", patterns=["old-one"], note="seen\nagain", gap="no check", change="add a check")
+    answer = MomentumReply(changes=[change()], overlay=[said], themes=[])
+    _, overlay = merge(PatternMemory("s", (OLD,)), answer, [diagnosis("t1"), diagnosis("t2")], AT)
+    assert overlay.render() == (
+        "- t1: old-one: seen again\n  - gap: no check\n  - proposed change: add a check\n- t2: no pattern: cause of t2"
+    )
