@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from skillgrad_ci.errors import ReplyError
+from skillgrad_ci import json_text
+from skillgrad_ci.errors import EnvironmentFailure, ReplyError
 from skillgrad_ci.executors.skill_tools import SkillTools
 from skillgrad_ci.method.evidence import Trajectory, Usage
 from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest, Session, ToolCall
@@ -29,6 +30,8 @@ A skill holds instructions that others found to work. Where a skill's descriptio
 
 """  # noqa: E501
 CUT = "Your reply was cut at the output limit. Go on from there, in smaller steps."
+EMPTY = "Your reply was empty. Call a tool to go on, or give your answer."
+EMPTY_REPLIES = 2  # in a row, that end an execution
 
 
 def _tool(name: str, description: str, parameter: str, meaning: str) -> dict[str, Any]:
@@ -66,7 +69,12 @@ class ToolLoop:
     @property
     def identity(self) -> str:
         facts = [self.prompt, SKILLS, SHELL, SKILL_TOOLS, CALLS_PER_TURN, self.output_bound, self.max_tokens, CUT]
-        facts += [PROBE_TURNS, *sorted([skill.name, skill.for_agents().digest] for skill in self.others)]
+        facts += [
+            EMPTY,
+            EMPTY_REPLIES,
+            PROBE_TURNS,
+            *sorted([skill.name, skill.for_agents().digest] for skill in self.others),
+        ]
         limits = f"turns={self.max_turns} command={self.command_timeout:g}s"
         return f"loop/1 model={self.model.name} {limits} prompt={digest_of(facts)[:12]}"
 
@@ -94,21 +102,26 @@ class _Execution:
         skills = f"{SKILLS}{self.skills.catalog()}" if self.skills else ""
         self.say("system", fill(self.loop.prompt, skills=skills).strip())
         self.say("user", describe(self.task))
-        answer = ""
+        answer, empty = "", 0
         turns = min(PROBE_TURNS, self.loop.max_turns) if self.task.probe else self.loop.max_turns
         for turn in range(1, turns + 1):
             try:
                 reply = self.ask()
-            except ReplyError:
+            except ReplyError as error:
+                if turn == 1:  # the model did nothing yet: what is too long is ours, or a proxy's limit
+                    raise EnvironmentFailure(f"{error} (the first request)") from None
                 return self.end("context", answer, turn - 1)
             answer = reply.text.strip() or answer
             self.heard(reply)
             if reply.stop == "content_filter":
                 return self.end("refused", answer, turn)
-            if not reply.tool_calls and reply.stop != "length":
+            empty = 0 if reply.tool_calls or reply.text.strip() else empty + 1
+            if empty == EMPTY_REPLIES:
+                return self.end("empty", answer, turn)
+            if not reply.tool_calls and reply.stop != "length" and not (empty and self.idle):
                 return self.end("answered", answer, turn)
             if not reply.tool_calls:
-                self.say("user", CUT)
+                self.say("user", CUT if reply.stop == "length" else EMPTY)
             for position, call in enumerate(reply.tool_calls):
                 self.result(call, *self.call(call, position))
             if self.task.probe and self.skills and self.skills.activated:
@@ -116,6 +129,11 @@ class _Execution:
             if self.seconds >= self.task.timeout:
                 return self.end("timeout", answer, turn)
         return self.end("turns", answer, turns)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was done yet. After some work an empty reply is how models say that they are done."""
+        return not any(event["kind"] == "tool_call" for event in self.events)
 
     def ask(self) -> ModelReply:
         tools = [*SKILL_TOOLS, SHELL] if self.skills else [SHELL]
@@ -147,8 +165,8 @@ class _Execution:
             return f"There is no tool {call.name!r}. The tools are {', '.join(known)}.", None
         arguments, wanted = _parsed(call.arguments), PARAMETERS[call.name]
         value = arguments.get(wanted) if arguments else None
-        if not isinstance(value, str) or not value.strip() or not _sayable(value):
-            got = cut_middle(call.arguments, 500)
+        if not isinstance(value, str) or not value.strip() or "\0" in value:
+            got = cut_middle(json_text.mend(call.arguments), 500)
             return f'The arguments of {call.name} are a JSON object like {{"{wanted}": "…"}}; got: {got}', None
         if call.name == "shell":
             return self.shell(value)
@@ -172,7 +190,7 @@ class _Execution:
 
     def result(self, call: ToolCall, output: str, exit_code: int | None) -> None:
         arguments = _parsed(call.arguments)
-        kept = call.arguments if arguments is None else arguments
+        kept = cut_middle(json_text.mend(call.arguments), self.loop.output_bound) if arguments is None else arguments
         self.events.append({"kind": "tool_call", "id": call.id, "tool": call.name, "arguments": kept})
         event = {"kind": "tool_result", "id": call.id, "tool": call.name, "output": output, "exit_code": exit_code}
         self.events.append(event)
@@ -199,19 +217,18 @@ def describe(task: Task) -> str:
 def _parsed(arguments: str) -> dict[str, Any] | None:
     """The arguments of a tool call; None where they are no JSON object."""
     try:
-        value = json.loads(arguments)
-    except (ValueError, RecursionError):
+        value = json_text.loads(arguments)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 
 
-def _sayable(value: str) -> bool:
-    """Whether a shell and a file name can hold it: no NUL, no half of a surrogate pair."""
-    return "\0" not in value and not re.search("[\ud800-\udfff]", value)
-
-
 def _sent_back(call: ToolCall) -> dict[str, Any]:
     """A tool call as a later request repeats it. Providers refuse a request that repeats a broken one."""
-    arguments = "{}" if _parsed(call.arguments) is None else call.arguments
+    parsed, arguments = _parsed(call.arguments), call.arguments
+    if parsed is None:
+        arguments = "{}"
+    elif json_text.has_half(arguments):
+        arguments = json.dumps(parsed)
     name = re.sub(r"[^a-zA-Z0-9_-]", "_", call.name)[:64] or "unnamed"
     return {"id": call.id, "type": "function", "function": {"name": name, "arguments": arguments}}

@@ -52,9 +52,9 @@ class Trajectory:
     `{"kind": "tool_call", "id": str, "tool": str, "arguments": object | str}`,
     `{"kind": "tool_result", "id": str, "tool": str, "output": str, "exit_code": int | None}`.
     `answer` is the last assistant message. `stopped` says why the execution ended:
-    `answered`, `turns`, `timeout`, `context` (the conversation outgrew the model), `refused` (the model
-    would not go on, or its provider's content filter ended the reply), `length` (the one reply was cut) or
-    `activated` (a probe's end).
+    `answered`, `turns`, `timeout`, `empty` (it said nothing, twice in a row), `context` (the conversation
+    outgrew the model), `refused` (the model would not go on, or its provider's content filter ended the
+    reply), `length` (the one reply was cut) or `activated` (a probe's end).
     `activated` and `references_read` speak of the measured skill; `others_activated` names other skills.
     """
 

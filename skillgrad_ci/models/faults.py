@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 QUOTA = re.compile(r"insufficient_quota|credit balance is too low", re.IGNORECASE)
@@ -18,6 +19,7 @@ TOO_LONG = re.compile(r"context_length_exceeded|maximum context length|prompt is
 FILTERED = re.compile(r"content_filter|content management policy|content_policy_violation", re.IGNORECASE)
 NO_KEY = re.compile(r"missing .{0,40}(api[ _]key|credentials)", re.IGNORECASE)
 NEVER_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"}  # httpx: no request left
+PLACE = re.compile(r'File "[^"]*", line \d+(, in \w+)?|(?<![\w:/])/[^\s:"\']*/[^\s:"\']*\.py\b')
 SAID = {  # for providers without HTTP (litellm's custom ones), the class of the error is all there is
     "AuthenticationError": 401,
     "PaymentRequiredError": 402,
@@ -54,29 +56,44 @@ class Fault:
 def classify(error: BaseException) -> Fault:
     """The fault behind an exception of litellm."""
     chain = list(_causes(error))
+    for cause in chain:
+        if isinstance(fault := getattr(cause, "fault", None), Fault):  # the border stopped the reply
+            return fault
     response = next((getattr(e, "response", None) for e in chain if _is(e, "HTTPStatusError")), None)
     said = _one_line(error)
     name = type(error).__name__
     if isinstance(error, ImportError):
         return Fault(Kind.PACKAGE, said)
-    status = SAID.get(name) if response is None else int(response.status_code)
-    if name == "ContextWindowExceededError" or status == 413 or (status == 400 and TOO_LONG.search(_whole(chain))):
+    if name == "ContextWindowExceededError":
         return Fault(Kind.TOO_LONG, said)
-    if name == "ContentPolicyViolationError" or (status == 400 and FILTERED.search(_whole(chain))):
+    if name == "ContentPolicyViolationError":
         return Fault(Kind.FILTERED, said)
-    if status is None:
+    status = SAID.get(name) if response is None else int(response.status_code)
+    if status is None and not QUOTA.search(_whole(chain)):
         if NO_KEY.search(said):
             return Fault(Kind.KEY, said)
         never_sent = any(_is(e, *NEVER_SENT) for e in chain)
         return Fault(Kind.BUSY if never_sent else Kind.LOST, said)
-    if status == 402 or (status in {400, 429} and QUOTA.search(_whole(chain))):
+    return of_status(status, said, _whole(chain), response.headers if response is not None else {})
+
+
+def of_status(status: int | None, said: str, words: str, headers: Mapping[str, Any] = MappingProxyType({})) -> Fault:
+    """What an error of this HTTP status means; `words` are all that came with it. None: it cannot be told."""
+    said = plain(said)
+    if status == 402 or QUOTA.search(words):  # whatever its status: asking again gives nothing
         return Fault(Kind.QUOTA, said)
+    if status is None:
+        return Fault(Kind.LOST, said)
+    if status == 413 or (status == 400 and TOO_LONG.search(words)):
+        return Fault(Kind.TOO_LONG, said)
+    if status == 400 and FILTERED.search(words):
+        return Fault(Kind.FILTERED, said)
     if status in {401, 403}:
         return Fault(Kind.KEY, said)
     if status == 404:
         return Fault(Kind.MODEL, said)
     if status in {408, 409, 425, 429} or status >= 500:
-        return Fault(Kind.BUSY, f"HTTP {status}: {said}", _wait(response.headers if response is not None else {}))
+        return Fault(Kind.BUSY, f"HTTP {status}: {said}", _wait(headers))
     return Fault(Kind.REFUSED, f"HTTP {status}: {said}")
 
 
@@ -112,13 +129,18 @@ def _whole(chain: list[BaseException]) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    """The provider's words, without litellm's names around them, on one short line.
-
-    It is cut between words, for half a key that a provider quotes would not be known as one.
-    """
-    text = " ".join(str(error).split())
+    """The provider's words, without litellm's names around them, on one short line."""
+    text = " ".join(str(error).split("Traceback (most recent call last)")[0].split())
     text = re.sub(r"^(litellm\.)?\w+(Error|Timeout)?: ", "", text)
     text = re.sub(r"^.{0,80}?(Exception|Error) - (error - )?", "", text).split(", Received response - ")[0]
     found = re.search(r'"message":\s*"((?:[^"\\]|\\.)*)"', text)
-    text = found[1] if found else text
+    return plain(found[1] if found else text) or type(error).__name__
+
+
+def plain(text: str) -> str:
+    """Words for a person: one short line, no place in a program's files.
+
+    It is cut between words, for half a key that a provider quotes would not be known as one.
+    """
+    text = PLACE.sub("(a file)", " ".join(text.split()))
     return textwrap.shorten(text, 200, placeholder=" …")

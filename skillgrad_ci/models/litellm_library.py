@@ -19,9 +19,21 @@ def litellm() -> Any:
     library.suppress_debug_info = True
     library.telemetry = False
     library.drop_params = True
+    _put_border(library)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return library
+
+
+def _put_border(library: Any) -> None:
+    """Let every reply cross the border: in the client of litellm's SDK providers, and of those it asks itself."""
+    from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
+
+    from skillgrad_ci.models import border
+
+    verify = get_ssl_configuration()
+    library.client_session = border.client(verify)
+    library.sync_transport = border.transport(verify)
 
 
 class Call:

@@ -1,6 +1,6 @@
 """What a call costs: at a price that a person gave, else at litellm's, else unknown."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 MILLION = 1_000_000
@@ -24,6 +24,15 @@ class Tokens:
     cached: int = 0
     written: int = 0
 
+    @property
+    def apart(self) -> bool:
+        """Whether cached tokens were counted beside the prompt's: as parts of it they cannot be more."""
+        return self.cached + self.written > self.prompt
+
+    def joined(self) -> "Tokens":
+        """The same call with the tokens that were counted apart made part of the prompt."""
+        return replace(self, prompt=self.prompt + self.cached + self.written)
+
 
 def dollars(
     library: Any, model: str, tokens: Tokens, price: Price | None, service_tier: str | None = None
@@ -31,8 +40,10 @@ def dollars(
     """The cost of a call; None where no price is known. `library` is litellm.
 
     litellm's table gives many models it knows little about (whole gateways) a price of zero. That is
-    taken as unknown: what is really free can be said with a price of 0.
+    taken as unknown: what is really free can be said with a price of 0. Counts that contradict each other
+    are read so that no call costs less than nothing: the cap would never come.
     """
+    tokens = tokens.joined() if tokens.apart else tokens
     if price is not None:
         cached = price.prompt if price.cached is None else price.cached
         prompt = (tokens.prompt - tokens.cached) * price.prompt + tokens.cached * cached

@@ -9,7 +9,7 @@ import copy
 import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -47,7 +47,7 @@ class LitellmModel:
 
     `timeout` is in seconds and covers one attempt from request to the last byte. `stop`, once set,
     ends waits and calls in flight with `Cancelled`. `parameters` go to the provider as they are; a
-    `max_tokens` among them stands for every request's own.
+    `max_tokens` among them stands for every request's own. `tell` is told, once, what is odd about a provider.
     """
 
     name: str
@@ -59,7 +59,9 @@ class LitellmModel:
     retries: int = 6
     backoff: float = 1.0  # seconds before the first retry, doubled for each further one
     stop: threading.Event = field(default_factory=threading.Event)
+    tell: Callable[[str], None] = field(default=lambda _: None, repr=False)
     _prefixes: Prefixes = field(default_factory=Prefixes, repr=False)
+    _counts_apart: threading.Lock = field(default_factory=threading.Lock, repr=False)  # taken once it was seen to
     _schema_refused: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def __post_init__(self) -> None:
@@ -171,10 +173,19 @@ class LitellmModel:
         if said.tokens is None:
             usage = self._at_most(request, min(self._max_tokens(request), said.size))
         else:
-            self._prefixes.learn(request, said.tokens.prompt)
-            tokens = said.tokens
+            tokens = self._whole(said.tokens)
+            self._prefixes.learn(request, tokens.prompt)
             usage = Usage(1, tokens.prompt, tokens.cached, tokens.completion, self._usd(tokens))
         return ModelReply(said.text, said.calls, said.stop, usage)
+
+    def _whole(self, tokens: Tokens) -> Tokens:
+        """Cached tokens as part of the prompt, also of a provider that was once seen to count them apart."""
+        if tokens.apart and self._counts_apart.acquire(blocking=False):
+            self.tell(
+                f"{self.name}: its usage contradicts itself ({tokens.cached + tokens.written:,} cached tokens of "
+                f"{tokens.prompt:,} in the prompt); cached tokens are counted beside the prompt's from here on"
+            )
+        return tokens.joined() if self._counts_apart.locked() else tokens
 
     def _at_most(self, request: ModelRequest, completion: int) -> Usage:
         prompt = self._prefixes.bound(request)
@@ -195,5 +206,5 @@ def check_access(model: Model) -> None:
         model.complete(request)
     except RefusedRequest as error:
         raise UserError(f"{error}; check the model's name and models.parameters") from None
-    except ReplyError:
-        pass  # an unusable reply is still a reply: key and model are good
+    except ReplyError as error:  # the provider, or a proxy before it, takes no requests worth the name
+        raise UserError(f"{error}; check models.api_base and what stands between") from None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from skillgrad_ci.json_text import mend
 from skillgrad_ci.method.ports import ToolCall
 from skillgrad_ci.models.prices import Tokens
 
@@ -26,7 +27,7 @@ class Said:
 def read(response: Any) -> Said:
     """Read litellm's response, which has at least one choice."""
     choice = response.choices[0]
-    text, calls = _writable(choice.message.content or ""), _tool_calls(choice.message)
+    text, calls = mend(choice.message.content or ""), _tool_calls(choice.message)
     stop = STOPS.get(choice.finish_reason, "tool_calls" if calls else "stop")
     thought = getattr(choice.message, "reasoning_content", None) or ""
     size = sum(len(part.encode("utf-8", "replace")) for part in [text, thought, *(call.arguments for call in calls)])
@@ -38,22 +39,19 @@ def _tool_calls(message: Any) -> list[ToolCall]:
     calls: dict[str, ToolCall] = {}
     for position, call in enumerate(message.tool_calls or ()):
         given = call.id if call.id and call.id not in calls else f"call_{position}_{call.id or ''}"
-        calls[given] = ToolCall(given, _writable(call.function.name or ""), _writable(call.function.arguments or ""))
+        calls[given] = ToolCall(given, mend(call.function.name or ""), mend(call.function.arguments or ""))
     return list(calls.values())
-
-
-def _writable(text: str) -> str:
-    """Text that can be written as UTF-8: halves of surrogate pairs are replaced."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _tokens(usage: Any, size: int) -> Tokens | None:
     """litellm fills in zeros where the provider said nothing; no real prompt has none."""
-    prompt = getattr(usage, "prompt_tokens", None) or 0
-    completion = getattr(usage, "completion_tokens", None) or 0
+    prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
     if prompt <= 0 or completion < 0 or (size and not completion):
         return None
     details = getattr(usage, "prompt_tokens_details", None)
-    cached = getattr(details, "cached_tokens", None) or 0
-    written = getattr(details, "cache_creation_tokens", None) or 0
+    cached, written = (max(0, _count(details, name)) for name in ("cached_tokens", "cache_creation_tokens"))
     return Tokens(prompt, completion, cached, written)
+
+
+def _count(holder: Any, name: str) -> int:
+    return int(getattr(holder, name, None) or 0)

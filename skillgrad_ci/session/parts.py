@@ -85,6 +85,7 @@ class Parts:
                 price=price.as_price() if price else None,
                 parameters=settings.parameters.get(player, {}),
                 stop=self.stop,
+                tell=lambda text: self.observe(Noted(text)),
             )
         return made
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.executors.skill_tools import SkillTools
-from skillgrad_ci.executors.tool_loop import CALLS_PER_TURN, CUT, ToolLoop, _parsed
+from skillgrad_ci.executors.tool_loop import CALLS_PER_TURN, CUT, EMPTY, ToolLoop, _parsed
 from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.prompting import load
 from skillgrad_ci.method.task import GraderSpec, Task
@@ -189,7 +189,8 @@ def test_what_a_command_reads_of_the_skill_is_noticed(command: str, used: list[s
         (Call("shell", {"command": ["ls"]}), "JSON object"),
         (Call("shell", {"command": " "}), "JSON object"),
         (Call("shell", '{"command": "echo \\u0000"}'), "JSON object"),
-        (Call("shell", '{"command": "echo \\ud800"}'), "JSON object"),
+        (Call("shell", '{"command": ' + "[" * 100_000 + "]" * 100_000 + "}"), "nested deeper"),
+        (Call("shell", '{"command": ' + "9" * 6_000 + "}"), "a number of 6000 characters"),
         (Call("read_reference", '{"path": null}'), "JSON object"),
         (Call("delete everything!", {}), "There is no tool 'delete everything!'"),
         (Call("", {}), "There is no tool ''"),
@@ -240,9 +241,39 @@ def test_a_reply_cut_at_the_output_limit_is_gone_on_with() -> None:
     assert [message["content"] for message in server.requests[2]["messages"][2:]] == ["I will", CUT, "(empty)", CUT]
 
 
-def test_an_empty_reply_is_an_answer() -> None:
-    trajectory, _ = execute([Reply("")])
+def test_half_of_a_character_is_replaced_and_the_command_runs() -> None:
+    half = Call("shell", '{"command": "echo a\\ud83d > \\ude00; ls"}')
+    trajectory, server = execute([Reply(calls=[half]), Reply(b"done \\ud83d".decode("unicode_escape"))])
+    assert results(trajectory) == ["\ufffd\n"]
+    assert trajectory.answer == "done \ufffd"
+    json.dumps(trajectory.events, ensure_ascii=False).encode()
+    sent = server.requests[1]["messages"][2]["tool_calls"][0]["function"]["arguments"]
+    assert json.loads(sent) == {"command": "echo a\ufffd > \ufffd; ls"}
+
+
+def test_an_empty_reply_after_work_is_an_answer() -> None:
+    trajectory, _ = execute([shell("echo 1"), Reply("")])
     assert (trajectory.answer, trajectory.stopped) == ("", "answered")
+
+
+def test_a_model_that_did_nothing_and_says_nothing_is_asked_once_more() -> None:
+    trajectory, server = execute([Reply(""), Reply("done")])
+    assert (trajectory.answer, trajectory.stopped) == ("done", "answered")
+    assert server.requests[1]["messages"][-1] == {"role": "user", "content": EMPTY}
+    assert execute([Reply(""), Reply("")])[0].stopped == "empty"
+
+
+def test_empty_replies_at_the_output_limit_end_after_two() -> None:
+    trajectory, server = execute(lambda _: Reply("", stop="length"))
+    assert (trajectory.stopped, trajectory.turns, len(server.requests)) == ("empty", 2, 2)
+    trajectory, server = execute([Reply("", stop="length"), shell("ls"), Reply("", stop="length"), Reply("done")])
+    assert trajectory.stopped == "answered", "two in a row"
+
+
+@pytest.mark.parametrize("long", [error(413, "too large"), error(400, "long", code="context_length_exceeded")])
+def test_a_first_request_that_is_too_long_is_an_outage(long: Answer) -> None:
+    with pytest.raises(EnvironmentFailure, match="the first request"):
+        execute([long])
 
 
 def test_a_conversation_that_outgrows_the_model_ends_with_its_work() -> None:

@@ -44,7 +44,8 @@ rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 RAISES = {
     faults.WAITED: EnvironmentFailure,
     faults.LOST: EnvironmentFailure,
-    faults.OUTGROWN: ReplyError,
+    faults.UNMEASURED: EnvironmentFailure,
+    faults.FIRST_TURN: ReplyError,
     faults.STOPS: UserError,
 }
 
@@ -153,7 +154,7 @@ def test_the_task(row: Row, tmp_path: Path) -> None:
     evidence = executed(row, tmp_path, [])
     results = [event["output"] for event in evidence.trajectory.events if event["kind"] == "tool_result"]
     match row.task:
-        case faults.UNMEASURED:
+        case faults.UNMEASURED | faults.FIRST_TURN:
             assert evidence.outcome is Outcome.UNMEASURED
             assert "openai/scripted" in evidence.feedback, "it names what failed"
         case faults.AS_EVER:
@@ -161,6 +162,10 @@ def test_the_task(row: Row, tmp_path: Path) -> None:
         case faults.TOLD:
             assert evidence.passed
             assert re.search("JSON object|no tool", results[0])
+        case faults.MENDED:
+            assert (evidence.passed, results) == (True, ["\ufffd\n"])
+        case faults.ASKED_ON | faults.EMPTY:
+            assert (evidence.trajectory.stopped, evidence.trajectory.turns, evidence.failed) == ("empty", 2, True)
         case faults.FEW_RUN:
             assert evidence.passed
             assert sum("Not run" in output for output in results) == 84
@@ -226,8 +231,8 @@ def optimized(agents: Agents, rollout: Synthetic | None = None) -> Run:
         return optimize(SKILL, suite(), settings, PatternMemory(), parts)
 
 
-KINDS = ["429 without it", "truncated body", "reply that breaks the schema, twice", "context-length error",
-         "content-filter stop"]  # fmt: skip
+KINDS = ["429 without it", "truncated body", "reply that breaks the schema, twice", "413 on the first turn",
+         "redirect to another host", "content-filter stop"]  # fmt: skip
 hits = pytest.mark.parametrize("row", [row for row in ROWS if row.name in KINDS], ids=lambda row: row.name)
 
 

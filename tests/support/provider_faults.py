@@ -3,6 +3,8 @@
 `python -m tests.support.provider_faults` prints the page's table.
 """
 
+import gzip
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ WAITED = "waited out: up to 6 retries over a minute, at least as long as `Retry-
 LOST = "may have been charged: counted in full, then asked again as a call of its own, twice at most"
 USED = "used as it is"
 COUNTED = "used; its tokens are counted at the most they can have been"
+APART = "used; cached tokens are counted beside the prompt's from then on, and that is said once"
+AS_A_CALL = "taken as a tool call of today's form"
 REPAIRED = "asked once to repair it; both calls are counted"
 ENDED = "not repeated"
 
@@ -28,6 +32,10 @@ TOLD = "the model is told what was wrong and goes on"
 FEW_RUN = "16 of them run, the others are answered with a note; goes on"
 AT_TURNS = "ends at the turn limit and is graded as it stands"
 OUTGROWN = "ends, and is graded as it stands: the conversation was the model's to keep short"
+FIRST_TURN = "unmeasured: the model did nothing yet, so what is too long is ours, or a proxy's limit"
+MENDED = "the half is replaced by U+FFFD, and the command runs; goes on"
+ASKED_ON = "asked once to go on; the second empty reply in a row ends it, graded as it stands. After work it is the end"
+EMPTY = "ends after two in a row, and is graded as it stands"
 REFUSED = "ends, and is graded as it stands: the refusal is the model's"
 NO_TASK = "–"
 
@@ -65,7 +73,25 @@ def tool_calls(*calls: Call) -> list[Answer]:
     return [Reply(calls=calls), Reply("done")]
 
 
+def said(usage: Any = None, **message: Any) -> Raw:
+    """A reply of OpenAI's form with any message in it."""
+    whole = {"role": "assistant", "content": None, **message}
+    counts = usage or {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}
+    body = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "usage": counts}
+    return Raw(body=json.dumps({**body, "choices": [{"index": 0, "message": whole, "finish_reason": "stop"}]}).encode())
+
+
+def as_reply(code: int | str, message: str = "scripted") -> Raw:
+    """An error that comes with HTTP 200."""
+    return Raw(body=json.dumps({"error": {"message": message, "code": code}}).encode())
+
+
 HUNDRED = [Call("shell", {"command": "true"}) for _ in range(100)]
+DIGITS, HALF = '{"command": ' + "9" * 6_000 + "}", '{"command": "echo \\ud83d"}'
+LIST = Call("shell", {"command": "ls"})
+BESIDE = {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 800}}
+ABSURD = {"prompt_tokens": -9, "completion_tokens": 10**30, "prompt_tokens_details": {"cached_tokens": -1}}
+BOMB = Raw(body=gzip.compress(bytes(5_000_000)), headers={"content-encoding": "gzip"})
 JSON_REPLY = (
     b'{"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "finish_reason": '
     b'"stop", "message": {"role": "assistant", "content": "done"}}], "usage": {"prompt_tokens": 9, '
@@ -91,9 +117,35 @@ ROWS = [
     Row("unknown tool", tool_calls(Call("browse", {"url": "x"})), USED, TOLD, NOTHING),
     Row("a hundred tool calls at once", tool_calls(*HUNDRED), USED, FEW_RUN, NOTHING),
     Row("endless tool loop", Reply(calls=[Call("shell", {"command": "true"})]), USED, AT_TURNS, NOTHING),
-    Row("context-length error", error(400, "too long", code="context_length_exceeded"), ENDED, OUTGROWN),
+    Row("tool call nested 100,000 deep", tool_calls(Call("shell", "[" * 100_000)), USED, TOLD, NOTHING),
+    Row("tool call with a number of 6,000 digits", tool_calls(Call("shell", DIGITS)), USED, TOLD, NOTHING),
+    Row("tool call with half an emoji", tool_calls(Call("shell", HALF)), USED, MENDED, NOTHING),
+    Row(
+        "legacy `function_call`",
+        [said(function_call={"name": "shell", "arguments": "{}"}), Reply("done")],
+        AS_A_CALL,
+        TOLD,
+        NOTHING,
+    ),
+    Row("refusal without content", said(refusal="I will not."), USED, REFUSED),
+    Row("null content", said(), USED, ASKED_ON, NOTHING),
+    Row("empty replies at the output limit", Reply("", stop="length"), USED, EMPTY, NOTHING),
+    Row("cached tokens above the prompt's", said(BESIDE, content="done"), APART, AS_EVER, NOTHING),
+    Row("counts of tokens below zero or beyond sense", said(ABSURD, content="done"), COUNTED, AS_EVER, NOTHING),
+    Row("reply of another shape", Raw(body=b'{"choices": [{"message": "hello"}]}'), LOST, UNMEASURED),
+    Row("body above 4 MiB, also once unpacked", BOMB, LOST, UNMEASURED),
+    Row("error with status 200 that says 429", as_reply(429), WAITED, UNMEASURED),
+    Row("redirect to another host", Raw(307, headers={"location": "http://localhost:9/v1"}), ENDED, UNMEASURED),
+    Row(
+        "context-length error on the first turn", error(400, "long", code="context_length_exceeded"), ENDED, FIRST_TURN
+    ),
+    Row("413 on the first turn", error(413, "too large"), ENDED, FIRST_TURN),
+    Row(
+        "context-length error or 413 later on", [Reply(calls=[LIST]), error(413, "too large")], ENDED, OUTGROWN, NOTHING
+    ),
     Row("content-filter stop", Reply("I", stop="content_filter"), USED, REFUSED),
     Row("authentication error", error(401, "bad key"), ENDED, NO_TASK, NOTHING, STOPS),
+    Row("`insufficient_quota`, in any status", as_reply("insufficient_quota"), ENDED, NO_TASK, NOTHING, STOPS),
     Row(
         "model that does not exist", error(404, "no such model", code="model_not_found"), ENDED, NO_TASK, NOTHING, STOPS
     ),

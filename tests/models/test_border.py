@@ -1,0 +1,222 @@
+"""The border in front of every provider's replies, through the real litellm, over a real socket."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from skillgrad_ci import json_text
+from skillgrad_ci.errors import EnvironmentFailure, SkillGradError, UserError
+from skillgrad_ci.method.ports import ModelReply, ModelRequest
+from skillgrad_ci.models.border import HOPS, MOST_BYTES
+from skillgrad_ci.models.prices import Price, Tokens, dollars
+from skillgrad_ci.models.provider import LitellmModel, check_access
+from tests.support.scripted_answers import Answer, Call, Raw, Reply, error
+from tests.support.scripted_server import ScriptedServer, model_of, serve
+
+REQUEST = ModelRequest([{"role": "user", "content": "hello"}])
+PRICE = Price(3, 15, 0.3)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.fixture(scope="module")
+def anyone() -> Iterator[ScriptedServer]:
+    """A provider whose next answer a test puts into `script`."""
+    with serve(lambda _: Reply("warm")) as server:
+        model_of(server).complete(REQUEST)
+        yield server
+
+
+def models(server: ScriptedServer) -> list[LitellmModel]:
+    """By two ways of litellm's: OpenAI's SDK, and its own HTTP client."""
+    base = server.url.removesuffix("/v1")
+    quick: dict[str, Any] = {"api_key": "k", "backoff": 0.0, "retries": 0, "price": PRICE}
+    return [
+        LitellmModel("openai/scripted", api_base=server.url, **quick),
+        LitellmModel("anthropic/scripted", api_base=base, **quick),
+    ]
+
+
+def holds(model: LitellmModel, server: ScriptedServer, answer: Answer) -> None:
+    """Whatever a provider sends ends as a reply that can be used, or as an error of ours that a person can read."""
+    server.script = lambda _: answer
+    try:
+        reply = model.complete(REQUEST)
+    except SkillGradError as failure:
+        said = str(failure)
+    else:
+        is_sound(reply)
+        return
+    assert not [word for word in ("Traceback", "site-packages", "\n") if word in said]
+
+
+def is_sound(reply: ModelReply) -> None:
+    json.dumps([reply.text, *(call.arguments for call in reply.tool_calls)], ensure_ascii=False).encode()
+    used = reply.usage
+    assert 0 <= used.cached_tokens <= used.prompt_tokens
+    assert used.completion_tokens >= 0
+    assert used.usd is not None
+    assert used.usd >= 0
+
+
+fuzz = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@fuzz
+@given(
+    st.binary(max_size=200), st.sampled_from([200, 201, 206, 400, 404, 429, 500]), st.sampled_from(["", "gzip", "br"])
+)
+def test_any_bytes_are_answered(anyone: ScriptedServer, body: bytes, status: int, coding: str) -> None:
+    for model in models(anyone):
+        holds(model, anyone, Raw(status, body, headers={"content-encoding": coding} if coding else {}))
+
+
+@fuzz
+@given(json_values, st.sampled_from([200, 400]))
+def test_any_json_is_answered(anyone: ScriptedServer, value: Any, status: int) -> None:
+    for model in models(anyone):
+        holds(model, anyone, Raw(status, json.dumps(value).encode()))
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(item, (*path, key))
+
+
+def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    if not path:
+        return new
+    copied = list(value) if isinstance(value, list) else dict(value)
+    copied[path[0]] = put(value[path[0]], path[1:], new)
+    return copied
+
+
+CALLS = [Call("shell", {"command": "ls"}), Call("shell", {"command": "pwd"})]
+
+
+@fuzz
+@given(st.data(), json_values)
+def test_a_good_reply_with_any_part_replaced_is_answered(
+    anyone: ScriptedServer, data: st.DataObject, strange: Any
+) -> None:
+    for model, path in zip(models(anyone), ["/v1/chat/completions", "/v1/messages"], strict=True):
+        good = json.loads(anyone.encode(path, {"messages": []}, Reply("text", CALLS, cached_tokens=2, prompt_tokens=9)))
+        broken = put(good, data.draw(st.sampled_from(list(places(good)))), strange)
+        holds(model, anyone, Raw(body=json.dumps(broken).encode()))
+
+
+@given(st.recursive(json_values, lambda inner: st.lists(inner, max_size=2), max_leaves=5))
+def test_json_that_is_not_wild_is_read_as_it_is(value: Any) -> None:
+    text = json.dumps(value)
+    assert json_text.tame(text) == text or len(text) > json_text.NUMBER
+    json.dumps(json_text.loads(text), ensure_ascii=False, allow_nan=False).encode()
+
+
+@given(st.text(st.sampled_from('[]{}"\\,:0123456789e-.'), max_size=400), st.integers(0, 3000))
+def test_no_text_makes_the_parser_do_more_than_refuse(text: str, depth: int) -> None:
+    for each in (text, "[" * depth + text, '{"a":' * depth + text + "}" * depth):
+        with suppress(json.JSONDecodeError):
+            json_text.loads(each)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b" " * (MOST_BYTES + 1), {}),
+        (gzip.compress(b" " * 50_000_000), {"content-encoding": "gzip"}),
+        (zlib.compress(b" " * 50_000_000), {"content-encoding": "deflate"}),
+        (b"anything", {"content-encoding": "zstd"}),
+    ],
+    ids=["plain", "gzip", "deflate", "unknown"],
+)
+def test_bytes_are_bounded_also_once_unpacked(
+    anyone: ScriptedServer, number: int, body: bytes, headers: dict[str, str]
+) -> None:
+    anyone.script = lambda _: Raw(body=body, headers=headers)
+    with pytest.raises(EnvironmentFailure, match="more than 4,194,304 bytes") as caught:
+        models(anyone)[number].complete(REQUEST)
+    assert caught.value.billed
+
+
+def test_a_packed_reply_is_read(anyone: ScriptedServer) -> None:
+    for model, path in zip(models(anyone), ["/v1/chat/completions", "/v1/messages"], strict=True):
+        body = gzip.compress(anyone.encode(path, {"messages": []}, Reply("unpacked")))
+        anyone.script = lambda _, body=body: Raw(body=body, headers={"content-encoding": "gzip"})  # type: ignore[misc]
+        assert model.complete(REQUEST).text == "unpacked"
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_prompt_follows_no_redirect_to_another_host(anyone: ScriptedServer, number: int) -> None:
+    with serve(lambda _: Reply("stolen")) as other:
+        for place in (other.url, other.url.replace("127.0.0.1", "localhost"), "//example.com/", "http://[", "ftp://x/"):
+            anyone.script = lambda _, to=place: Raw(307, headers={"location": to})  # type: ignore[misc]
+            with pytest.raises(EnvironmentFailure, match="redirects to another host"):
+                models(anyone)[number].complete(REQUEST)
+            with pytest.raises(UserError, match="api_base"):
+                check_access(models(anyone)[number])
+        assert not other.requests
+
+
+def test_a_redirect_on_one_host_is_followed_a_few_times(anyone: ScriptedServer) -> None:
+    model = models(anyone)[0]
+    answers: list[Answer] = [Raw(307, headers={"location": "/v1/chat/completions"})] * HOPS
+    anyone.script = lambda _: answers.pop() if answers else Reply("moved")
+    assert model.complete(REQUEST).text == "moved"
+    before = len(anyone.requests)
+    anyone.script = lambda _: Raw(307, headers={"location": "/v1/chat/completions"})
+    with pytest.raises(EnvironmentFailure):
+        model.complete(REQUEST)
+    assert len(anyone.requests) - before == HOPS + 1
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 429, 500, 503])
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_account_that_cannot_pay_stops_at_once_in_whatever_status(
+    anyone: ScriptedServer, status: int, number: int
+) -> None:
+    answer = error(status, "You exceeded your current quota", code="insufficient_quota")
+    anyone.script = lambda _: answer
+    before = len(anyone.requests)
+    with pytest.raises(UserError, match="cannot pay"):
+        models(anyone)[number].complete(REQUEST)
+    assert len(anyone.requests) == before + 1
+
+
+@pytest.mark.parametrize("long", [error(413, "too large"), error(400, "long", code="context_length_exceeded")])
+def test_a_provider_that_takes_no_short_request_fails_the_check(anyone: ScriptedServer, long: Raw) -> None:
+    anyone.script = lambda _: long
+    with pytest.raises(UserError, match="api_base"):
+        check_access(models(anyone)[0])
+
+
+@given(*[st.integers(0, 10**6)] * 4)
+def test_no_call_costs_less_than_nothing(prompt: int, completion: int, cached: int, written: int) -> None:
+    cost = dollars(None, "x", Tokens(prompt, completion, cached, written), PRICE)
+    assert cost is not None
+    assert cost >= 0
+
+
+def test_a_provider_that_counts_cached_tokens_apart_is_recognised_and_told_of_once(anyone: ScriptedServer) -> None:
+    told: list[str] = []
+    model = LitellmModel("openai/scripted", api_base=anyone.url, api_key="k", price=PRICE, tell=told.append)
+    counts = [(100, 20_000), (500, 400), (9, 900)]
+    replies = [Reply("x", prompt_tokens=p, cached_tokens=c, completion_tokens=10) for p, c in counts]
+    anyone.script = lambda _: replies.pop(0)
+    for prompt, cached in counts:
+        usage = model.complete(REQUEST).usage
+        assert (usage.prompt_tokens, usage.cached_tokens) == (prompt + cached, cached)
+        assert usage.usd == pytest.approx((prompt * 3 + cached * 0.3 + 10 * 15) / 1e6)
+    (line,) = told
+    assert "20,000 cached tokens of 100" in line
