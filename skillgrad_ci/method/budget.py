@@ -105,16 +105,18 @@ class Ledger:
         if self.journal is not None and actual.calls:
             self.journal.record(uuid4().hex, "spent", {"role": role, "spent": asdict(actual)})
 
-    def resume(self, journal: Journal, keys: Iterable[str]) -> None:
+    def resume(self, journal: Journal, keys: Iterable[str], seconds: float = 0.0) -> None:
         """Count what earlier processes of this run paid for: it is part of the cap. Further calls are written down.
 
         A call is counted by itself, and not with the result that it was for: work that was cut or could
-        not be measured was paid for too. `keys` are the records that the journal held at the start.
+        not be measured was paid for too. `keys` are the records that the journal held at the start, `seconds`
+        is the time that the processes before this one took.
         """
         for value in filter(None, map(journal.recall, keys)):
             if "spent" in value:
                 role = value["role"]
                 self.by_role[role] = self.by_role.get(role, Usage()) + Usage(**value["spent"])
+        self._started -= seconds
         self.journal = journal
 
     def reserve_share(self, share: float) -> None:

@@ -1,19 +1,23 @@
 """The journal: every paid-for result is on disk, flushed, before it is used.
 
-`journal.jsonl` is append-only. A line is one JSON record, `{"sum", "key", "kind", "time", "value"}`,
-where `sum` is the SHA-256 of the record without it. Killed at any moment, at most the last line is
-torn; it was never used, so it is dropped. Anything else that does not read is damage that a person
-must know of.
+`journal.jsonl` is append-only. A line is one JSON record, `{"sum", "key", "kind", "time", "elapsed",
+"value"}`, where `sum` is the SHA-256 of the record without it and `elapsed` the seconds that the run took
+so far, in all its processes. Killed at any moment, at most the last line is torn: it is dropped, told of
+and counted, as is a last line that was damaged in another way. Records whose newline was damaged are
+found by their sums. Anything else that does not read stops the run, for a person must know of it.
 """
 
 import json
 import os
+import re
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,9 +25,11 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
+from skillgrad_ci.json_text import has_half, mend
 from skillgrad_ci.secrets import Redactor
 
 NAME = "journal.jsonl"
+START = b'{"sum": "'  # of a record
 
 
 @dataclass
@@ -45,12 +51,21 @@ class FileJournal:
     What `recall` gives right after `record` equals what it gives after a restart: redacted, and
     through JSON. So whoever uses a recorded value takes it from `recall`, and a resumed run sees
     the same text as the one before it.
+
+    `damage` says in words what could not be read, and `dropped` counts the records that were lost by it.
+    `earlier` is the seconds that earlier processes of this run took.
     """
 
-    def __init__(self, folder: Path, redactor: Redactor | None = None) -> None:
+    def __init__(
+        self, folder: Path, redactor: Redactor | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Raises UserError where another process holds the folder or the journal is damaged."""
         self.path = folder / NAME
         self._redactor = redactor or Redactor()
+        self._clock, self._started = clock, clock()
+        self.damage: Sequence[str] = ()
+        self.dropped = 0
+        self.earlier = 0.0
         self._guard = threading.Lock()
         self._lock = FileLock(folder / "journal.lock")
         self._made = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -79,9 +94,9 @@ class FileJournal:
 
     def record(self, key: str, kind: str, value: Mapping[str, Any]) -> None:
         """Keep a result. Raises EnvironmentFailure where it could not be put on disk."""
-        content = json.dumps(
-            {"key": key, "kind": kind, "time": datetime.now(UTC).isoformat(), "value": self._redactor.clean(value)}
-        )
+        elapsed = round(self.earlier + self._clock() - self._started, 3)
+        facts = {"key": key, "kind": kind, "time": datetime.now(UTC).isoformat(), "elapsed": elapsed}
+        content = json.dumps({**facts, "value": mend(self._redactor.clean(value))})
         with self._guard:
             self._append(_line(content))
             self._records[key] = json.loads(content)["value"]
@@ -123,27 +138,57 @@ class FileJournal:
         self._end += len(line)
 
     def _replay(self) -> tuple[dict[str, Mapping[str, Any]], int]:
-        """All whole records by key, and where the file ends once a torn last line is cut off."""
+        """All whole records by key, and where the file ends once what does not read is cut off its end."""
         content = self.path.read_bytes()
         lines = content.splitlines(keepends=True)
         records: dict[str, Mapping[str, Any]] = {}
-        end = 0
+        damage: list[str] = []
+        begins = end = 0
         for number, line in enumerate(lines, 1):
-            record = _parse(line)
-            if record is None and number < len(lines):
+            pieces = _pieces(line)
+            lost = sum(record is None for _, record in pieces)
+            if lost and number < len(lines):
                 raise UserError(
                     f"{self.path}:{number}: this record is damaged; delete the line to repeat its work, or the folder"
                 )
-            if record is None:
-                break
-            records[record["key"]] = record["value"]
-            end += len(line)
+            if lost or len(pieces) > 1:
+                damage.append(f"{NAME}:{number}: {_told(len(pieces) - lost, lost)}")
+            for piece, record in pieces:
+                begins += len(piece)
+                if record is not None:
+                    records[record["key"]] = record["value"]
+                    self.earlier = max(self.earlier, record.get("elapsed", 0.0))
+                    end = begins
+            self.dropped += lost
+        self.damage = damage
+        return records, self._end_at(end, content)
+
+    def _end_at(self, end: int, content: bytes) -> int:
+        """Cut off what does not read, and leave the file's end where a new line can begin."""
         if end < len(content):
             os.ftruncate(self._file, end)
         if end and not content[:end].endswith(b"\n"):
             end += os.write(self._file, b"\n")
         os.fsync(self._file)
-        return records, end
+        return end
+
+
+def _told(kept: int, lost: int) -> str:
+    """What a person reads of a line that is not one whole record."""
+    parts = [f"{kept} records stood on one line and are kept"] if kept > 1 else []
+    parts += (
+        [f"{lost} records at its end were torn or damaged and are dropped; their work is done again"] if lost else []
+    )
+    return "; ".join(parts)
+
+
+def _pieces(line: bytes) -> list[tuple[bytes, dict[str, Any] | None]]:
+    """A line's records: one, or several where the newline between them was damaged; None for what is no record."""
+    whole = _parse(line)
+    if whole is not None:
+        return [(line, whole)]
+    starts = [0, *(found.start() for found in re.finditer(re.escape(START), line) if found.start())]
+    return [(piece, _parse(piece)) for piece in (line[a:b] for a, b in pairwise([*starts, len(line)]))]
 
 
 def _line(content: str) -> bytes:
@@ -152,9 +197,12 @@ def _line(content: str) -> bytes:
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
-    """The record of a line, or None where it is not what `_line` wrote."""
-    head, separator, rest = line.rstrip(b"\n").partition(b'", ')
-    if not separator or head != b'{"sum": "' + sha256(b"{" + rest).hexdigest().encode():
-        return None
-    record: dict[str, Any] = json.loads(b"{" + rest)
-    return record
+    """The record of a line, or None where it is not what `_line` wrote. Its newline may be missing, or another byte."""
+    line = line.rstrip(b"\n")
+    for text in (line, line[:-1]):
+        head, separator, rest = text.partition(b'", ')
+        if separator and head == START + sha256(b"{" + rest).hexdigest().encode():
+            record: dict[str, Any] = json.loads(b"{" + rest)
+            # Older versions kept halves of surrogate pairs, which nothing that is written later can hold.
+            return mend(record) if has_half(rest.decode("utf-8", "replace")) else record
+    return None

@@ -80,7 +80,9 @@ def open_run(
         ThreadPoolExecutor(job.settings.concurrency) as pool,
     ):
         refuse_other_parameters(job, journal)
-        parts.ledger.resume(journal, journal.replayed)
+        for line in journal.damage:
+            observe(Noted(line))
+        parts.ledger.resume(journal, journal.replayed, journal.earlier)
         keep = keep_in(folder, redactor)
         rollout = Rollouts(parts.executor, parts.sandbox, parts.graders, journal, observe, keep, inputs.others)
         suite, doubts = prove(inputs.suite, parts, pool.map)
@@ -94,7 +96,7 @@ def open_run(
         yield OpenRun(
             inputs=inputs,
             suite=suite,
-            warnings=[*parts.budget_notes, *doubts],
+            warnings=[*parts.budget_notes, *journal.damage, *doubts],
             rollout=rollout,
             agent=parts.agent,
             ledger=parts.ledger,

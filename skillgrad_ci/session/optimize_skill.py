@@ -7,7 +7,6 @@ folder and its journal again, so a run that was killed goes on where it was.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import monotonic
 
 from skillgrad_ci.method.acceptance import check_mode
 from skillgrad_ci.method.evidence import Evidence
@@ -67,7 +66,7 @@ def optimize_skill(
     reproduce: str = "",
 ) -> Finished:
     """Optimize a skill and write its run folder. Raises UserError where nothing could be started."""
-    job, started = inputs.job, monotonic()
+    job = inputs.job
     shown = assign(inputs.suite.tasks, None, inputs.recorded, job.settings.seed).splits
     check_mode(job.settings.accept, inputs.suite.with_splits(shown))  # before anything is made or paid for
     with open_run(inputs, folder, observe, stop, redactor) as opened:
@@ -97,7 +96,7 @@ def optimize_skill(
             sandbox=opened.sandbox,
             reproduce=reproduce,
             cost=dict(opened.ledger.by_role),
-            minutes=(monotonic() - started) / 60,
+            minutes=opened.ledger.minutes,
             warnings=[*opened.warnings, *split_notes({task.id: task.split for task in run.suite.tasks if task.split})],
         )
         # Secrets go before a page escapes its text, for behind the escapes they would not be known.

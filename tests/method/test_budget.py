@@ -112,6 +112,24 @@ def test_minutes_count_from_the_start() -> None:
         ledger.hold(Usage(1))
 
 
+def test_minutes_of_earlier_processes_count(tmp_path: Path) -> None:
+    """A run that is killed and started again keeps its cap in minutes, and tells all that it took."""
+    now = [0.0]
+    for process in range(3):
+        ledger = Ledger(Cap(minutes=2), clock=lambda: now[0])
+        with FileJournal(tmp_path, clock=lambda: now[0]) as journal:
+            ledger.resume(journal, journal.replayed, journal.earlier)
+            assert ledger.minutes == pytest.approx(process * 50 / 60)
+            if process == 2:
+                now[0] += 21
+                with pytest.raises(BudgetExceeded, match=r"budget\.minutes"):
+                    ledger.hold(Usage(1))
+                return
+            ledger.hold(Usage(1))
+            now[0] += 50
+            ledger.settle("executor", Usage(1), Usage(1))
+
+
 def test_a_cap_in_dollars_refuses_an_unknown_price() -> None:
     with pytest.raises(BudgetExceeded, match="price of a model is unknown"):
         Ledger(Cap(usd=1.0)).hold(Usage(1, 10, usd=None))

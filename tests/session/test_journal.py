@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory, Usage
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.journal import FileJournal
+from skillgrad_ci.session.journal import FileJournal, _line
 from skillgrad_ci.session.records import evidence_from_json, evidence_to_json
 
 json_values = st.recursive(
@@ -53,7 +53,7 @@ def test_cut_anywhere_it_keeps_every_whole_line(
     folder = tmp_path_factory.mktemp("run")
     path = fill(folder, values)
     content = path.read_bytes()
-    cut = data.draw(st.integers(0, len(content)))
+    cut = data.draw(st.integers(0, 10_000)) % (len(content) + 1)  # its length is not the same in every run
     path.write_bytes(content[:cut])
     whole = content[:cut].count(b"\n")
     kept = replay(folder, values)
@@ -70,6 +70,87 @@ def test_a_damaged_earlier_line_is_named(tmp_path: Path) -> None:
         FileJournal(tmp_path)
     path.write_text("".join(line for line in path.read_text().splitlines(True) if '"n": 9' not in line))
     assert replay(tmp_path, "abc") == {"a": {"n": 1}, "c": {"n": 3}}  # the error gave the folder back
+
+
+THREE = {"a": {"n": 1}, "b": {"n": 2}, "c": {"n": 3}}
+
+
+def test_a_damaged_last_line_is_told_and_counted(tmp_path: Path) -> None:
+    path = fill(tmp_path, THREE)
+    path.write_text(path.read_text().replace('"n": 3', '"n": 9'))
+    with FileJournal(tmp_path) as journal:
+        assert journal.dropped == 1
+        (told,) = journal.damage
+        assert told.startswith("journal.jsonl:3: 1 records at its end")
+        assert (journal.recall("b"), journal.recall("c")) == ({"n": 2}, None)
+    with FileJournal(tmp_path) as journal:
+        assert (journal.dropped, list(journal.damage)) == (0, []), "it was cut off"
+
+
+@pytest.mark.parametrize("newline", [b"", b" ", b"}", b"\x8a", b"\r"])
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_a_damaged_newline_loses_no_record(tmp_path: Path, newline: bytes, which: int) -> None:
+    path = fill(tmp_path, THREE)
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"".join(line + (newline if at == which else b"\n") for at, line in enumerate(lines)))
+    for _ in range(2):
+        assert replay(tmp_path, "abc") == THREE
+    fill(tmp_path, {"d": {"n": 4}})
+    with FileJournal(tmp_path) as journal:
+        assert [journal.recall(key) for key in "abcd"] == [{"n": n} for n in (1, 2, 3, 4)]
+        assert journal.dropped == 0
+        assert len(journal.damage) == (1 if which < 2 and newline != b"\r" else 0)
+
+
+def test_of_two_records_on_the_last_line_the_whole_one_is_kept(tmp_path: Path) -> None:
+    path = fill(tmp_path, THREE)
+    first, second, third = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + second.rstrip(b"\n") + b"?" + third[:-9])
+    with FileJournal(tmp_path) as journal:
+        assert (journal.dropped, journal.recall("b"), journal.recall("c")) == (1, {"n": 2}, None)
+    assert replay(tmp_path, "abc") == {"a": {"n": 1}, "b": {"n": 2}}
+
+
+@given(values=records.filter(bool), data=st.data())
+@settings(max_examples=60)
+def test_any_damage_is_an_error_or_is_told(
+    tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any], data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    path = fill(folder, values)
+    content = bytearray(path.read_bytes())
+    at = data.draw(st.integers(0, 10_000)) % len(content)  # its length is not the same in every run
+    content[at] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    try:
+        journal = FileJournal(folder)
+    except UserError:
+        return
+    with journal:
+        kept = {key: journal.recall(key) for key in values if journal.recall(key) is not None}
+    assert all(values[key] == value for key, value in kept.items())
+    assert len(kept) + journal.dropped >= len(values)
+    assert bool(journal.damage) >= bool(journal.dropped)
+
+
+def test_a_journal_of_an_older_version_that_holds_half_an_emoji_opens_again(tmp_path: Path) -> None:
+    old = json.dumps({"key": "k", "kind": "execution", "time": "", "value": {"\ud800": ["a\udc00", "\U0001f600"]}})
+    (tmp_path / "journal.jsonl").write_bytes(_line(old))
+    assert replay(tmp_path, "k") == {"k": {"\ufffd": ["a\ufffd", "\U0001f600"]}}
+    with FileJournal(tmp_path) as journal:
+        journal.record("new", "call", {"text": "half \ud83d"})
+        assert journal.recall("new") == {"text": "half \ufffd"}
+    assert replay(tmp_path, ["new"]) == {"new": {"text": "half \ufffd"}}
+
+
+def test_the_time_that_a_run_took_is_kept_over_its_processes(tmp_path: Path) -> None:
+    now = [1000.0]
+    for process in range(3):
+        with FileJournal(tmp_path, clock=lambda: now[0]) as journal:
+            assert journal.earlier == 60.0 * process
+            now[0] += 60
+            journal.record(f"k{process}", "call", {})
+        now[0] = 5.0 * process  # each process has a clock of its own, and the time between them does not count
 
 
 def test_a_second_process_stops_at_once(tmp_path: Path) -> None:
