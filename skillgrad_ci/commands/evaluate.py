@@ -62,8 +62,8 @@ def _say(facts: Mapping[str, Any]) -> None:
     delta, size = facts["delta"], facts["skill_tokens"]
     if delta:
         low, high = delta["interval"]
-        interval = f"95% interval {points(low, '')} to {points(high)}"
-        say("", f"The skill changes accuracy by {points(delta['change'])} ({interval}).")
+        within = f"95% interval {points(low, '')} to {points(high)}"
+        say("", f"The skill changes accuracy by {points(delta['change'])} ({within}).")
     say(
         f"The skill takes about {size['description']} tokens always, {size['body']} more when it is activated, "
         f"and has {size['resources']} in resources."
