@@ -158,7 +158,7 @@ def propose(run: Run, world: World, step: Iteration) -> tuple[Iteration, Proposa
         else:
             memory, overlay = without_memory(step.diagnoses, at)
             step = replace(step, overlay=overlay)
-        rules = Rules(run.suite.of(Split.TRAIN), memory.slugs, settings.allow_scripts)
+        rules = Rules([*run.suite.of(Split.TRAIN), *world.probes], memory.slugs, settings.allow_scripts)
         return step, Proposal(*update(world.agent, replace(step, memory=memory), rules, run.next_edit))
     except (ReplyError, EnvironmentFailure) as error:
         world.observe(Dropped(f"iteration {step.number}", str(error)))

@@ -23,7 +23,7 @@ from skillgrad_ci.skill.skill import MAIN, Skill
 
 MAX_CONTENT = 20_000  # characters of one edit
 JUDGED_AT_THE_END = {"Q001", "Q002"}
-LEAKS = {"L001", "L002", "L003"}  # their messages quote what must not be published
+LEAKS = {"L001", "L002", "L003", "L004"}  # their messages quote what must not be published
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _INVISIBLE = {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"}
 _HARMLESS = "\n\t\u200c\u200d"  # the joiners are letters' parts in some scripts, and emoji's
@@ -75,7 +75,8 @@ def try_patch(skill: Skill, edits: Sequence[Edit], rules: Rules) -> tuple[Skill,
         _check_content(edit)
         _check_reach(before, edit.file, rules.allow_scripts)
         after = apply_edit(before, edit)
-        for problem in [*new_errors(before, after), *leaks(skill, after, rules.tasks)]:
+        copied = (leak for leak in leaks(skill, after, rules.tasks) if leak.severity == "error")
+        for problem in [*new_errors(before, after), *copied]:
             if problem.rule not in JUDGED_AT_THE_END:
                 raise ReplyError(_told(problem))
         return after

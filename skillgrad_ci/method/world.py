@@ -18,7 +18,7 @@ class World:
     """What the loop asks of the world; `split` sets every task's split, given the base run.
 
     `at_once` says how many executions run side by side. `triggers` measures a skill on the trigger
-    set; None where there is none.
+    set, `probes` are its queries; None and none where there is no set.
     """
 
     rollout: Rollout
@@ -29,6 +29,7 @@ class World:
     observe: Observer
     at_once: int = 1
     triggers: Triggers | None = None
+    probes: Sequence[Task] = ()
 
     def all(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """`function` of every item. Raises BudgetExceeded where one was refused, once those in flight have ended.

@@ -9,6 +9,7 @@ from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.method.acceptance import check_split, pass_rates
 from skillgrad_ci.method.evidence import Accuracy, Evidence, Usage
 from skillgrad_ci.method.gradient import Diagnosis
+from skillgrad_ci.method.leaks import leaks
 from skillgrad_ci.method.patch import EditResult
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.task import Split
@@ -17,6 +18,7 @@ from skillgrad_ci.report.headline import headline
 from skillgrad_ci.report.statistics import paired
 from skillgrad_ci.skill.review_flags import flags
 
+NEAR = "comes near a grader"  # a flag's kind
 FEEDBACK_BOUND = 300  # characters of a grader's feedback in the table of tasks
 
 
@@ -62,7 +64,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         triggers=_triggers(run),
         tasks=tuple(_tasks(run, split_of)),
         chapters=tuple(_chapters(run)),
-        flags=tuple(doc.FlagFacts(**asdict(flag)) for flag in flags(run.initial, run.candidate)),
+        flags=(*(doc.FlagFacts(**asdict(flag)) for flag in flags(run.initial, run.candidate)), *_near_graders(run)),
         cost=cost_of(around.cost),
         minutes=round(around.minutes, 2),
         sandbox=around.sandbox,
@@ -74,7 +76,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         why=run.why.rstrip("."),
     )
     sentence, remarks = headline(report)
-    return report.model_copy(update={"headline": sentence, "remarks": tuple(remarks)})
+    return report.model_copy(update={"headline": sentence, "remarks": (*remarks, *_on_graders(report))})
 
 
 def measured_of(evidence: Iterable[Evidence]) -> doc.Measured:
@@ -157,6 +159,25 @@ def _diagnosis(diagnosis: Diagnosis) -> doc.DiagnosisFacts:
 def _edit(result: EditResult) -> doc.EditFacts:
     fields = {name: value for name, value in asdict(result.edit).items() if name in doc.EditFacts.model_fields}
     return doc.EditFacts(**fields, status=str(result.status), reason=result.reason)
+
+
+def _on_graders(report: doc.Report) -> Iterable[str]:
+    """What a reviewer may rely on: no edit that repeats a grader was taken."""
+    if report.accepted:
+        near = sum(flag.kind == NEAR for flag in report.flags)
+        lines = f"{near} added line{'s come' if near > 1 else ' comes'} near"
+        yield (
+            f"{lines} a training task's grader: look at them by hand."
+            if near
+            else "No added line repeats a training task's grader, or comes near one."
+        )
+
+
+def _near_graders(run: Run) -> Iterable[doc.FlagFacts]:
+    """Added lines that come near a training task's grader; those that repeat one were refused."""
+    for item in leaks(run.initial, run.candidate, run.suite.of(Split.TRAIN)):
+        text = run.candidate.read(item.file).split("\n")[item.line - 1]
+        yield doc.FlagFacts(kind=NEAR, file=item.file, line=item.line, text=text.strip())
 
 
 def _tasks(run: Run, split_of: Mapping[str, str]) -> Iterable[doc.TaskFacts]:

@@ -114,7 +114,8 @@ def with_triggers(world: World, triggers: Suite | None, trials: int) -> World:
     """The world in which edits of the description are checked on the trigger set, where there is one."""
     if triggers is None:
         return world
-    return replace(world, triggers=lambda skill, name: world.measure(skill, triggers.tasks, name, trials))
+    probes = triggers.tasks
+    return replace(world, triggers=lambda skill, name: world.measure(skill, probes, name, trials), probes=probes)
 
 
 def refuse_twins(skills: Sequence[Skill]) -> None:

@@ -43,6 +43,8 @@ RULES: dict[str, tuple[Severity, str]] = {
     "L001": ("error", "an added line names a training task"),
     "L002": ("error", "an added line names a training task's input file"),
     "L003": ("error", "an added line holds a training task's expected answer"),
+    "L004": ("error", "an added line repeats a training task's grader"),
+    "L005": ("warning", "an added line comes near a training task's grader"),
 }
 NOT_TO_BE_ADDED = {"B004", "Q002", "Q003"}  # warnings that a patch may not add, as if they were errors
 TEXT_SUFFIXES = {".md", ".txt", ".csv", ".tsv", ".json", ".yaml", ".yml", ".xml"}

@@ -76,11 +76,12 @@ def _git_folder(root: Path) -> Path:
 def _read_index(index: Path, _changed: int, _size: int) -> tuple[frozenset[str], frozenset[str]]:
     """The tracked files, and every folder above one. The two numbers tell one state of the index from another."""
     from dulwich.errors import ChecksumMismatch
-    from dulwich.index import Index
+    from dulwich.index import Index, UnsupportedIndexFormat
 
+    refused = (ChecksumMismatch, UnsupportedIndexFormat, struct.error, AssertionError, ValueError, LookupError)
     try:
         files = frozenset(name.decode("utf-8", "surrogateescape") for name in Index(str(index)))
-    except (ChecksumMismatch, struct.error, AssertionError, ValueError, LookupError, EOFError, OSError) as error:
+    except (*refused, EOFError, OSError) as error:
         raise UserError(f"{index}: git's index cannot be read ({error}); `git status` says what is wrong") from None
     folders = {""}
     for name in files:

@@ -1,14 +1,17 @@
 """Leaks: what would make a skill right on one training task and on no other.
 
-A training task's id, the name of its input file, or its expected answer in an added line.
+A training task's id, the name of its input file, its expected answer, or what its graders say, in an added line.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
+from skillgrad_ci.method.leaks.grader_words import Words, words_of
+from skillgrad_ci.method.leaks.shared_words import Tokens, shared_run
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.skill.lint import Finding, finding
 from skillgrad_ci.skill.review_flags import added_lines
@@ -22,33 +25,68 @@ _MIDNIGHT = re.compile(r"(?<=\d)[ t]00:00(:00(\.0+)?)?\Z")
 
 
 def leaks(before: Skill, after: Skill, tasks: Sequence[Task]) -> list[Finding]:
-    """Strings of training tasks in added lines, each reported once, at its first place.
+    """What added lines repeat of training tasks, each reported once, at its first place.
 
-    Only strings of six characters or more count, that stand neither in the task's own instruction nor
-    in the skill before. Letter case, white space, emphasis and the way a number is written hide none.
+    Of names and answers only strings of six characters or more count, of statements and programs only runs of
+    words, and of all only what stands neither in the task's own instruction nor in the skill before. Letter
+    case, white space, emphasis and the way a number is written hide none. L005 alone is a warning: it comes near.
     """
     lines = list(added_lines(before, after))
+    if not lines:
+        return []
     added, starts = _joined(lines)
-    known = _Text("")
+    words = Tokens(added.text, starts)
+    known = _Known(before)
     found: dict[tuple[str, str], Finding] = {}
+
+    def at(rule: str, said: str, offset: int, message: str) -> None:
+        file, line, _ = lines[max(index for index, start in enumerate(starts) if start <= offset)]
+        found.setdefault((rule, said), finding(rule, file, line, message))
+
     for task in tasks:
-        for rule, what, secret in _secrets(task):
+        instruction = _normal("" if task.probe else task.instruction)
+        texts = list(words_of(task))
+        for rule, what, secret in _secrets(task, texts):
             offset = added.find(secret)
-            if offset is None or (rule, secret) in found or _Text(_normal(task.instruction)).find(secret) is not None:
+            if offset is None or (rule, secret) in found or _text_of(instruction).find(secret) is not None:
                 continue
-            known = known if known.text else _Text("\0".join(_normal(before_text) for before_text in _texts(before)))
-            if known.find(secret) is None:
-                file, line, _ = lines[max(index for index, start in enumerate(starts) if start <= offset)]
+            if known.text.find(secret) is None:
                 message = f"{secret!r} is {what} of a training task; say what holds for any such task instead"
-                found[rule, secret] = finding(rule, file, line, message)
-    return sorted(found.values(), key=lambda item: (item.file, item.line, item.rule))
+                at(rule, secret, offset, message)
+        for text in texts:
+            if text.kind == "answer":
+                continue
+            run = shared_run(text, words, [Tokens(instruction), known.tokens])
+            if run is not None:
+                rule = "L005" if run.near else "L004"
+                verb = "comes near" if run.near else "repeats"
+                at(rule, run.words, run.offset, f"{run.words!r} {verb} {text.what} of a training task; say what holds "
+                   "for any such task instead")  # fmt: skip
+    copied = {(item.file, item.line) for item in found.values() if item.severity == "error"}
+    kept = [item for item in found.values() if item.severity == "error" or (item.file, item.line) not in copied]
+    return sorted(kept, key=lambda item: (item.file, item.line, item.rule))
+
+
+class _Known:
+    """The skill before, as text and as words; made when it is first asked for."""
+
+    def __init__(self, skill: Skill) -> None:
+        self._skill = skill
+
+    @cached_property
+    def text(self) -> "_Text":
+        return _Text("\0".join(map(_normal, _texts(self._skill))))
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        return Tokens(self.text.text)
 
 
 def _texts(skill: Skill) -> Iterator[str]:
     return (content.decode("utf-8", errors="replace") for content in skill.files.values())
 
 
-def _secrets(task: Task) -> Iterator[tuple[str, str, str]]:
+def _secrets(task: Task, texts: Sequence[Words]) -> Iterator[tuple[str, str, str]]:
     """Rule, its name, and string (normalised) of all that must not be learned by heart."""
     candidates = [("L001", "the id", task.id)]
     for name, source in task.files.items():
@@ -57,6 +95,9 @@ def _secrets(task: Task) -> Iterator[tuple[str, str, str]]:
             if re.search(r"\d", file.stem):  # a bare word such as `orders` is nobody's; `orders_17` is
                 candidates.append(("L002", "an input file", file.stem))
     candidates += [("L003", "an expected answer", answer) for answer in task.expected]
+    for one in texts:
+        if one.kind == "answer":
+            candidates.append(("L003" if one.what == "an expected answer" else "L004", one.what, one.text))
     for rule, what, text in candidates:
         secret = _MIDNIGHT.sub("", _normal(text))
         if len(secret) >= MIN_CHARACTERS:
@@ -72,6 +113,11 @@ def _joined(lines: Sequence[tuple[str, int, str]]) -> tuple["_Text", list[int]]:
         text += _normal(line)
         last = (file, number)
     return _Text(text), starts
+
+
+@lru_cache(maxsize=1024)
+def _text_of(text: str) -> "_Text":
+    return _Text(text)
 
 
 class _Text:
