@@ -1,6 +1,7 @@
 """The outermost edge: a command, its errors in one line, its exit code."""
 
 import argparse
+import io
 import os
 import sys
 import traceback
@@ -23,6 +24,9 @@ COMMANDS = {  # imported when asked for: each needs other heavy things
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; argparse itself exits with 2 for arguments that it cannot read."""
+    for stream in (sys.stdout, sys.stderr):  # one that cannot show a character never ends the program
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     arguments = parse(sys.argv[1:] if argv is None else argv)
     try:
         if arguments.command == "action":

@@ -52,8 +52,20 @@ def parser() -> argparse.ArgumentParser:
     made["demo"].add_argument(
         "folder", nargs="?", type=Path, default=Path("skillgrad-demo"), metavar="DIR", help="folder (skillgrad-demo)"
     )
-    made["lint"].add_argument("skills", nargs="+", type=Path, metavar="SKILL", help="a folder with SKILL.md")
+    _lint(made["lint"])
     return main
+
+
+def _lint(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "skills", nargs="+", type=Path, metavar="PATH", help="a folder with SKILL.md, a SKILL.md, or a folder of skills"
+    )
+    command.add_argument(
+        "--format", choices=("text", "json", "sarif", "github"), default="text", help="form of the answer (text)"
+    )
+    command.add_argument(
+        "--hosts", metavar="HOSTS", help="hosts whose fields and limits count, as in claude-code,codex"
+    )
 
 
 def _optimize(command: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from pydantic import Field
 from skillgrad_ci.config.settings import REHEARSAL, Budget, Positive, Settings
 from skillgrad_ci.document import Document, Known
 from skillgrad_ci.errors import UserError
+from skillgrad_ci.skill.hosts import HostName
 from skillgrad_ci.skill.repository import CONFIGURATION
 from skillgrad_ci.skill.skill import name_of
 
@@ -58,6 +59,8 @@ class File(Settings):
     budget: FileBudget = Field(default_factory=FileBudget)
 
     skills: tuple[Entry, ...] = Field(min_length=1)
+    hosts: tuple[HostName, ...] = ()
+    """The hosts whose fields and limits `lint` knows beside the specification's."""
     label: str = "optimize-skill"
     """The issue label that asks for a run."""
     pull_request: PullRequest = Field(default_factory=PullRequest)
@@ -86,6 +89,7 @@ class Configuration:
 
     root: Path
     skills: Sequence[SkillRun]
+    hosts: Sequence[str] = ()
     label: str = "optimize-skill"
     pull_request: PullRequest = field(default_factory=PullRequest)
     caps: Caps = field(default_factory=Caps)
@@ -117,7 +121,7 @@ def load(path: Path, flags: Mapping[str, Any] | None = None) -> Configuration:
             runs.append(SkillRun(folder, root / entry.tasks.replace("{name}", name_of(folder)), settings, root))
     _refuse_twins(document, runs)
     caps = Caps(job=whole.budget.job, month=whole.budget.month)
-    return Configuration(root, runs, whole.label, whole.pull_request, caps)
+    return Configuration(root, runs, whole.hosts, whole.label, whole.pull_request, caps)
 
 
 def with_flags(settings: Settings, flags: Mapping[str, Any]) -> Settings:

@@ -20,6 +20,10 @@ FIRST_LINE = 2  # the line of `SKILL.md` on which the fields start
 _OPENING = re.compile(r"\ufeff?---[ \t]*\r?\n")
 _CLOSING = re.compile(r"^---[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
 
+_FIELD = re.compile(r"([\w-]+)[ \t]*:(?:[ \t]+(.*)|\Z)")
+_INDICATORS = set("@`%&*!{}[],?|>-#")  # a value that starts with one of these is no plain text to YAML
+_BREAKS = re.compile(r":(?:\s|\Z)|\s#")
+
 _OPENERS = (
     yaml.BlockMappingStartToken,
     yaml.BlockSequenceStartToken,
@@ -70,7 +74,7 @@ def read(fields: str, where: str) -> dict[str, Any]:
     try:
         values = yaml.SafeLoader("").construct_document(_tree(fields, where))
     except yaml.YAMLError as problem:
-        raise invalid_yaml(where, problem, FIRST_LINE) from None
+        raise _unreadable(fields, where, problem) from None
     except ValueError as problem:  # a date such as 2026-13-45, a number without end
         raise _error(where, 0, f"a value of the frontmatter cannot be read ({problem}); quote it") from None
     if not all(isinstance(name, str) for name in values):
@@ -125,7 +129,7 @@ def _tree(fields: str, where: str) -> yaml.MappingNode:
                 raise _error(where, line, f"the frontmatter is nested more than {MAX_DEPTH} deep; flatten it")
         node = yaml.compose(fields, Loader=yaml.SafeLoader)
     except yaml.YAMLError as problem:
-        raise invalid_yaml(where, problem, FIRST_LINE) from None
+        raise _unreadable(fields, where, problem) from None
     if not isinstance(node, yaml.MappingNode):
         raise _error(where, 0, "the frontmatter holds no fields; name and description are needed")
     for key, _ in node.value:
@@ -133,6 +137,29 @@ def _tree(fields: str, where: str) -> yaml.MappingNode:
             raise _error(where, key.start_mark.line, "a field's name is one word")
     refuse_twice(where, node, FIRST_LINE)
     return node
+
+
+def _unreadable(fields: str, where: str, problem: yaml.YAMLError) -> UserError:
+    """What is wrong, and what mends it: nearly always a value that wants quotes."""
+    mark = getattr(problem, "problem_mark", None)
+    return UserError(f"{invalid_yaml(where, problem, FIRST_LINE)}{_remedy(fields, mark.line if mark else 0)}")
+
+
+def _remedy(fields: str, line: int) -> str:
+    lines = fields.splitlines()
+    if any("\t" in text[: len(text) - len(text.lstrip())] for text in lines):
+        return "; indent with spaces instead of tabs"
+    for number in (line, line - 1):  # a fault is noticed on its line or on the next one
+        starts = [(start, _FIELD.match(lines[start])) for start in range(min(number, len(lines) - 1), -1, -1)]
+        start, match = next(((start, match) for start, match in starts if match), (0, None))
+        if match is None:
+            continue
+        name, value = match[1], "\n".join([(match[2] or "").strip(), *lines[start + 1 : number + 1]])
+        if value[:1] in {"'", '"'}:
+            return f"; put the whole {name} in one pair of quotes, and those inside it twice or behind a backslash"
+        if value[:1] in _INDICATORS or _BREAKS.search(value):
+            return f"; put the {name} in quotes"
+    return ""
 
 
 def _error(where: str, line: int, message: str) -> UserError:

@@ -65,6 +65,11 @@ class Membership:
         """Whether a real path is a suite's, wherever a link to it lies."""
         return target in self._left_out or any(folder in self._left_out for folder in target.parents)
 
+    def allows_way(self, path: Path) -> bool:
+        """Whether neither a name nor the suite speaks against a path or a folder above it."""
+        below = path.relative_to(self.top).parents
+        return self._allows(path) and all(self._allows(self.top / folder) for folder in below if folder.parts)
+
     @cached_property
     def repository(self) -> Repository | None:
         return repository_of(self.top)

@@ -1,13 +1,15 @@
 """How one file of a skill points to another: by its path, as in ``Read `references/x.md` when …``.
 
 A path counts that starts with one of the specification's folders, or that is a link's relative
-target. Patterns such as `references/<topic>.md` and paths inside addresses of the web are none.
+target. A link is relative to its own file, as everywhere; where nothing lies there, to the skill. Patterns
+such as `references/<topic>.md` and paths inside addresses of the web are none.
 """
 
 import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from skillgrad_ci.skill.markdown import outline
@@ -16,31 +18,69 @@ FOLDERS = ("references", "scripts", "assets")
 _PATH = re.compile(rf"(?<![\w/.:@\\-])(?:\./)?((?:{'|'.join(FOLDERS)})/\w[\w.+/-]*+)(?![<*{{$\[])")
 _LINK = re.compile(r"\]\(\s*<?([^()<>\s]+)")
 _TICKS = re.compile(r"`+")
-_ELSEWHERE = re.compile(rf"[a-zA-Z][\w+.-]*:|/|(?:\./)?(?:{'|'.join(FOLDERS)})/")
+_ELSEWHERE = re.compile(r"[a-zA-Z][\w+.-]*:|/")
+_HOST = re.compile(r"(?:www\.|[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|dev|ai|app|edu|gov)(?:/|\Z))", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"[{}$*\[\]…]|\.\.\.|%[A-Z_]+%|(?:^|/)(?:path/to|foo|bar|baz|xxx+|your[-_]\w+|some[-_]\w+|file[-_]?name)\b",
+    re.IGNORECASE,
+)
+_PROSE = re.compile(rf"(?:{'|'.join(FOLDERS)})(?:/(?:{'|'.join(FOLDERS)}|etc|and|or))+\.?")
 
 
 @dataclass(frozen=True)
 class Pointer:
-    """A path relative to the skill's folder, and the line (from 0) on which it stands."""
+    """A pointer on a line (from 0) of a text.
 
-    path: str
+    `candidates` are what it may mean, relative to the skill's folder, the likeliest first; `path` is what to call it.
+    """
+
+    candidates: tuple[str, ...]
     line: int
-    in_code: bool  # in a code block, where a path may also be an example or a command's
+    is_link: bool
+    in_code: bool = False  # in a code block, where a path may also be an example or a command's
+
+    @property
+    def path(self) -> str:
+        return self.candidates[0]
+
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether it stands for other paths, or is prose: `{baseDir}/x.md`, `scripts/assets`, a name without suffix."""
+        if _PLACEHOLDER.search(self.path) or _PROSE.fullmatch(self.path):
+            return True
+        return not self.is_link and "." not in posixpath.basename(self.path)
 
 
 def pointers(text: str, folder: str = "") -> Iterator[Pointer]:
-    """The pointers of a Markdown text in `folder` (links are relative to it), each once a line."""
+    """The pointers of a Markdown text in `folder`, each once a line; of code blocks only paths."""
     structure = outline(text)
-    for number, line in enumerate(structure.lines):
-        in_code = structure.is_code(number)
-        paths = [match[1].rstrip(".-+") for match in _PATH.finditer(line)]
-        if not in_code:
-            for match in _LINK.finditer(_without_code(line)):
-                target = unquote(match[1].partition("#")[0].partition("?")[0])
-                if _is_relative(target):
-                    paths.append(posixpath.normpath(posixpath.join(folder, target)))
-        for path in dict.fromkeys(paths):
-            yield Pointer(path, number, in_code)
+    for pointer in found(text, folder):
+        in_code = structure.is_code(pointer.line)
+        if not (in_code and pointer.is_link):
+            yield Pointer(pointer.candidates, pointer.line, pointer.is_link, in_code)
+
+
+@lru_cache(maxsize=8192)
+def found(text: str, folder: str = "") -> tuple[Pointer, ...]:
+    """All pointers of a text, code or not: without the parser, so that most texts need none."""
+    pointers: list[Pointer] = []
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", text)) if "/" in text or "](" in text else ():
+        here: dict[str, Pointer] = {}
+        if any(f"{name}/" in line for name in FOLDERS):
+            for match in _PATH.finditer(line):
+                path = match[1].rstrip(".-+")
+                here.setdefault(path, Pointer(_both(path, posixpath.join(folder, path)), number, False))
+        for match in _LINK.finditer(_without_code(line)) if "](" in line else ():
+            target = unquote(match[1].partition("#")[0].partition("?")[0])
+            if _is_relative(target):
+                own = posixpath.normpath(posixpath.join(folder, target))
+                here[target.removeprefix("./")] = Pointer(_both(own, posixpath.normpath(target)), number, True)
+        pointers += here.values()
+    return tuple(pointers)
+
+
+def _both(first: str, second: str) -> tuple[str, ...]:
+    return (first,) if first == second else (first, second)
 
 
 def _without_code(line: str) -> str:
@@ -56,10 +96,12 @@ def _without_code(line: str) -> str:
 
 
 def _is_relative(target: str) -> bool:
-    """Whether a link's target is a file's path, and none that was found as a path already."""
-    return _ELSEWHERE.match(target) is None and re.search(r"[./]", target) is not None
+    """Whether a link's target is a file's path."""
+    return _ELSEWHERE.match(target) is None and _HOST.match(target) is None and re.search(r"[./]", target) is not None
 
 
 def mentions(text: str, path: str) -> bool:
     """Whether `text` names `path` anywhere, also behind another folder's name."""
+    if path not in text:
+        return False
     return re.search(rf"(?<![\w.-]){re.escape(path)}(?![\w-]|\.\w)", text) is not None

@@ -240,7 +240,6 @@ def test_lint_answers_with_rule_file_and_line(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["lint", "nowhere"], "nowhere: "),
         (["optimize", "nowhere", "--tasks", "evals", "--model", "rehearsal"], "nowhere: not a folder"),
         (["optimize", "skills/greeter", "--tasks", "nowhere"], "nowhere: no such file or folder"),
         (["optimize", "skills/greeter", "--batch-size", "0"], "the command line: batch_size: expected"),
@@ -329,3 +328,55 @@ def test_sigterm_ends_in_seconds_with_a_report_and_the_next_start_goes_on(shell:
     records = [json.loads(line) for line in (shell.root / "run/journal.jsonl").read_text().splitlines()]
     executed = [record["key"] for record in records if record["kind"] == "execution"]
     assert len(set(executed)) == len(executed)
+
+
+def test_lint_shows_every_skill_though_one_cannot_be_read(shell: Shell) -> None:
+    (shell.root / "skills/broken").mkdir()
+    (shell.root / "skills/broken/SKILL.md").write_text("---\nname: broken\ndescription: Use it for: sums.\n---\nx\n")
+    (shell.root / "skills/third/deep").mkdir(parents=True)
+    (shell.root / "skills/third/SKILL.md").write_text("---\nname: third\ndescription: d\nversion: 1\n---\nx\n")
+    done = shell("lint", "skills", "nowhere", "--json")
+    assert done.code == 2
+    found = {(Path(item["skill"]).name, item["rule"], item["line"]) for item in done.document["findings"]}
+    assert found == {("broken", "H000", 3), ("third", "H005", 4), ("nowhere", "H000", 1)}
+    assert done.document["skills"] == 4
+    one = shell("lint", "skills/broken/SKILL.md")
+    assert "skills/broken/SKILL.md:3: error H000" in one.out
+    assert "put the description in quotes" in one.out
+
+
+def test_lint_answers_for_code_scanning_and_for_a_workflow(shell: Shell) -> None:
+    skill = shell.root / "skills/greeter/SKILL.md"
+    skill.write_text(skill.read_text() + "\n[100%, gone](a,b.md)\n")
+    line = skill.read_text().count("\n")
+    sarif = shell("lint", "skills/greeter", "--format", "sarif").document
+    [result] = sarif["runs"][0]["results"]
+    assert sarif["version"] == "2.1.0"
+    assert (result["ruleId"], result["level"]) == ("Q001", "error")
+    assert sarif["runs"][0]["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == "Q001"
+    place = result["locations"][0]["physicalLocation"]
+    assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == ("skills/greeter/SKILL.md", line)
+    annotations = shell("lint", "skills/greeter", "--format", "github").out
+    assert f"::error file=skills/greeter/SKILL.md,line={line},title=Q001::points to a,b.md" in annotations
+
+
+def test_lint_knows_the_hosts_of_the_configuration_and_of_the_command_line(shell: Shell) -> None:
+    skill = shell.root / "skills/greeter/SKILL.md"
+    skill.write_text(skill.read_text().replace("name: greeter", "name: greeter\nmodel: large"))
+    assert shell("lint", "skills/greeter").code == 2
+    assert shell("lint", "skills/greeter", "--hosts", "claude-code").code == 0
+    config = shell.root / ".skillgrad.yml"
+    config.write_text(config.read_text() + "hosts: [claude-code]\n")
+    assert shell("lint", "skills/greeter").code == 0
+    assert "--hosts: 'none' is not known" in shell("lint", "skills/greeter", "--hosts", "none").err
+
+
+def test_an_output_that_cannot_show_a_character_never_ends_the_program(shell: Shell) -> None:
+    folder = shell.root / "skills/größe"
+    folder.mkdir()
+    (folder / "SKILL.md").write_text("---\nname: größe\ndescription: d\n---\nx\n")
+    command = [sys.executable, "-m", "skillgrad_ci", "lint", "skills/größe"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(command, cwd=shell.root, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"H010" in done.stdout

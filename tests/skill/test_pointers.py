@@ -39,10 +39,12 @@ def test_paths_and_relative_links_are_pointers(text: str, expected: list[str]) -
 
 def test_links_are_relative_to_their_file_and_paths_to_the_skill() -> None:
     assert paths("[a](a.md) [b](../b.md) [c](references/c.md)", "references") == [
-        "references/c.md",
+        "references/references/c.md",
         "references/a.md",
         "b.md",
     ]
+    [last] = list(pointers("[c](references/c.md)", "references"))
+    assert last.candidates == ("references/references/c.md", "references/c.md")
 
 
 def test_code_blocks_are_told_apart() -> None:
