@@ -8,8 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from skillgrad_ci.commands.cli import parse
-from skillgrad_ci.commands.exits import BUDGET, ELSE, USER
+from skillgrad_ci.commands.cli import BUDGET, ELSE, USER, parse
 from skillgrad_ci.errors import BudgetExceeded, SkillGradError, UserError
 
 COMMANDS = {  # imported when asked for: each needs other heavy things

@@ -27,11 +27,11 @@ class Redactor:
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str], extra: Iterable[str] = ()) -> "Redactor":
-        """Of every variable whose name says that it holds a secret, of passwords in addresses, of `extra` values."""
+    def from_environment(cls, environ: Mapping[str, str]) -> "Redactor":
+        """Of every variable whose name says that it holds a secret, and of passwords in addresses."""
         named = [value for name, value in environ.items() if SECRET_NAME.search(name)]
         in_addresses = [password for value in environ.values() for password in IN_ADDRESS.findall(value)]
-        return cls([*named, *in_addresses, *extra])
+        return cls([*named, *in_addresses])
 
     def __call__(self, text: str) -> str:
         return self._pattern.sub(MASK, text) if self._pattern else text

@@ -44,9 +44,9 @@ def test_names_choose_what_is_secret() -> None:
         "HTTPS_PROXY": "http://name:ffffffffff@proxy:1",
         "X_TOKEN": "true",
     }
-    redact = Redactor.from_environment(environ, ["extra-secret"])
-    text = " ".join([*environ.values(), "extra-secret"])
-    assert redact(text) == "*** *** *** owner/repository dddddddddd *** http://name:***@proxy:1 true ***"
+    redact = Redactor.from_environment(environ)
+    text = " ".join(environ.values())
+    assert redact(text) == "*** *** *** owner/repository dddddddddd *** http://name:***@proxy:1 true"
 
 
 def test_a_longer_secret_is_not_cut_open_by_a_shorter_one() -> None:

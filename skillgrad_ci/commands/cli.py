@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from skillgrad_ci import __version__
-from skillgrad_ci.commands.exits import USER
 from skillgrad_ci.commands.flags import add_flags, loop_flags, setting_flags
+
+DONE = 0  # the exit codes that the commands promise
+ELSE = 1  # anything that the others do not say
+USER = 2  # a person must fix something: one line says what
+BUDGET = 3  # stopped at a cap, the best result kept
 
 COMMANDS = {
     "optimize": "optimize a skill on a suite; writes a run folder",

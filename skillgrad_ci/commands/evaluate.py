@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from skillgrad_ci.commands.exits import BUDGET, DONE, ELSE
+from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.side_by_side import REHEARSAL_NOTE, compare, interval

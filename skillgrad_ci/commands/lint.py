@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from skillgrad_ci.commands.exits import DONE, USER
+from skillgrad_ci.commands.cli import DONE, USER
 from skillgrad_ci.commands.jobs import nearest
 from skillgrad_ci.commands.lint_formats import FORMATS, Linted
 from skillgrad_ci.config.config import load

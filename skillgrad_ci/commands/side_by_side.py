@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from skillgrad_ci.commands.exits import BUDGET, DONE, ELSE
+from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.terminal import GO_ON, say, say_json, say_table

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from skillgrad_ci.commands.exits import DONE, ELSE, USER
+from skillgrad_ci.commands.cli import DONE, ELSE, USER
 from skillgrad_ci.commands.jobs import suite_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.terminal import say, say_json, say_table

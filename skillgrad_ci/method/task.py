@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -15,6 +15,9 @@ from skillgrad_ci.errors import UserError
 _ID = re.compile(
     r"(?!\.{1,2}$)[^\s/\\,\x00-\x1f](?:[^/\\,\x00-\x1f]{0,120}[^\s/\\,\x00-\x1f])?"
 )  # a folder's name, and an item of a list
+
+NEEDED_FOR_VALIDATION = 20  # tasks of a suite; below, what would choose would take too much from what teaches
+NEEDED_FOR_HELDOUT = 10  # tasks of a suite; below, what would report is too small to say anything
 
 
 class Split(StrEnum):
@@ -148,7 +151,3 @@ def names_folder(name: str) -> bool:
 def digest_of(value: object) -> str:
     """SHA-256 (hexadecimal) of a JSON value, with sorted keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def by_id(tasks: Iterable[Task]) -> dict[str, Task]:
-    return {task.id: task for task in tasks}

@@ -4,6 +4,9 @@ A tie is never sold as a gain, a gain on tasks that chose the skill is called th
 chance explains is not called a change.
 """
 
+from collections.abc import Mapping
+
+from skillgrad_ci.method.task import NEEDED_FOR_HELDOUT, NEEDED_FOR_VALIDATION, Split
 from skillgrad_ci.report.document import Change, Comparison, Report
 
 SPLITS = ("heldout", "validation", "train")
@@ -88,6 +91,22 @@ def _triggering(triggers: Comparison) -> str:
     unmeasured = f", up to {lost} of them unmeasured" if lost else ""
     shown = f"{percent(before.accuracy)} before, {percent(after.accuracy)} after" if after else percent(before.accuracy)
     return f"Trigger accuracy: {shown} ({queries}{unmeasured})."
+
+
+def split_notes(splits: Mapping[str, Split]) -> list[str]:
+    """What a reader must know about a suite's splits, by task id."""
+    size, present = len(splits), set(splits.values())
+    notes = []
+    if Split.HELDOUT not in present:
+        why = f"{size} tasks, {NEEDED_FOR_HELDOUT} needed" if size < NEEDED_FOR_HELDOUT else "no task is marked heldout"
+        notes.append(f"no heldout tasks ({why}): nothing independent confirms a gain")
+    if Split.VALIDATION not in present:
+        few = size < NEEDED_FOR_VALIDATION
+        why = f"{size} tasks, {NEEDED_FOR_VALIDATION} needed" if few else "no task is marked validation"
+        notes.append(f"no validation tasks ({why}): the final skill is chosen on the tasks that report it")
+    if Split.TRAIN not in present:
+        notes.append("no training tasks: every task is marked validation or heldout, so none can teach")
+    return notes
 
 
 def percent(accuracy: float | None) -> str:

@@ -14,7 +14,7 @@ from skillgrad_ci.method.patch import EditResult
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.task import Split
 from skillgrad_ci.report import document as doc
-from skillgrad_ci.report.headline import headline
+from skillgrad_ci.report.headline import headline, split_notes
 from skillgrad_ci.report.statistics import paired
 from skillgrad_ci.skill.review_flags import flags
 
@@ -69,7 +69,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         minutes=round(around.minutes, 2),
         sandbox=around.sandbox,
         versions=_versions([*run.baseline, *run.measured, *run.triggers]),
-        warnings=tuple(around.warnings),
+        warnings=(*around.warnings, *split_notes({task.id: task.split for task in run.suite.tasks if task.split})),
         settings=around.settings.model_dump(mode="json"),
         reproduce=around.reproduce,
         stopped=str(run.stop),

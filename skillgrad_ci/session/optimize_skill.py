@@ -24,7 +24,7 @@ from skillgrad_ci.session.inputs import Inputs, with_triggers
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.parts import StopRequest
 from skillgrad_ci.session.rollout import END, OUTAGE
-from skillgrad_ci.session.split import assign, split_notes
+from skillgrad_ci.session.split import assign
 from skillgrad_ci.skill.skill import Skill
 
 
@@ -97,7 +97,7 @@ def optimize_skill(
             reproduce=reproduce,
             cost=dict(opened.ledger.by_role),
             minutes=opened.ledger.minutes,
-            warnings=[*opened.warnings, *split_notes({task.id: task.split for task in run.suite.tasks if task.split})],
+            warnings=opened.warnings,
         )
         # Secrets go before a page escapes its text, for behind the escapes they would not be known.
         report = Report.model_validate(redactor.clean(report_of(run, around).model_dump()))

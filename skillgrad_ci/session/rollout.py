@@ -121,7 +121,7 @@ def place(task: Task, work: Path) -> None:
         target = work / name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
+            shutil.copyfile(source, target)
         except OSError as error:
             raise EnvironmentFailure(f"task {task.id}: {source} cannot be copied ({error.strerror})") from None
         if name in task.executable:

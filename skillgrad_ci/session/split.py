@@ -14,12 +14,11 @@ from math import ceil
 from pathlib import Path
 
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.method.task import Split, Suite, Task
+from skillgrad_ci.method.task import NEEDED_FOR_HELDOUT, NEEDED_FOR_VALIDATION, Split, Suite, Task
+from skillgrad_ci.report.headline import split_notes
 from skillgrad_ci.skill.folder import write_atomically
 
 FILE = "split.json"
-NEEDED_FOR_VALIDATION = 20
-NEEDED_FOR_HELDOUT = 10
 SPLITS = (Split.TRAIN, Split.VALIDATION, Split.HELDOUT)
 Shares = Mapping[Split, float]
 
@@ -104,22 +103,6 @@ def _mend(stratum: Sequence[str], free: set[str], splits: dict[str, Split], shar
             if not candidates:
                 break
             splits[min(candidates, key=lambda task: distance(task, split))] = split
-
-
-def split_notes(splits: Mapping[str, Split]) -> list[str]:
-    """What a reader of the headline must know about a suite's splits, by task id."""
-    size, present = len(splits), set(splits.values())
-    notes = []
-    if Split.HELDOUT not in present:
-        why = f"{size} tasks, {NEEDED_FOR_HELDOUT} needed" if size < NEEDED_FOR_HELDOUT else "no task is marked heldout"
-        notes.append(f"no heldout tasks ({why}): nothing independent confirms a gain")
-    if Split.VALIDATION not in present:
-        few = size < NEEDED_FOR_VALIDATION
-        why = f"{size} tasks, {NEEDED_FOR_VALIDATION} needed" if few else "no task is marked validation"
-        notes.append(f"no validation tasks ({why}): the final skill is chosen on the tasks that report it")
-    if Split.TRAIN not in present:
-        notes.append("no training tasks: every task is marked validation or heldout, so none can teach")
-    return notes
 
 
 def recorded_path(suite: Suite) -> Path:
