@@ -1,4 +1,4 @@
-"""Trajectories in the run folder: one JSON Lines file an execution, for people to read."""
+"""Trajectories in the run folder: one JSON Lines file an execution for people to read, and one in ATIF for viewers."""
 
 import json
 from collections.abc import Callable
@@ -6,13 +6,15 @@ from pathlib import Path
 
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.atif import atif
 from skillgrad_ci.skill.folder import write_atomically
 
 
 def keep_in(folder: Path, redactor: Redactor) -> Callable[[str, Evidence], None]:
     """A function that writes an execution of an iteration to `trajectories/ITERATION/TASK.TRIAL.jsonl`.
 
-    The last line is the verdict. A file that is there is left alone: it is the same execution, replayed.
+    The last line is the verdict. The same in ATIF stands beside it, as `TASK.TRIAL.atif.json`.
+    A file that is there is left alone: it is the same execution, replayed.
     """
 
     def keep(iteration: str, evidence: Evidence) -> None:
@@ -23,5 +25,8 @@ def keep_in(folder: Path, redactor: Redactor) -> Callable[[str, Evidence], None]
         rows = [*evidence.trajectory.events, verdict]
         lines = (json.dumps(redactor.clean(row), ensure_ascii=False) for row in rows)
         write_atomically(path, ("\n".join(lines) + "\n").encode())
+        if document := atif(iteration, evidence):
+            text = json.dumps(redactor.clean(document), ensure_ascii=False, indent=1)
+            write_atomically(path.with_suffix(".atif.json"), f"{text}\n".encode())
 
     return keep
