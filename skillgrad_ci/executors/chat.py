@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from skillgrad_ci.errors import ReplyError, UserError
+from skillgrad_ci.errors import EnvironmentFailure, ReplyError, UserError
 from skillgrad_ci.method.evidence import Trajectory, Usage
 from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest, Session
 from skillgrad_ci.method.prompting import cut_middle, fence, fill
@@ -69,7 +69,9 @@ class _Conversation:
             wanted = _asked_for(reply.text, skills)
             if wanted:
                 reply = self.ask(skills, wanted)
-        except ReplyError:
+        except ReplyError as error:
+            if not self.turns:  # the model did nothing yet: what is too long is ours, or a proxy's limit
+                raise EnvironmentFailure(f"{error} (the first request)") from None
             return self.end("context", "", skills, wanted)
         stopped = {"content_filter": "refused", "length": "length"}.get(reply.stop, "answered")
         return self.end(stopped, reply.text.strip(), skills, wanted)

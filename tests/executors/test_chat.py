@@ -131,11 +131,17 @@ def test_input_files_stand_in_the_question(tmp_path: Path) -> None:
     [
         (Reply("so far", stop="length"), "length"),
         (Reply("", stop="content_filter"), "refused"),
-        (error(400, "the context is too long", code="context_length_exceeded"), "context"),
     ],
 )
 def test_how_it_ends(answer: Answer, stopped: str) -> None:
     assert execute([answer])[0].stopped == stopped
+
+
+def test_files_that_outgrow_the_model_end_it_and_a_first_request_that_does_is_an_outage() -> None:
+    too_long = error(400, "the context is too long", code="context_length_exceeded")
+    assert execute([READ, too_long])[0].stopped == "context"
+    with pytest.raises(EnvironmentFailure, match="the first request"):
+        execute([too_long])
 
 
 def test_an_outage_is_raised_and_never_an_answer() -> None:
