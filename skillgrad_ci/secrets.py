@@ -1,40 +1,64 @@
 """Secrets that were given to the process never reach what it writes.
 
-Known values are replaced, not patterns guessed: a key's value is known exactly, and a pattern
-would also eat digests and cell contents.
+What a secret is stands here alone (`secrets_in`). Known values are replaced, not patterns guessed: a
+key's value is known exactly, and a pattern would also eat digests and cell contents. A value is known
+in other dress too: in other cases, cut in pieces, quoted for an address, JSON or HTML, in hex or base64.
 """
 
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+import string
+from collections.abc import Iterable, Iterator, Mapping
+from html import escape
+from itertools import pairwise
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 MASK = "***"
 SHORTEST = 8  # characters; masking shorter values ("true", "main") would only garble the text
+GAP = 16  # characters that may stand between two of a secret that was cut in pieces
 SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|\bPAT|_PAT)(_|$)", re.IGNORECASE)
-IN_ADDRESS = re.compile(r"://[^\s/:@]*:([^\s/@]+)@")  # the password of https://name:password@host
+IN_ADDRESS = re.compile(r"://([^\s/:@]*):([^\s/]+)@")  # the name and password of https://name:password@host
+_SQUEEZE = {code: None for code in range(128) if not chr(code).isalnum()} | {
+    ord(upper): upper.lower() for upper in string.ascii_uppercase
+}
+
+
+def secrets_in(environ: Mapping[str, str]) -> list[str]:
+    """Every secret of an environment: values of variables whose names say so, and passwords inside addresses.
+
+    A password too short to be replaced wherever it stands is replaced with the name before it.
+    """
+    found = [value for name, value in environ.items() if SECRET_NAME.search(name)]
+    for name, password in (pair for value in environ.values() for pair in IN_ADDRESS.findall(value)):
+        found += {password, unquote(password)} if len(password) >= SHORTEST else {f"{name}:{password}@"}
+    return [secret for secret in found if len(secret.strip()) >= SHORTEST]
 
 
 class Redactor:
-    """Replaces secrets, and their base64, URL-quoted and JSON forms, by `***`."""
+    """Replaces secrets, and their other forms, by `***`."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = {part.strip() for secret in secrets for part in (secret, *secret.splitlines())}
         forms = {form for secret in known if len(secret) >= SHORTEST for form in _forms(secret)}
         longest_first = sorted(forms, key=lambda form: (-len(form), form))
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        squeezed = {form.translate(_SQUEEZE) for form in forms}
+        self._squeezed = sorted(form for form in squeezed if len(form) >= SHORTEST)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Redactor":
-        """Of every variable whose name says that it holds a secret, and of passwords in addresses."""
-        named = [value for name, value in environ.items() if SECRET_NAME.search(name)]
-        in_addresses = [password for value in environ.values() for password in IN_ADDRESS.findall(value)]
-        return cls([*named, *in_addresses])
+        """Of every secret in `environ`."""
+        return cls(secrets_in(environ))
 
     def __call__(self, text: str) -> str:
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        if self._pattern is None:
+            return text
+        text = self._pattern.sub(MASK, text)
+        squeezed = text.translate(_SQUEEZE)
+        found = [span for form in self._squeezed for span in _places(form, squeezed)]
+        return _without(text, found) if found else text
 
     def clean(self, value: Any) -> Any:
         """A JSON value with every string in it redacted, keys too."""
@@ -48,6 +72,41 @@ class Redactor:
 
 
 def _forms(secret: str) -> set[str]:
-    encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
-    quoted = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
-    return {secret, quote(secret, safe=""), encoded, *quoted}
+    """A secret as other programs write it. Other cases and separators need no form: `_SQUEEZE` takes them away."""
+    data = secret.encode("utf-8", "replace")
+    forms = {secret, quote(secret, safe="", errors="replace"), escape(secret), data.hex(), *_base64(data)}
+    forms |= {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    forms |= {"".join(f"{mark}{byte:02x}" for byte in data) for mark in (r"\x", "0x")}
+    return forms | {"".join(rf"\u{ord(character):04x}" for character in secret)}
+
+
+def _base64(data: bytes) -> Iterator[str]:
+    """The data alone, and what stands in base64 whatever was written before and after it, as `Bearer ` or `name:`."""
+    yield base64.b64encode(data).decode().rstrip("=")
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + data).decode().rstrip("=")
+        shared = (before + len(data)) % 3 != 0  # the last character holds bits of what follows
+        yield encoded[(0, 2, 3)[before] : len(encoded) - shared]
+
+
+def _places(form: str, squeezed: str) -> Iterator[tuple[int, int]]:
+    at = squeezed.find(form)
+    while at >= 0:
+        yield at, at + len(form)
+        at = squeezed.find(form, at + 1)
+
+
+def _without(text: str, found: list[tuple[int, int]]) -> str:
+    """The text with MASK for what stands at these places of its letters and digits."""
+    at = [place for place, character in enumerate(text) if _SQUEEZE.get(ord(character), "") is not None]
+    spans = [(at[start], at[end - 1] + 1) for start, end in found if _is_near(at[start:end])]
+    parts, kept = [], 0
+    for start, end in sorted(spans):
+        if start >= kept:
+            parts += [text[kept:start], MASK]
+        kept = max(kept, end)
+    return "".join([*parts, text[kept:]])
+
+
+def _is_near(places: list[int]) -> bool:
+    return all(after - before <= GAP for before, after in pairwise(places))

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from skillgrad_ci.commands.progress import describe
 from skillgrad_ci.commands.terminal import say, say_json, say_table
 from skillgrad_ci.method.events import IterationDone, Replied
-from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.secrets import Redactor, secrets_in
 
 secrets = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Z"]), min_size=8, max_size=40)
 
@@ -31,6 +32,63 @@ def in_json(value: str) -> str:
 
 def encoded(value: str) -> str:
     return base64.b64encode(value.encode()).decode()
+
+
+KEY = "sk-Proj_0123456789abcDEF"
+DRESSES = {
+    "upper case": KEY.upper(),
+    "hex": KEY.encode().hex(),
+    "hex in upper case": KEY.encode().hex().upper(),
+    "hex with colons": KEY.encode().hex(":"),
+    "escaped bytes": "".join(f"\\x{byte:02x}" for byte in KEY.encode()),
+    "escaped characters": "".join(f"\\u{ord(character):04x}" for character in KEY),
+    "every byte quoted": "".join(f"%{byte:02X}" for byte in KEY.encode()),
+    "broken over lines": "\n    ".join([KEY[:9], KEY[9:17], KEY[17:]]),
+    "with spaces": " ".join(KEY),
+    "in two strings": f'"{KEY[:10]}" + "{KEY[10:]}"',
+}
+
+
+@pytest.mark.parametrize("dress", DRESSES)
+def test_a_key_is_known_in_other_dress(dress: str) -> None:
+    cleaned = Redactor([KEY])(f"before {DRESSES[dress]} after")
+    assert "***" in cleaned
+    assert re.sub(r"[\W_]", "", cleaned) == "beforeafter"
+
+
+keys = st.text(st.sampled_from("abcXYZ0189-_./"), min_size=16, max_size=40).filter(lambda key: key.strip("-_./") == key)
+around = st.sampled_from([b"", b"Bearer ", b"me:", b'{"key": "', b"\n"]) | st.binary(max_size=9)
+
+
+@given(keys, around, around, st.sampled_from([base64.b64encode, base64.urlsafe_b64encode]))
+def test_base64_hides_a_key_whatever_stands_around_it(key: str, before: bytes, after: bytes, encode: Any) -> None:
+    """A character at each end may be left, which shares a few bits of the key with its neighbours."""
+    inside = encode(before + key.encode() + after).decode()
+    for text in (inside, "\n".join(inside[at : at + 12] for at in range(0, len(inside), 12))):
+        left = re.sub(r"[*=\n]", "", Redactor([key])(text))
+        assert len(left) <= len(base64.b64encode(before)) + len(base64.b64encode(after)) + 2
+
+
+def test_letters_far_apart_are_no_key() -> None:
+    text = (" " * 17).join("0123456789")
+    assert Redactor(["0123456789"])(text) == text
+    assert Redactor([KEY])("nothing to hide: sk, proj, 0123456789") == "nothing to hide: sk, proj, 0123456789"
+
+
+def test_passwords_inside_addresses_are_secrets_whatever_their_variable_is_called() -> None:
+    environ = {
+        "HTTPS_PROXY": "http://me:p%40ss-word%21@proxy:3128",
+        "DATABASE": "postgres://user:short@host/db and https://user:with@sign-inside@host",
+        "PLAIN": "https://example.com:8080/a@b",
+    }
+    found = secrets_in(environ)
+    assert set(found) == {"p%40ss-word%21", "p@ss-word!", "user:short@", "with@sign-inside"}
+    redact = Redactor(found)
+    assert (
+        redact("407 from http://me:p%40ss-word%21@proxy:3128 for p@ss-word!.")
+        == "407 from http://me:***@proxy:3128 for ***."
+    )
+    assert redact("postgres://user:short@host, a short word") == "postgres://***host, a short word"
 
 
 def test_names_choose_what_is_secret() -> None:

@@ -64,6 +64,22 @@ def test_a_provider_that_quotes_the_key_does_not_spread_it(
     assert PART not in shown.out + shown.err
 
 
+def test_a_proxys_password_that_a_provider_quotes_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = small_repository.make(tmp_path / "repository", "openai/scripted")
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:hunter{PART}@proxy:3128")
+    quoted = error(400, f"refused by http://me:hunter{PART}@proxy:3128 (HUNTER{PART})")
+    with serve(lambda _: quoted) as server:
+        code = main([*OPTIMIZE, "--api-base", server.url, "--out", "run"])
+    shown = capsys.readouterr()
+    assert code == 2
+    assert "refused by http://me:***@proxy:3128 (***)" in shown.err
+    assert PART not in shown.out + shown.err
+
+
 def test_a_providers_words_are_never_cut_inside_a_key() -> None:
     said = classify(ValueError(f"{'word ' * 38}key: {KEY} is refused")).said
     assert len(said) <= 200

@@ -23,7 +23,7 @@ from skillgrad_ci.github.client import Api, Client, Patience
 from skillgrad_ci.github.context import Context
 from skillgrad_ci.github.dry_run import DryRun
 from skillgrad_ci.github.workflow_log import WorkflowLog
-from skillgrad_ci.secrets import SECRET_NAME, SHORTEST, Redactor
+from skillgrad_ci.secrets import SHORTEST, Redactor, secrets_in
 
 MakeEngine = Callable[[Redactor], Engine]
 
@@ -36,14 +36,15 @@ def action(
 ) -> int:
     """Act on the event that `environ` tells of. Returns the exit code: 0, 1, 2 (to fix) or 3 (budget)."""
     environ = os.environ if environ is None else environ
-    log = WorkflowLog(stream or sys.stdout)
+    secrets = secrets_in(environ)  # before the inputs, among them tokens, are taken out
+    log = WorkflowLog(stream or sys.stdout, redact=Redactor(secrets))
     try:
         context = contexts.read(environ)
-        secrets = [value for name, value in environ.items() if SECRET_NAME.search(name)]
-        secrets = [secret for secret in [*context.inputs.secrets, *secrets] if len(secret) >= SHORTEST]
+        secrets += [secret for secret in context.inputs.secrets if len(secret) >= SHORTEST]
         log.output_file, log.summary_file, log.redact = context.output, context.summary, Redactor(secrets)
-        for secret in secrets:
-            log.mask(secret)
+        if environ.get("GITHUB_ACTIONS") == "true":  # elsewhere nobody takes the line away
+            for secret in secrets:
+                log.mask(secret)
         with log.inert():
             results = _act(context, log, Redactor(secrets), make_engine or RealEngine, patience or Patience())
     except SkillGradError as error:

@@ -62,7 +62,7 @@ class WorkflowLog:
         self._command(f"::{level}{' ' if place else ''}{','.join(place)}::{_data(self.redact(message))}")
 
     def mask(self, secret: str) -> None:
-        """The runner replaces the value in every later line."""
+        """The runner replaces the value in every later line. Only a runner does: the line holds the value in clear."""
         for line in filter(None, map(str.strip, secret.splitlines())):
             self._command(f"::add-mask::{_data(line)}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.github.comments import marker
 from skillgrad_ci.method.memory_file import parse
 from tests.fake_github.hub import BOT, MAIN
@@ -263,6 +264,33 @@ def test_a_key_that_stands_in_a_skill_is_not_sent_on(tmp_path: Path) -> None:
         assert ended.code == 0
         assert not any(key in json.dumps(asked.body) for asked in bot.github.asked)
         assert key not in ended.log.replace(f"::add-mask::{key}", "")
+
+
+PROXY, PASSWORD = "http://me:hunter2.hunter2@proxy:3128", "hunter2"
+
+
+def test_a_proxys_password_that_an_error_quotes_leaks_nowhere(bot: Stage) -> None:
+    def quote() -> None:
+        raise EnvironmentFailure(f"openai/small: 407 from {PROXY}, {PASSWORD.upper()}.{PASSWORD}")
+
+    bot.environ["HTTPS_PROXY"], bot.engine.before = PROXY, quote
+    ended = bot.label(bot.github.hub.issue("x", "skill: writer").number)
+    assert ended.code == 1
+    assert "407 from http://me:***@proxy:3128, ***" in ended.log
+    shown = f"{ended.log}{ended.summary}{ended.outputs}".replace(f"::add-mask::{PASSWORD}.{PASSWORD}", "")
+    assert PASSWORD not in shown.lower()
+    assert PASSWORD not in json.dumps([asked.body for asked in bot.github.asked]).lower()
+
+
+def test_masks_are_written_for_a_runner_alone(bot: Stage) -> None:
+    """By hand nobody takes the line away, and it holds the key."""
+    bot.environ["SOME_API_KEY"] = key = "sk-0123456789abcdef"
+    assert f"::add-mask::{key}\n" in bot.schedule(dry_run="true").log
+    for by_hand in ("", "false"):
+        bot.environ["GITHUB_ACTIONS"] = by_hand
+        ended = bot.schedule(dry_run="true")
+        assert "add-mask" not in ended.log
+        assert key not in ended.log
 
 
 def test_nothing_that_is_printed_on_the_way_is_a_command(bot: Stage) -> None:

@@ -133,6 +133,7 @@ class Stage:
         paths["output"].write_text("")
         paths["summary"].write_text("")
         environ = {
+            "GITHUB_ACTIONS": "true",
             "GITHUB_EVENT_NAME": event,
             "GITHUB_EVENT_PATH": str(paths["event.json"]),
             "GITHUB_OUTPUT": str(paths["output"]),
