@@ -9,14 +9,17 @@ read-only and laid out after the agent has gone. The verdict:
   that comes from the check itself (a failed assertion aside), or an interpreter that cannot read the
   check's file, are a crash of the check.
 
-HOME is a folder that no agent could write: in the work folder, an agent's `.local/lib/python3…/usercustomize.py`
-would run before any check in Python.
+Nothing of the agent's runs in the check's own processes: HOME is a folder that no agent could write (in the work
+folder, an agent's `.local/lib/python3…/usercustomize.py` would run before any check in Python), and Python looks for
+modules in the check's folders, never in the work folder. The agent's program is started by `$RUN` (guest.py), as
+another party: where a check dies while it runs, the agent has failed.
 """
 
 import json
 import math
 import os
 import re
+import shlex
 import shutil
 import stat
 import tempfile
@@ -26,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from skillgrad_ci.errors import EnvironmentFailure
+from skillgrad_ci.graders import guest
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.grader_options import CommandOptions
 from skillgrad_ci.method.ports import CommandResult, Result, Sandbox, Session, Workspace
@@ -44,7 +48,15 @@ _UNREADABLE = re.compile(
     r"|[^\s:]*\bgrader/[^\s:]+: line \d+: (?:syntax error|unexpected EOF)[^\n]*"
     r'|  File "[^"\n]*/grader/[^"\n]*", line \d+\n(?:    .*\n)+(?:Syntax|Indentation|Tab)Error: [^\n]*'
 )
-_HOME = 'export HOME="$TMPDIR"\n'
+
+# `stat` says which pipe the check's output is: what `$RUN` starts may not write plain lines to that one.
+_PRELUDE = """\
+export HOME="$TMPDIR" PYTHONSAFEPATH=1 PYTHONPATH={modules} RUN="${{PWD%/*}}/run/run" SKILLGRAD_GUESTS="$TMPDIR/guests"
+mkdir -p "$SKILLGRAD_GUESTS"
+exec 9>&1; export SKILLGRAD_OUTPUT=$(stat -L -c %d:%i /proc/self/fd/9 2>/dev/null); exec 9>&-
+"""
+_GUESTS = 'ls "$TMPDIR/guests"'  # a file for each that runs, and for each that was killed
+_RUN = '#!/bin/sh\nexec python3 -I "${0%/*}/guest.py" "$@"\n'
 
 
 class CheckCrashed(Exception):
@@ -56,41 +68,66 @@ class CommandGrader:
     """Runs checks in `sandbox`."""
 
     sandbox: Sandbox
-    identity: str = "command/1"
+    identity: str = "command/2"
 
     def grade(self, spec: GraderSpec, task: Task, result: Result) -> Grade:
-        """Raises EnvironmentFailure for a crashed check, unless the suite says `crash: failed`."""
+        """Raises EnvironmentFailure for a crashed check, unless the suite or the agent's program makes it a failure."""
         options = CommandOptions.model_validate(spec.options)
+        protected = not self.sandbox.identity.startswith("none")
         with tempfile.TemporaryDirectory(prefix="skillgrad-", ignore_cleanup_errors=True) as name:
             workspace = _lay_out(Path(name).resolve(), spec, options, result)
+            _lay_guest(workspace.readonly["run"], protected=protected)
+            prelude = _PRELUDE.format(modules=_modules(workspace.readonly["grader"]))
             with self.sandbox.open(workspace, network=options.network) as session:
-                self._set_up(options, task, session)
-                done = session.run(_HOME + options.run, timeout=options.timeout)
-        try:
-            return read_verdict(done, options)
-        except CheckCrashed as crash:
-            if options.crash == "failed":
-                return Grade(Outcome.FAILED, 0.0, str(crash))
-            raise EnvironmentFailure(
-                f"task {task.id}: the check {crash}. A check says no with exit code 1; let it stand whatever "
-                f"an agent may leave, or say crash: failed. Its output ended: {done.output.strip()[-300:]!r}"
-            ) from None
+                self._set_up(prelude, options, task, session)
+                done = session.run(prelude + options.run, timeout=options.timeout)
+                try:
+                    return read_verdict(done, options)
+                except CheckCrashed as crash:
+                    return _crashed(crash, done, options, task, session)
 
-    def _set_up(self, options: CommandOptions, task: Task, session: Session) -> None:
+    def _set_up(self, prelude: str, options: CommandOptions, task: Task, session: Session) -> None:
         if not options.setup:
             return
-        done = session.run(_HOME + options.setup, timeout=options.timeout)
+        done = session.run(prelude + options.setup, timeout=options.timeout)
         if done.timed_out or done.exit_code != 0:
             ended = "took too long" if done.timed_out else f"ended with {done.exit_code}"
             raise EnvironmentFailure(f"task {task.id}: the check's setup {ended}: {done.output.strip()[-300:]!r}")
 
 
+def _crashed(crash: CheckCrashed, done: CommandResult, options: CommandOptions, task: Task, session: Session) -> Grade:
+    """A failure, where the suite says so or the agent's program ran meanwhile. Raises EnvironmentFailure elsewhere."""
+    during = options.crash == "auto" and bool(session.run(_GUESTS, timeout=60).output.strip())
+    if during or options.crash == "failed":
+        return Grade(Outcome.FAILED, 0.0, f"{crash} while the agent's program ran" if during else str(crash))
+    raise EnvironmentFailure(
+        f"task {task.id}: the check {crash}. A check says no with exit code 1; let it stand whatever "
+        f"an agent may leave, or say crash: failed. Its output ended: {done.output.strip()[-300:]!r}"
+    ) from None
+
+
+def _lay_guest(folder: Path, *, protected: bool) -> None:
+    """What `$RUN` names."""
+    shutil.copy(guest.__file__, folder / "guest.py")
+    (folder / "run").write_text(_RUN)
+    (folder / "run").chmod(0o755)
+    if not protected:
+        (folder / "unprotected").touch()
+
+
+def _modules(grader: Path) -> str:
+    """Where a check in Python finds modules, as shell text: its own folders, as seen from the work folder."""
+    folders = dict.fromkeys([grader, *sorted(path.parent for path in grader.rglob("*.py"))])
+    names = [f"/grader/{folder.relative_to(grader).as_posix()}".removesuffix("/.") for folder in folders]
+    return ":".join(f'"${{PWD%/*}}"{shlex.quote(name)}' for name in names)
+
+
 def _lay_out(root: Path, spec: GraderSpec, options: CommandOptions, result: Result) -> Workspace:
-    """`work` (a copy of the result), `grader` (the check's files) and `result` (the last message)."""
-    work, grader, message = root / "work", root / "grader", root / "result"
+    """`work` (a copy of the result), `grader` (the check's files), `result` (the last message), `run` (empty)."""
+    work, grader, message, run = root / "work", root / "grader", root / "result", root / "run"
     shutil.copytree(result.work, work, symlinks=True, ignore=_special)
-    grader.mkdir()
-    message.mkdir()
+    for folder in (grader, message, run):
+        folder.mkdir()
     (message / "answer.txt").write_text(result.answer, encoding="utf-8", errors="replace")
     for name, source in spec.references.items():
         _copy(source, grader / name)
@@ -101,7 +138,8 @@ def _lay_out(root: Path, spec: GraderSpec, options: CommandOptions, result: Resu
         else:
             target.unlink(missing_ok=True)
         _copy(spec.references[name], target)
-    return Workspace(work, {"grader": grader, "result": message})
+    folders = {"grader": grader, "result": message, "run": run}
+    return Workspace(work, folders, private=frozenset(folders))
 
 
 def _copy(source: Path, target: Path) -> None:

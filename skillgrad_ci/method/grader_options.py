@@ -25,8 +25,10 @@ class CommandOptions(Options):
     setup: str = Field("", description="command that runs first, in the same place; its failure is unmeasured")
     timeout: float = Field(120.0, gt=0, le=3600, description="seconds for setup and run, each")
     network: bool = Field(False, description="whether the check may use the network")
-    crash: Literal["unmeasured", "failed"] = Field(
-        "unmeasured", description="what a check that crashes, times out or prints nonsense means"
+    crash: Literal["auto", "unmeasured", "failed"] = Field(
+        "auto",
+        description="what a check that crashes, times out or prints nonsense means; "
+        "auto: failed while the agent's program runs ($RUN), else unmeasured",
     )
     verdict: Literal["auto", "json"] = Field(
         "auto", description="auto: JSON {score, details, checks} if it is printed, else the exit code; json: required"

@@ -80,11 +80,13 @@ class Workspace:
     """The folders of one execution on this machine.
 
     Commands start in `work` (read and write); each `readonly` folder is seen beside it as `../NAME`
-    (the skill as `../skill/<skill name>`). Nothing else of the machine but its system is visible.
+    (the skill as `../skill/<skill name>`). Nothing else of the machine but its system is visible. The
+    `private` ones of these are not for a program that a command has run apart from itself.
     """
 
     work: Path
     readonly: Mapping[str, Path] = field(default_factory=dict)
+    private: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

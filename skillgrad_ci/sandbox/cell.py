@@ -10,6 +10,10 @@ own that leads nowhere, and process ids of its own. Nothing here needs root.
 The socket keeps message borders (SOCK_SEQPACKET). First come the settings as JSON, answered by "" or by what
 failed; then commands, one at a time, each answered by the pipe that its output comes from and, once it and
 all it started are gone, by its exit code. `KILL` ends the one that runs, the socket's end ends everything.
+
+Where the settings have a policy for guests, a command may ask at `DOOR` for another program to be run under
+that policy, as a sandbox beside its own: it sends the program as JSON with three open files for its standard
+streams, and gets its exit code; when it hangs up, the guest is killed. No guest outlives the command.
 """
 
 import ctypes
@@ -29,6 +33,7 @@ import sandlock
 
 KILL = b"\0kill"  # no command holds a NUL
 MESSAGE = 256 * 1024  # bytes: above the longest command
+DOOR = "/tmp/.door"  # noqa: S108
 SHELL = ["bash", "-c", 'exec bash -c "$1" 2>&1', "bash"]
 
 LINKS = {"fd": "fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}  # what shells expect in /dev
@@ -44,7 +49,7 @@ NO_NEW_PRIVS, SECCOMP, FILTER, PDEATHSIG = 38, 22, 2, 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def enter(*, network: bool) -> None:
+def enter(channel: socket.socket, *, network: bool) -> None:
     """New name spaces. This process goes on as the first one in them; its user is the only one there."""
     user, group = os.geteuid(), os.getegid()
     _call("unshare", _libc.unshare(NEW_SPACES | (0 if network else NEW_NETWORK)))
@@ -56,7 +61,7 @@ def enter(*, network: bool) -> None:
     for name, text in maps.items():
         Path("/proc/self", name).write_text(text)
     if child := os.fork():
-        os.close(0)  # the child's end of the socket must be the only one
+        channel.close()  # the child's end of it must be the only one
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
     _call("death signal", _libc.prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0))
 
@@ -141,14 +146,13 @@ def filter_calls(program: bytes) -> None:
     _call("seccomp", _libc.prctl(SECCOMP, FILTER, ctypes.byref(given), 0, 0))
 
 
-def serve(channel: socket.socket, policy: dict[str, Any]) -> None:
+def serve(channel: socket.socket, policy: dict[str, Any], guests: "Guests") -> None:
     """Run the commands that come, until the socket ends."""
     process: sandlock.Process | None = None
     while message := channel.recv(MESSAGE):
         if message == KILL:
             if process:
-                with suppress(RuntimeError, OSError):  # it has just ended
-                    process.kill()
+                kill(process)
             continue
         try:
             process = start(message.decode("utf-8", "replace"), policy)
@@ -158,7 +162,7 @@ def serve(channel: socket.socket, policy: dict[str, Any]) -> None:
         assert process.stdout is not None
         socket.send_fds(channel, [b"\0"], [process.stdout.fileno()])
         process.stdout.close()
-        threading.Thread(target=report, args=(channel, process), daemon=True).start()
+        threading.Thread(target=report, args=(channel, process, guests), daemon=True).start()
 
 
 def start(command: str, policy: dict[str, Any]) -> "sandlock.Process":
@@ -167,30 +171,110 @@ def start(command: str, policy: dict[str, Any]) -> "sandlock.Process":
     return sandlock.Sandbox(**policy).popen([*SHELL, command], stdin=mode.NULL, stdout=mode.PIPED, stderr=mode.NULL)
 
 
-def report(channel: socket.socket, process: "sandlock.Process") -> None:
-    """Send the exit code: as a shell's, for a signal that is not always told (most often SIGKILL, for its memory)."""
-    result = process.wait()
-    code = result.exit_code
-    if code < 0:
-        code = 128 + (result.signal if result.signal > 0 else signal.SIGKILL)
+def report(channel: socket.socket, process: "sandlock.Process", guests: "Guests") -> None:
+    code = exit_code(process)
+    guests.end()
     with suppress(OSError):
         channel.send(str(code).encode())
 
 
+def exit_code(process: "sandlock.Process") -> int:
+    """Wait for a shell's exit code; a signal is not always told (most often SIGKILL, for its memory)."""
+    result = process.wait()
+    return result.exit_code if result.exit_code >= 0 else 128 + (result.signal if result.signal > 0 else signal.SIGKILL)
+
+
+def kill(process: "sandlock.Process") -> None:
+    with suppress(RuntimeError, OSError):  # it has just ended
+        process.kill()
+
+
+class Guests:
+    """The programs that commands asked for at the door, each under `policy`."""
+
+    def __init__(self, policy: dict[str, Any] | None) -> None:
+        self._policy = policy
+        self._lock = threading.Lock()
+        self._threads: dict[sandlock.Process, threading.Thread] = {}
+        if policy:
+            door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            door.bind(DOOR)
+            door.listen()
+            threading.Thread(target=self._admit, args=(door,), daemon=True).start()
+
+    def end(self) -> None:
+        with self._lock:
+            left = dict(self._threads)
+        for process, thread in left.items():
+            kill(process)
+            thread.join()
+
+    def _admit(self, door: socket.socket) -> None:
+        while True:
+            client, _ = door.accept()
+            client.settimeout(10)
+            try:
+                message, files, _, _ = socket.recv_fds(client, MESSAGE, 3)
+                process = self._start(json.loads(message), files)
+            except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+                with suppress(OSError):
+                    client.send(str(error)[:200].encode())
+                client.close()
+                continue
+            client.settimeout(None)
+            thread = threading.Thread(target=self._answer, args=(client, process), daemon=True)
+            with self._lock:
+                self._threads[process] = thread
+            thread.start()
+            threading.Thread(target=self._watch, args=(client, process), daemon=True).start()
+
+    def _start(self, asked: dict[str, Any], files: list[int]) -> "sandlock.Process":
+        """The library hands this process's own streams on, so for the moment they are the guest's."""
+        assert self._policy is not None
+        inside = Path(asked["cwd"]).is_relative_to(self._policy["cwd"])
+        changed = {"env": asked["env"], "cwd": asked["cwd"] if inside else self._policy["cwd"]}
+        mode = sandlock.StdioMode.INHERIT
+        ours = [os.dup(number) for number in range(3)]
+        try:
+            for number, file in enumerate(files):
+                os.dup2(file, number)
+            return sandlock.Sandbox(**{**self._policy, **changed}).popen(asked["command"], mode, mode, mode)
+        finally:
+            for number, file in enumerate(ours):
+                os.dup2(file, number)
+            for file in [*ours, *files]:
+                os.close(file)
+
+    def _answer(self, client: socket.socket, process: "sandlock.Process") -> None:
+        code = exit_code(process)
+        with self._lock:
+            del self._threads[process]
+        with suppress(OSError):
+            client.send(str(code).encode())
+            client.shutdown(socket.SHUT_RDWR)
+
+    def _watch(self, client: socket.socket, process: "sandlock.Process") -> None:
+        with client, suppress(OSError):
+            client.recv(1)
+        kill(process)
+
+
 def main() -> None:
-    channel = socket.socket(fileno=0)
+    channel = socket.socket(fileno=os.dup(0))
+    os.dup2(1, 0)
     settings = json.loads(channel.recv(MESSAGE))
     try:
-        enter(network=settings["network"])
+        enter(channel, network=settings["network"])
         build_tree(settings["readable"], settings["writable"], settings["temporary"])
         for name, limit in settings["limits"].items():
             resource.setrlimit(getattr(resource, name), (limit, limit))
         filter_calls(bytes.fromhex(settings["filter"]))
+        guests = Guests(settings["guests"])
     except OSError as error:
         channel.send((error.strerror or str(error)).encode())
         sys.exit(1)
     channel.send(b"\0")
-    serve(channel, settings["policy"])
+    serve(channel, settings["policy"], guests)
     os._exit(0)  # whatever still runs ends with this process
 
 

@@ -33,6 +33,7 @@ LATER = {"FS_IOCTL_DEV": 5, "SIGNAL_SCOPE": 6, "ABSTRACT_UNIX_SOCKET_SCOPE": 6}
 CELL = Path(__file__).with_name("cell.py")
 KILL = b"\0kill"
 TMP = "/tmp"  # noqa: S108
+GUEST_TMP = "/tmp/guest"  # noqa: S108
 START = 60.0  # seconds for a cell to be there
 
 # Beside the library's own list. Memory that belongs to a file without a name counts for no process. The
@@ -196,30 +197,37 @@ class _Child:
 
 
 def _settings(workspace: Workspace, limits: Limits, *, network: bool) -> dict[str, Any]:
-    """What a cell is told: the paths that its tree has, and the policy that sandlock holds in it."""
-    import sandlock
-
+    """What a cell is told: the paths that its tree has, and the policies that sandlock holds in it."""
     work = str(workspace.work.resolve())
-    readable = [*environment.readable(), *(str(folder.resolve()) for folder in workspace.readonly.values())]
+    folders = {name: str(folder.resolve()) for name, folder in workspace.readonly.items()}
+    shown = [folder for name, folder in folders.items() if name not in workspace.private]
+    system = environment.readable()
     return {
         "network": network,
-        "readable": [path for path in readable if path != "/proc"],  # it has its own
+        "readable": [path for path in [*system, *folders.values()] if path != "/proc"],  # it has its own
         "writable": [work],
         "temporary": f"size={_temporary(limits)},nr_inodes={limits.files}",
         "limits": _resources(limits),
         "filter": calls.program(network=network).hex(),
-        "policy": {
-            "fs_readable": readable,
-            "fs_writable": [*environment.writable(), work, TMP],
-            "clean_env": True,
-            "env": {**environment.interpreter(), **environment.variables(work, TMP)},
-            "cwd": work,
-            "max_memory": limits.memory,
-            "max_processes": limits.processes,
-            "extra_deny_syscalls": DENIED_CALLS,
-            "net_deny": DENIED_ADDRESSES if network else [],
-            "allow_degraded": [int(sandlock.Protection[name]) for name in _lacking()],
-        },
+        "policy": _policy(limits, work, [*system, *folders.values()], TMP, network=network),
+        "guests": _policy(limits, work, [*system, *shown], GUEST_TMP, network=network) if workspace.private else None,
+    }
+
+
+def _policy(limits: Limits, work: str, readable: list[str], temporary: str, *, network: bool) -> dict[str, Any]:
+    import sandlock
+
+    return {
+        "fs_readable": readable,
+        "fs_writable": [*environment.writable(), work, temporary],
+        "clean_env": True,
+        "env": {**environment.interpreter(), **environment.variables(work, temporary)},
+        "cwd": work,
+        "max_memory": limits.memory,
+        "max_processes": limits.processes,
+        "extra_deny_syscalls": DENIED_CALLS,
+        "net_deny": DENIED_ADDRESSES if network else [],
+        "allow_degraded": [int(sandlock.Protection[name]) for name in _lacking()],
     }
 
 

@@ -114,6 +114,10 @@ def test_the_result_is_what_the_commands_left(sandbox: StoppableSandbox, workspa
     assert session.removed == ["'link': a symbolic link"]  # type: ignore[attr-defined]
 
 
+def test_no_command_can_have_another_run_where_nothing_is_private(session: Session) -> None:
+    assert session.run("test ! -e $TMPDIR/.door", timeout=30).exit_code == 0
+
+
 def test_a_command_ends_at_its_time_with_all_it_started(session: Session, tmp_path: Path) -> None:
     started = time.monotonic()
     result = session.run(f"echo first; (setsid sleep 97 &) ; sleep 98; : {tmp_path.name}", timeout=1)
