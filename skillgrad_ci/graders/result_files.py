@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +28,22 @@ class Left:
 
 def read_bytes(work: Path, name: str, bound: int = MAX_BYTES) -> bytes:
     """The output file `name`. Raises Unusable where it is missing, a link, no file, or above `bound` bytes."""
+    with _opened(work, name) as handle:
+        size = os.fstat(handle).st_size
+        if size > bound:
+            raise Unusable(f"{name}: {size:,} bytes, more than the {bound:,} that are graded")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(bound)
+
+
+def check_exists(work: Path, name: str) -> None:
+    """Raises Unusable where the output file `name` is missing, a link or no file."""
+    with _opened(work, name):
+        pass
+
+
+@contextmanager
+def _opened(work: Path, name: str) -> Iterator[int]:
     parts = PurePosixPath(name).parts
     if name.startswith("/") or ".." in parts or "\0" in name:
         raise Unusable(f"{name!r}: not inside the work folder")
@@ -42,13 +59,9 @@ def read_bytes(work: Path, name: str, bound: int = MAX_BYTES) -> bytes:
     except OSError as error:
         raise Unusable(f"{name}: cannot be read ({error.strerror})") from None
     try:
-        facts = os.fstat(handle)
-        if not stat.S_ISREG(facts.st_mode):
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise Unusable(f"{name}: not a regular file")
-        if facts.st_size > bound:
-            raise Unusable(f"{name}: {facts.st_size:,} bytes, more than the {bound:,} that are graded")
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(bound)
+        yield handle
     finally:
         os.close(handle)
 

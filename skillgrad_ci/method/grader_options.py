@@ -7,9 +7,21 @@ Suites write them, graders read them, and neither imports the other. Each model 
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 ANSWER = "answer"  # an `output` of this value is the agent's last message
+
+
+def _one_or_more(value: Any) -> Any:
+    """A single text stands for a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+Part = Annotated[str, Field(min_length=1, pattern=r"\S")]
+Parts = Annotated[
+    list[Part], Field(min_length=1), BeforeValidator(_one_or_more, json_schema_input_type=list[Part] | Part)
+]
+Names = Annotated[list[str], BeforeValidator(_one_or_more, json_schema_input_type=list[str] | str)]
 
 
 class Options(BaseModel):
@@ -38,27 +50,36 @@ class CommandOptions(Options):
     )
 
 
+TEXT_CHECKS = ("exact", "contains", "not_contains", "regex", "number", "equals_json", "choice", "exists")
+
+
 class TextOptions(Options):
     """One check of a text: the agent's last message or a file that it left."""
 
     output: str = Field(ANSWER, min_length=1, description="answer (the last message) or a file in the work folder")
     exact: str | None = Field(None, description="the whole text, white space at both ends aside")
-    contains: list[str] | None = Field(None, min_length=1, description="every one of these stands in the text")
+    contains: Parts | None = Field(None, description="every one of these stands in the text")
+    not_contains: Parts | None = Field(None, description="none of these stands in the text")
+    exists: Literal[True] | None = Field(None, description="the file is there, whatever it holds")
     regex: str | None = Field(None, description="a Python regular expression found somewhere in the text")
     number: float | None = Field(None, description="the last number in the text")
-    tolerance: float = Field(1e-6, ge=0, description="how far `number` may be off")
+    tolerance: float = Field(
+        1e-6, ge=0, description="how far `number` may be off, its edge included; with `json`, every number in it"
+    )
     equals_json: Any = Field(None, alias="json", description="JSON value that the text must equal")
-    path: str = Field("", description="where in the text's JSON to look, as in items.0.name")
+    path: str = Field("", description="where in the text's JSON to look, as in items.0.name; keys may hold dots")
     choice: str | None = Field(None, description="the right one of `choices`")
     choices: list[str] | None = Field(None, min_length=2, description="all choices, as in [A, B, C, D]")
     ignore_case: bool = Field(False, description="compare without regard to case")
 
     @model_validator(mode="after")
     def _one_check(self) -> "TextOptions":
-        checks = ("exact", "contains", "regex", "number", "equals_json", "choice")
-        asked = [name for name in checks if name in self.model_fields_set]
+        asked = [name for name in TEXT_CHECKS if name in self.model_fields_set]
         if len(asked) != 1:
-            raise ValueError("needs exactly one of exact, contains, regex, number, json, choice")
+            said = ", ".join(name.replace("equals_json", "json") for name in TEXT_CHECKS)
+            raise ValueError(f"needs exactly one of {said}")
+        if self.exists is not None and self.output == ANSWER:
+            raise ValueError("exists asks for a file; name it in output")
         if self.regex is not None:
             try:
                 re.compile(self.regex)
@@ -73,14 +94,14 @@ class TextOptions(Options):
     @property
     def kind(self) -> str:
         """Which check is asked for, in the suite's spelling."""
-        asked = self.model_fields_set & {"exact", "contains", "regex", "number", "equals_json", "choice"}
+        asked = self.model_fields_set & set(TEXT_CHECKS)
         return asked.pop().replace("equals_json", "json")
 
 
 class TableOptions(Options):
     """WikiTableQuestions' denotation: target values, and their canonical forms where known."""
 
-    targets: list[str] = Field(min_length=1, description="the right values, in any order")
+    targets: Annotated[Names, Field(min_length=1)] = Field(description="the right values, in any order")
     canonical: list[str] | None = Field(None, description="canonical form of each target, as in tagged/")
     output: str = Field(ANSWER, min_length=1, description="answer (the last message) or a file in the work folder")
 
@@ -122,12 +143,13 @@ class XlsxOptions(Options):
 class JudgeOptions(Options):
     """Assertions or a rubric that a model grades."""
 
-    assertions: list[Annotated[str, Field(min_length=1)]] = Field(
-        default_factory=list, description="statements that must hold for the result"
-    )
+    assertions: Annotated[
+        list[Annotated[str, Field(min_length=1)]],
+        BeforeValidator(_one_or_more, json_schema_input_type=list[str] | str),
+    ] = Field(default_factory=list, description="statements that must hold for the result")
     rubric: str = Field("", description="criteria in prose, graded as one assertion")
     expected_output: str = Field("", description="what a good result looks like")
-    outputs: list[str] = Field(
+    outputs: Names = Field(
         default_factory=list, description="files the judge sees; none: all text files that are new or changed"
     )
     transcript: bool = Field(False, description="whether the judge also sees what the agent did")

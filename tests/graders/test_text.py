@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.graders import text
 from skillgrad_ci.graders.text import TextGrader
 from skillgrad_ci.method.evidence import Grade, Outcome
+from skillgrad_ci.method.grader_options import TextOptions
 from skillgrad_ci.method.ports import Result
 from skillgrad_ci.method.task import GraderSpec, Task
 
@@ -44,6 +46,27 @@ def graded(answer: str, work: Path = Path("/nonexistent"), **options: Any) -> Gr
         ("1.234,50", {"number": 50}, False),
         ("12,34", {"number": 34}, False),
         ("1'234.50", {"number": 234.5}, False),
+        ("1'234.50", {"number": 1234.5}, True),
+        ("1 234 567.5 rows", {"number": 1234567.5}, True),
+        ("1\u00a0234\u202f567", {"number": 1234567}, True),
+        ("rows 12 34", {"number": 1234}, False),
+        ("between 2024 300", {"number": 300}, True),
+        ("0.31", {"number": 0.30, "tolerance": 0.01}, True),
+        ("0.29", {"number": 0.30, "tolerance": 0.01}, True),
+        ("0.3101", {"number": 0.30, "tolerance": 0.01}, False),
+        ("the share is 1/2", {"number": 2}, False),
+        ("at 12:30", {"number": 30}, False),
+        ("about 10^3", {"number": 3}, False),
+        ("3 × 10", {"number": 10}, False),
+        ("12 tons of CO2", {"number": 12}, True),
+        ("12 tons of CO2", {"number": 2}, False),
+        ("40 m2 of room", {"number": 40}, True),
+        ("It weighs 30kg", {"number": 30}, True),
+        ("EUR30", {"number": 30}, True),
+        ("It was 17 (in 2024).", {"number": 17}, True),
+        ("It was 17 (in 2024).", {"number": 2024}, False),
+        ("(17)", {"number": 17}, True),
+        ("none but CO2", {"number": 2}, False),
         ("1, 2 and 3.", {"number": 3}, True),
         ("room A-5", {"number": 5}, True),
         ("May of 2020-05", {"number": 5}, True),
@@ -56,6 +79,27 @@ def graded(answer: str, work: Path = Path("/nonexistent"), **options: Any) -> Gr
         ("null", {"json": None}, True),
         ("{", {"json": None}, False),
         ('{"a": 1}', {"json": 1, "path": "b"}, False),
+        ('The answer is {"a": 1}, as asked.', {"json": {"a": 1}}, True),
+        ("It lists [1, 2] and then [3].", {"json": [3]}, True),
+        ('1. So:\n\n   ```json\n   {"a": 1}\n   ```\n', {"json": {"a": 1}}, True),
+        ('~~~\n{"a": 1}\n~~~\n', {"json": {"a": 1}}, True),
+        ('```json\n{"a": 1}\n```\nRun:\n```sh\nls\n```\n', {"json": {"a": 1}}, True),
+        ('{"a": 1, "a": 2}', {"json": {"a": 2}}, False),
+        ('{"a.b": {"c": 1}}', {"json": 1, "path": "a.b.c"}, True),
+        ('{"a": {"b": 2}}', {"json": 2, "path": "a.b"}, True),
+        ('{"a": 0.31}', {"json": {"a": 0.30}, "tolerance": 0.01}, True),
+        ('{"a": 0.32}', {"json": {"a": 0.30}, "tolerance": 0.01}, False),
+        ('{"a": 0.31}', {"json": {"a": 0.30}}, False),
+        ("cafe\u0301", {"exact": "caf\u00e9"}, True),
+        ("in\u00a0all", {"contains": ["in all"]}, True),
+        ("a b", {"regex": "a\u00a0b"}, True),
+        ("no prices here", {"not_contains": ["EUR", "$"]}, True),
+        ("5 EUR", {"not_contains": ["EUR"]}, False),
+        ("Paris it is", {"contains": "Paris"}, True),
+        ("New York", {"choice": "New York", "choices": ["York", "New York"]}, True),
+        ("It is New York.", {"choice": "York", "choices": ["York", "New York"]}, False),
+        ("It is York.", {"choice": "York", "choices": ["York", "New York"]}, True),
+        ("York, not New York", {"choice": "York", "choices": ["York", "New York"]}, False),
         ("B", {"choice": "B", **ABCD}, True),
         ("**B.**", {"choice": "B", **ABCD}, True),
         ("A bird is odd.\n\nAnswer: B", {"choice": "B", **ABCD}, True),
@@ -121,3 +165,28 @@ def test_a_number_is_right_within_its_tolerance(wanted: float, tolerance: float,
     verdict = graded(f"so it is {wanted + off:f}", number=wanted, tolerance=tolerance)
     if abs(abs(off) - tolerance) > 1e-5:
         assert (verdict.score == 1.0) is (abs(off) < tolerance)
+
+
+def test_an_edge_of_any_tolerance_is_met() -> None:
+    for cents in range(1, 200):
+        wanted, tolerance = cents / 100, cents / 1000
+        edge = f"{cents / 100 + cents / 1000:.3f}"
+        assert graded(edge, number=wanted, tolerance=tolerance).score == 1.0, edge
+
+
+def test_a_file_that_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "out.bin").write_bytes(b"\xff\0")
+    (tmp_path / "link").symlink_to("out.bin")
+    assert graded("", tmp_path, exists=True, output="out.bin").score == 1.0
+    assert graded("", tmp_path, exists=True, output="link").score == 0.0
+    assert "was not written" in graded("", tmp_path, exists=True, output="none").feedback
+
+
+def test_an_object_with_a_key_twice_says_so() -> None:
+    assert "the key 'a' stands twice" in graded('{"a": 1, "a": 2}', json={"a": 2}).feedback
+
+
+@pytest.mark.parametrize("options", [{"contains": []}, {"contains": [""]}, {"contains": [" "]}, {"contains": ""}])
+def test_an_empty_contains_is_refused_when_it_is_read(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        TextOptions.model_validate(options)
