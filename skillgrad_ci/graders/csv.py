@@ -4,28 +4,29 @@ import csv
 import io
 import math
 import re
-from collections import Counter
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Collection, Sequence
 
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.graders.result_files import Unusable, read_text
+from skillgrad_ci.graders.result_files import MAX_BYTES, Unusable, read_text
+from skillgrad_ci.graders.row_matching import Values, matched, within
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.grader_options import CsvOptions
 from skillgrad_ci.method.ports import Result
 from skillgrad_ci.method.task import GraderSpec, Task
 
-MAX_LOOSE_ROWS = 2_000  # rows that are matched one against one where order does not count
 SPARE_CELLS = 1_000  # cells above four times the golden's that are still compared one by one
 SHOWN = 10  # mismatches in the feedback
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?(?:[eE][-+]?\d{1,3})?")
+_SPACES = {ord(space): " " for space in "\u00a0\u2007\u202f"}
 Row = Sequence[str]
-Values = tuple[str | float, ...]  # a row, its numbers read
+csv.field_size_limit(MAX_BYTES)  # the module's own bound, 131,072, is smaller than a cell can be
 
 
 class CsvGrader:
     """The score is the share of right cells; it is 1 only when nothing is missing or too much."""
 
-    identity = "csv/1"
+    identity = "csv/2"
 
     def grade(self, spec: GraderSpec, task: Task, result: Result) -> Grade:
         options = CsvOptions.model_validate(spec.options)
@@ -43,59 +44,56 @@ class CsvGrader:
         sizes = [sum(map(len, rows)) for rows in (golden, given)]
         if sizes[1] > 4 * sizes[0] + SPARE_CELLS:
             return Grade(Outcome.FAILED, 0.0, f"{options.output}: {sizes[1]:,} cells where {sizes[0]:,} are expected")
+        texts = _text_columns(golden, options, f"task {task.id!r}: {golden_file}")
         if options.ignore_order:
-            given = _aligned(golden, given, options)
-        return _compare(golden, given, options)
+            given = _aligned(golden, given, options, texts)
+        return _compare(golden, given, options, texts)
+
+
+def _text_columns(golden: Sequence[Row], options: CsvOptions, where: str) -> frozenset[int]:
+    """The positions of the columns that are compared as text. Raises UserError for one that is not there."""
+    names = list(golden[0]) if options.header else []
+    found = set()
+    for column in options.text:
+        if isinstance(column, str) and column in names:
+            found.add(names.index(column))
+        elif isinstance(column, int) and 1 <= column <= max(map(len, golden)):
+            found.add(column - 1)
+        else:
+            raise UserError(f"{where}: text: no column {column!r}; there are {', '.join(names) or 'numbers from 1'}")
+    return frozenset(found)
 
 
 def _rows(text: str, options: CsvOptions) -> list[Row]:
     """All rows but blank ones. Raises Unusable for what is no CSV."""
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=options.delimiter, strict=True)
-        return [[cell.strip() for cell in row] for row in reader if any(cell.strip() for cell in row)]
+        return [[_plain(cell) for cell in row] for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise Unusable(f"{options.output}: no valid CSV ({error})") from None
 
 
-def _aligned(golden: Sequence[Row], given: Sequence[Row], options: CsvOptions) -> list[Row]:
-    """`given` in the order of `golden`: equal rows first, then rows equal within the tolerance, then the rest."""
+def _plain(cell: str) -> str:
+    """The cell in Unicode's composed form, without white space around it, no-break spaces as spaces."""
+    return unicodedata.normalize("NFC", cell).translate(_SPACES).strip()
+
+
+def _aligned(golden: Sequence[Row], given: Sequence[Row], options: CsvOptions, texts: Collection[int]) -> list[Row]:
+    """`given` in the order of `golden`, as many rows as can be next to one that they equal, then the rest."""
     top = 1 if options.header else 0
-    wanted = [_read(row) for row in golden[top:]]
-    both = Counter(_read(row) for row in given[top:]) & Counter(wanted)
-    stock, left, found = both.copy(), list[Row](), dict[Values, list[Row]]()
-    for given_row in given[top:]:
-        numbers = _read(given_row)
-        (found.setdefault(numbers, []) if _take(stock, numbers) else left).append(given_row)
-    placed: list[Row | None] = [found[row].pop(0) if _take(both, row) else None for row in wanted]
-    loose = [_read(row) for row in left]
-    for position, row in enumerate(placed):
-        if row is None and len(left) <= MAX_LOOSE_ROWS:
-            match = next((i for i, other in enumerate(loose) if _near(wanted[position], other, options)), None)
-            if match is not None:
-                loose.pop(match)
-            placed[position] = None if match is None else left.pop(match)
-    rest = iter(left)
-    return [*given[:top], *(next(rest, []) if row is None else row for row in placed), *rest]
-
-
-def _read(row: Row) -> Values:
-    """The row's cells, numbers as numbers."""
-    numbers = [_number(cell) for cell in row]
-    return tuple(cell if number is None else number for cell, number in zip(row, numbers, strict=True))
-
-
-def _take(stock: Counter[Values], row: Values) -> bool:
-    """Whether `row` is in stock; it is one fewer then."""
-    there = stock[row] > 0
-    stock[row] -= there
-    return there
-
-
-def _near(a: Values, b: Values, options: CsvOptions) -> bool:
-    return len(a) == len(b) and all(
-        x == y or (isinstance(x, float) and isinstance(y, float) and abs(x - y) <= options.tolerance)
-        for x, y in zip(a, b, strict=True)
+    rows = given[top:]
+    partner = matched(
+        [_read(row, texts) for row in golden[top:]], [_read(row, texts) for row in rows], options.tolerance
     )
+    taken = {index for index in partner if index is not None}
+    rest = iter([row for index, row in enumerate(rows) if index not in taken])
+    return [*given[:top], *(next(rest, []) if index is None else rows[index] for index in partner), *rest]
+
+
+def _read(row: Row, texts: Collection[int]) -> Values:
+    """The row's cells, numbers as numbers but in columns of text."""
+    numbers = [None if column in texts else _number(cell) for column, cell in enumerate(row)]
+    return tuple(cell if number is None else number for cell, number in zip(row, numbers, strict=True))
 
 
 def _equal(a: str, b: str, tolerance: float) -> bool:
@@ -103,7 +101,7 @@ def _equal(a: str, b: str, tolerance: float) -> bool:
     if a == b:
         return True
     x, y = _number(a), _number(b)
-    return x is not None and y is not None and abs(x - y) <= tolerance
+    return x is not None and y is not None and within(x, y, tolerance)
 
 
 def _number(cell: str) -> float | None:
@@ -113,7 +111,7 @@ def _number(cell: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _compare(golden: Sequence[Row], given: Sequence[Row], options: CsvOptions) -> Grade:
+def _compare(golden: Sequence[Row], given: Sequence[Row], options: CsvOptions, texts: Collection[int]) -> Grade:
     right = total = 0
     wrong: list[str] = []
     for number in range(max(len(golden), len(given))):
@@ -123,7 +121,7 @@ def _compare(golden: Sequence[Row], given: Sequence[Row], options: CsvOptions) -
             total += 1
             a = wanted[column] if column < len(wanted) else None
             b = got[column] if column < len(got) else None
-            if a is not None and b is not None and _equal(a, b, options.tolerance):
+            if a is not None and b is not None and (a == b if column in texts else _equal(a, b, options.tolerance)):
                 right += 1
             elif len(wrong) < SHOWN:
                 place = f"row {number + 1}, {_column(golden, column, options)}"

@@ -3,7 +3,8 @@
 The result may try to talk to the judge. What stands against that is code:
 
 - it comes in fences that nothing inside can close;
-- a statement passes only with a quote that is found, word for word, in what the judge was shown;
+- a statement passes only with a quote of some length that is found, word for word, in what the agent wrote; one
+  that something is *not* there passes without;
 - one more statement is put among the real ones that is false by construction (a string that stands
   nowhere in the result); a judge that passes it says what it is told, and its reading is thrown away.
 
@@ -27,8 +28,16 @@ from skillgrad_ci.method.prompting import fence, load
 from skillgrad_ci.method.task import GraderSpec, Task, digest_of
 
 ROLE = "judge"
+QUOTE_SHOWN = 200  # characters of a quote in the feedback
 PASSED, FAILED, CANNOT_TELL = "passed", "failed", "cannot_tell"
 WHOLE = "The result is what the task asks for, and what is known of a good result holds for it."
+# A statement that something is not there, and nothing else: nobody can quote what is absent.
+_NEGATIVE = re.compile(
+    r"\b(?:not|never|without|avoids?|omits?|lacks?|neither|nothing|nobody)\b|n['’]t\b|\bfree of\b|\bnone of\b"
+    r"|\b(?:no|contains? no|has no|have no|uses? no|mentions? no|names? no|makes? no|gives? no)\b",
+    re.IGNORECASE,
+)
+_ALSO_POSITIVE = re.compile(r"\b(?:and|but|while|yet|only|instead|rather)\b|[,;]", re.IGNORECASE)
 _BULLET = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+(.+)$", re.M)
 
 
@@ -55,6 +64,12 @@ class Ruling:
     verdict: str
     agreement: float
     reason: str
+    quote: str = ""
+
+    @property
+    def line(self) -> str:
+        quoted = f'; "{" ".join(self.quote.split())[:QUOTE_SHOWN]}"' if self.quote else ""
+        return f"- {self.verdict}: {self.statement} ({self.reason}{quoted})"
 
 
 class JudgeGrader:
@@ -63,7 +78,7 @@ class JudgeGrader:
     def __init__(self, agent: Agent, model: str, trials: int = 1) -> None:
         self.agent = agent
         self.trials = trials
-        self.identity = f"judge/1 {model} x{trials} {digest_of(load(ROLE))[:8]}"
+        self.identity = f"judge/2 {model} x{trials} {digest_of(load(ROLE))[:8]}"
 
     def grade(self, spec: GraderSpec, task: Task, result: Result) -> Grade:
         """Raises EnvironmentFailure for a reading that cannot be used, and where open statements decide."""
@@ -97,7 +112,7 @@ class JudgeGrader:
                 f"task {task.id}: the judge passed a statement that is false by construction, so its other "
                 "verdicts mean nothing; look whether the result talks to the judge, or use another judge"
             )
-        return [_proved(verdict, exhibit) for verdict in ordered]
+        return [_proved(text, verdict, exhibit) for text, verdict in zip(statements, ordered, strict=True)]
 
 
 def statements_of(options: JudgeOptions) -> list[str]:
@@ -127,10 +142,17 @@ def _question(options: JudgeOptions, task: Task, exhibit: Exhibit, asked: Sequen
     return "\n\n".join(parts)
 
 
-def _proved(verdict: Verdict, exhibit: Exhibit) -> Verdict:
-    """A pass whose quote does not stand in the result is no pass."""
+def is_negative(statement: str) -> bool:
+    """Whether a statement says of something that it is not there, and nothing else."""
+    return _NEGATIVE.search(statement) is not None and _ALSO_POSITIVE.search(statement) is None
+
+
+def _proved(statement: str, verdict: Verdict, exhibit: Exhibit) -> Verdict:
+    """A pass whose quote does not stand in what the agent wrote is no pass."""
     if verdict.verdict != PASSED or exhibit.holds(verdict.evidence):
         return verdict
+    if is_negative(statement):
+        return verdict.model_copy(update={"evidence": ""})
     why = "the judge quoted nothing" if not verdict.evidence.strip() else "its quote does not stand in the result"
     return verdict.model_copy(update={"verdict": CANNOT_TELL, "reason": f"{why} ({verdict.reason})"})
 
@@ -140,19 +162,23 @@ def _majority(statement: str, verdicts: Sequence[Verdict]) -> Ruling:
     verdict, count = Counter(one.verdict for one in verdicts).most_common(1)[0]
     if 2 * count <= len(verdicts):
         return Ruling(statement, CANNOT_TELL, count / len(verdicts), "the readings disagree")
-    reason = next(one.reason for one in verdicts if one.verdict == verdict)
-    return Ruling(statement, verdict, count / len(verdicts), reason)
+    first = next(one for one in verdicts if one.verdict == verdict)
+    return Ruling(statement, verdict, count / len(verdicts), first.reason, first.evidence)
 
 
 def _grade(rulings: Sequence[Ruling], task: Task, trials: int) -> Grade:
-    """The share of statements that passed. Open ones are left out only where they could not change the outcome."""
+    """The share of statements that passed, and why the others did not.
+
+    Open ones are left out only where they could not change the outcome.
+    """
     count = Counter(ruling.verdict for ruling in rulings)
     score = count[PASSED] / len(rulings)
     best = (count[PASSED] + count[CANNOT_TELL]) / len(rulings)
     if score < task.threshold <= best and count[CANNOT_TELL]:
         names = "; ".join(f"{r.statement[:80]!r}: {r.reason[:200]}" for r in rulings if r.verdict == CANNOT_TELL)
         raise EnvironmentFailure(f"task {task.id}: the judge cannot tell, and the outcome hangs on it: {names}")
-    lines = [f"- {ruling.verdict}: {ruling.statement} ({ruling.reason})" for ruling in rulings]
+    order = [FAILED, CANNOT_TELL, PASSED]  # what failed comes first: a reader may see no more
+    lines = [ruling.line for ruling in sorted(rulings, key=lambda ruling: order.index(ruling.verdict))]
     if trials > 1:
         agreement = sum(ruling.agreement for ruling in rulings) / len(rulings)
         lines.append(f"Read {trials} times; the judge agrees with itself on {agreement:.0%}.")

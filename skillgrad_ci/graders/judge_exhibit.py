@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skillgrad_ci.graders.result_files import Unusable, files_of, read_bytes
+from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.ports import Result
 from skillgrad_ci.method.prompting import cut_middle, fence
@@ -19,12 +20,21 @@ FILE_BOUND = 20_000
 FILES_BOUND = 60_000  # characters of all files together
 MAX_FILES = 40
 READ_BOUND = 5_000_000  # bytes: a larger file is named, not shown
+MIN_QUOTE = 4  # letters and digits
+GIVEN = {"activate_skill", "read_reference"}  # tools whose output the agent did not bring about
 _MARKS = re.compile("[\"'`*_“”‘’„«»]")
+_DASHES = re.compile("[\u2010-\u2015\u2212]")
+_FURNITURE = re.compile(r"^[ \t]*(?:[-+*•◦▪>#]+|\d+[.)]|\[[ x]\])(?:[ \t]+|$)(?:\[[ x]\][ \t]+)?", re.MULTILINE)
+_LONE_DASH = re.compile(r"(?<!\S)[-=:+.…]+(?!\S)|-{2,}")
+_BREAK = "\0"
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """The result as `text` for the prompt; `words` is what quotes are looked up in."""
+    """The result as `text` for the prompt; `words` is what quotes are looked up in: what the agent wrote and ran.
+
+    Our own words (headings, "(none)", notes on what was cut) and what the agent was only given to read are no evidence.
+    """
 
     text: str
     words: str
@@ -32,24 +42,48 @@ class Exhibit:
     @classmethod
     def of(cls, options: JudgeOptions, task: Task, result: Result) -> "Exhibit":
         parts = [f"### The agent's last message\n\n{fence(cut_middle(result.answer, ANSWER_BOUND) or '(none)')}"]
-        parts += _files(options, task, result.work)
+        written = [result.answer]
+        for shown, content in _files(options, task, result.work):
+            parts.append(shown)
+            written.append(content)
         if options.transcript:
             parts.append(f"### What the agent did\n\n{render_trajectory(result.trajectory)}")
-        text = "\n\n".join(parts)
-        return cls(text, _words("\n\n".join(part.partition("\n")[2] or part for part in parts)))  # no headings
+            written += _did(result.trajectory)
+        return cls("\n\n".join(parts), _BREAK.join(map(_words, written)))
 
     def holds(self, quote: str) -> bool:
-        """Whether `quote` stands in the result; case, white space and quotation or emphasis marks aside."""
+        """Whether `quote` is words of the result; case, white space, marks and Markdown's furniture aside.
+
+        A quote of fewer than four letters and digits counts only as a whole text or file: one letter proves nothing.
+        """
         wanted = _words(quote)
-        return bool(wanted) and wanted in self.words
+        size = sum(character.isalnum() for character in wanted)
+        if size < MIN_QUOTE:
+            return size > 0 and wanted in self.words.split(_BREAK)
+        return re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", self.words) is not None
 
 
 def _words(text: str) -> str:
-    return " ".join(_MARKS.sub("", unicodedata.normalize("NFKC", text).casefold()).split())
+    """The text's words alone: bars of cells, bullets, headings, rules and dashes between words are furniture."""
+    plain = unicodedata.normalize("NFKC", text).casefold().replace("|", " ")
+    plain = _MARKS.sub("", _FURNITURE.sub(" ", _DASHES.sub("-", plain)))
+    return " ".join(_LONE_DASH.sub(" ", plain).split())
 
 
-def _files(options: JudgeOptions, task: Task, work: Path) -> Iterator[str]:
-    """The named outputs, else all files that are new or changed."""
+def _did(trajectory: Trajectory) -> Iterator[str]:
+    """What the agent said and ran, and what its commands printed; not what it was given to read."""
+    for event in trajectory.events:
+        if event["kind"] == "tool_call":
+            arguments = event["arguments"]
+            yield from map(str, arguments.values()) if isinstance(arguments, dict) else [str(arguments)]
+        elif event["kind"] == "tool_result" and event.get("tool") not in GIVEN:
+            yield str(event.get("output", ""))
+        elif event.get("role") == "assistant":
+            yield str(event.get("text", ""))
+
+
+def _files(options: JudgeOptions, task: Task, work: Path) -> Iterator[tuple[str, str]]:
+    """The named outputs, else all files that are new or changed: as they are shown, and what stands in each."""
     names = list(options.outputs) or [left.name for left in files_of(work) if _is_new(left.name, task, work)]
     room = FILES_BOUND
     for number, name in enumerate(names[:MAX_FILES], 1):
@@ -57,18 +91,18 @@ def _files(options: JudgeOptions, task: Task, work: Path) -> Iterator[str]:
         try:
             content = read_bytes(work, name, READ_BOUND).decode("utf-8-sig")
         except Unusable as problem:
-            yield f"{title}\n\nNot shown:\n{fence(str(problem))}"
+            yield f"{title}\n\nNot shown:\n{fence(str(problem))}", ""
             continue
         except UnicodeDecodeError:
-            yield f"{title}\n\nNot shown: no text."
+            yield f"{title}\n\nNot shown: no text.", name
             continue
         shown = cut_middle(content, min(FILE_BOUND, max(room, 0)))
         room -= len(shown)
-        yield f"{title}\n\n{fence(shown or '(empty)')}"
+        yield f"{title}\n\n{fence(shown or '(empty)')}", f"{name}\n{content}"
     if len(names) > MAX_FILES:
-        yield f"{len(names) - MAX_FILES} further files are not shown."
+        yield f"{len(names) - MAX_FILES} further files are not shown.", ""
     if not names:
-        yield "The agent left no new or changed file."
+        yield "The agent left no new or changed file.", ""
 
 
 def _is_new(name: str, task: Task, work: Path) -> bool:

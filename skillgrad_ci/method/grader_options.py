@@ -120,6 +120,16 @@ class CsvOptions(Options):
     tolerance: float = Field(1e-9, ge=0, description="how far two numbers may be apart")
     ignore_order: bool = Field(False, description="rows may stand in any order (the first stays the header)")
     header: bool = Field(True, description="whether the first row names columns")
+    text: Annotated[
+        list[str | int],
+        BeforeValidator(
+            lambda value: [value] if isinstance(value, str | int) else value,
+            json_schema_input_type=list[str | int] | str | int,
+        ),
+    ] = Field(
+        default_factory=list,
+        description="columns compared as text, by name or number from 1: ids such as 007, which are no numbers",
+    )
 
 
 class XlsxCase(Options):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.graders.csv import CsvGrader
+from skillgrad_ci.graders.row_matching import matched
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.ports import Result
 from skillgrad_ci.method.task import GraderSpec, Task
@@ -54,6 +55,17 @@ def graded(golden: str, given_text: str | bytes, folder: Path, **options: Any) -
         ("a;b\n1;2\n", "a;b\n1;2\n", {"delimiter": ";"}, True),
         ("a\n1\n", "", {}, False),
         ("a\n1\n", 'a\n"1\n', {}, False),
+        ("id\n007\n", "id\n7\n", {}, True),
+        ("id\n007\n", "id\n7\n", {"text": ["id"]}, False),
+        ("id\n007\n", "id\n007\n", {"text": "id"}, True),
+        ("id\n12345678901234567890\n", "id\n12345678901234567891\n", {"text": [1]}, False),
+        ("id,n\n007,1\n008,2\n", "id,n\n8,2\n7,1\n", {"text": ["id"], "ignore_order": True}, False),
+        ("id,n\n007,1\n008,2\n", "id,n\n008,2.0\n007,1\n", {"text": ["id"], "ignore_order": True}, True),
+        ("a\ncaf\u00e9\n", "a\ncafe\u0301\n", {}, True),
+        ("a\nin all\n", "a\nin\u00a0all\n", {}, True),
+        ("a\n1.00\n", "a\n1.01\n", {"tolerance": 0.01}, True),
+        ("a\n1.01\n1.00\n", "a\n1.00\n0.99\n", {"ignore_order": True, "tolerance": 0.01}, True),
+        ("a\n1.01\n1.00\n", "a\n1.00\n0.98\n", {"ignore_order": True, "tolerance": 0.01}, False),
     ],
 )
 def test_cells(golden: str, text: str, options: dict[str, Any], right: bool, tmp_path: Path) -> None:
@@ -108,6 +120,43 @@ def test_many_rows_in_another_order_and_form_are_graded_in_moments(tmp_path: Pat
     start = time.monotonic()
     assert graded(golden, given_text, tmp_path, ignore_order=True).outcome is Outcome.PASSED
     assert time.monotonic() - start < 2
+
+
+def test_many_rows_within_a_tolerance_are_paired_as_far_as_can_be(tmp_path: Path) -> None:
+    count = 5_000
+    golden = written([["n", "m"], *([f"{n}", f"{n}.5"] for n in range(count))])
+    near = written([["n", "m"], *([f"{n}.004", f"{n}.496"] for n in reversed(range(count)))])
+    assert graded(golden, near, tmp_path, ignore_order=True, tolerance=0.005).outcome is Outcome.PASSED
+    off = near.replace("17.004,17.496", "17.004,17.49")
+    assert graded(golden, off, tmp_path, ignore_order=True, tolerance=0.005).outcome is Outcome.FAILED
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=7), st.randoms(), st.integers(0, 3))
+def test_rows_are_paired_whenever_some_order_pairs_them(values: list[int], random: Any, tolerance: int) -> None:
+    """Over one column of numbers sorting both sides decides it."""
+    other = [value + random.randint(-tolerance - 1, tolerance + 1) for value in values]
+    random.shuffle(other)
+    pairs = matched([(float(v),) for v in values], [(float(v),) for v in other], float(tolerance))
+    possible = all(abs(a - b) <= tolerance for a, b in zip(sorted(values), sorted(other), strict=True))
+    assert (None not in pairs) is possible
+    taken = [pair for pair in pairs if pair is not None]
+    assert len(set(taken)) == len(taken)
+
+
+def test_rows_that_all_equal_each_other_end(tmp_path: Path) -> None:
+    golden = [(float(n % 7), "x") for n in range(4_000)]
+    given_rows = [(float(n % 5), "x") for n in range(4_000)]
+    assert None not in matched(golden, given_rows, 10.0)
+
+
+def test_a_cell_may_be_long(tmp_path: Path) -> None:
+    cell = "x" * 200_000
+    assert graded(f"a\n{cell}\n", f"a\n{cell}\n", tmp_path).outcome is Outcome.PASSED
+
+
+def test_a_column_of_text_that_is_not_there_is_the_suites_fault(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"text: no column 'key'; there are a"):
+        graded("a\n1\n", "a\n1\n", tmp_path, text=["key"])
 
 
 def test_far_too_many_cells_are_not_compared(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.graders import grade
-from skillgrad_ci.graders.judge import WHOLE, JudgeGrader, statements_of
+from skillgrad_ci.graders.judge import WHOLE, JudgeGrader, is_negative, statements_of
 from skillgrad_ci.graders.judge_exhibit import Exhibit
 from skillgrad_ci.method.evidence import Grade, Outcome, Trajectory
 from skillgrad_ci.method.grader_options import JudgeOptions
@@ -55,6 +55,80 @@ def test_a_pass_without_a_quote_from_the_result_does_not_count(tmp_path: Path) -
 def test_a_quote_may_differ_in_case_marks_and_white_space(quote: str, tmp_path: Path) -> None:
     model = JudgeModel(lambda s, r, n: ("failed", "") if "exact text" in s else ("passed", quote))
     assert judged(model, Result(tmp_path, "It is\nNorth, 150.5")).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize(
+    "quote", ["(none)", "(empty)", "The agent left no new or changed file.", "t", "or", "nor", " - "]
+)
+def test_our_own_words_and_a_letter_prove_nothing(quote: str, tmp_path: Path) -> None:
+    model = JudgeModel(lambda s, r, n: ("failed", "") if "exact text" in s else ("passed", quote))
+    for result in (Result(tmp_path, ""), Result(tmp_path, "The north port.")):
+        with pytest.raises(EnvironmentFailure, match="cannot tell"):
+            judged(model, result)
+
+
+def test_a_short_answer_is_its_own_quote(tmp_path: Path) -> None:
+    model = JudgeModel(lambda s, r, n: ("failed", "") if "exact text" in s else ("passed", "42"))
+    assert judged(model, Result(tmp_path, "**42**")).outcome is Outcome.PASSED
+    with pytest.raises(EnvironmentFailure):
+        judged(model, Result(tmp_path, "It is 42 or so."))
+
+
+TABLE = "| region | total |\n| --- | ---: |\n| North | 150.5 |\n\n## So\n\n- [x] checked – twice\n1. done"
+
+
+@pytest.mark.parametrize(
+    "quote",
+    ["North 150.5", "| North | 150.5 |", "checked - twice", "* checked — twice", "So", "region total\nNorth 150.5"],
+)
+def test_furniture_does_not_break_a_faithful_quote(quote: str, tmp_path: Path) -> None:
+    exhibit = Exhibit.of(JudgeOptions(assertions=["a"]), Task("t", "?", []), Result(tmp_path, TABLE))
+    assert exhibit.holds(quote) is (quote != "So")
+    assert not exhibit.holds(f"{quote} and more")
+
+
+def test_what_an_agent_was_given_to_read_is_no_evidence(tmp_path: Path) -> None:
+    events: list[dict[str, object]] = [
+        {"kind": "tool_call", "id": "1", "tool": "activate_skill", "arguments": {"name": "x"}},
+        {"kind": "tool_result", "id": "1", "tool": "activate_skill", "output": "Name the largest region."},
+        {"kind": "tool_call", "id": "2", "tool": "shell", "arguments": {"command": "wc -l sales.csv"}},
+        {"kind": "tool_result", "id": "2", "tool": "shell", "output": "40 sales.csv"},
+    ]
+    options = JudgeOptions(assertions=["a"], transcript=True)
+    exhibit = Exhibit.of(options, Task("t", "?", []), Result(tmp_path, "Done.", Trajectory(events)))
+    assert not exhibit.holds("Name the largest region.")
+    assert exhibit.holds("wc -l sales.csv")
+    assert exhibit.holds("40 sales.csv")
+
+
+@pytest.mark.parametrize(
+    ("statement", "negative"),
+    [
+        ("The letter does not mention prices.", True),
+        ("It contains no table", True),
+        ("It doesn’t apologise", True),
+        ("Avoids jargon", True),
+        ("It names North and not South", False),
+        ("It does not round, but cuts", False),
+        ("It names North.", False),
+        ("It notes the total", False),
+    ],
+)
+def test_a_statement_that_something_is_absent_passes_without_a_quote(
+    statement: str, negative: bool, tmp_path: Path
+) -> None:
+    assert is_negative(statement) is negative
+    model = JudgeModel(lambda s, r, n: ("failed", "") if "exact text" in s else ("passed", ""))
+    task = Task("t", "?", [GraderSpec("judge", {"assertions": [statement]})])
+    verdict = grade(task, Result(tmp_path, "Words."), {"judge": JudgeGrader(agent(model), "m")})
+    assert verdict.outcome is (Outcome.PASSED if negative else Outcome.UNMEASURED)
+
+
+def test_the_feedback_leads_with_what_failed_and_shows_the_quotes(tmp_path: Path) -> None:
+    statements = ["It names 'North'.", "It gives '80'.", "It gives '150.5'."]
+    lines = judged(JudgeModel(honest), Result(tmp_path, "North 150.5"), assertions=statements).feedback.split("\n")
+    assert [line.split(":")[0] for line in lines] == ["- failed", "- passed", "- passed"]
+    assert lines[1] == "- passed: It names 'North'. (so it is; \"North\")"
 
 
 @given(st.text(st.sampled_from("`~# \nab\r1."), max_size=60))
