@@ -51,9 +51,15 @@ def register(path: Path) -> str:
         if not any(entry["provider"] == PROVIDER for entry in library.custom_provider_map):
             from skillgrad_ci.models.rehearsal.provider import RehearsalProvider
 
-            library.custom_provider_map.append({"provider": PROVIDER, "custom_handler": RehearsalProvider()})
+            library.custom_provider_map.append(
+                {"provider": PROVIDER, "custom_handler": RehearsalProvider(PROVIDER, _answer)}
+            )
         library.register_model({f"{PROVIDER}/{model}": _model_facts(script)})
     return f"{PROVIDER}/{model}"
+
+
+def _answer(model: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    return respond(script_of(model), request)
 
 
 def _model_facts(script: Script) -> dict[str, Any]:
