@@ -1,6 +1,7 @@
 """The arrows point one way: `__main__ → bot → commands → session → report → config → adapters → method → skill`."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,76 @@ ALLOWED = {
 def test_arrows_point_one_way(path: Path) -> None:
     wrong = own(path) - ALLOWED[room(path)]
     assert not wrong, f"{path.name} in {room(path)} may not import {sorted(wrong)}"
+
+
+def needs(path: Path) -> set[str]:
+    """The package's modules that a file imports when it runs, wherever in the file; not those for the type checker."""
+    tree = ast.parse(path.read_text("utf-8"))
+    typing = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    skipped = {id(below) for node in typing for below in ast.walk(node)}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in MODULES | PACKAGES and id(node) not in skipped:
+            inside = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES
+            found |= inside or ({node.module} & MODULES)
+    return found
+
+
+def module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module(path) for path in FILES}
+PACKAGES = {name.rpartition(".")[0] for name in MODULES}
+
+
+def test_no_circle_of_files() -> None:
+    """Files whose needs are all met are taken away, again and again: what stays is a circle, or hangs on one."""
+    left = {module(path): needs(path) - {module(path)} for path in FILES}
+    while met := {name for name, wanted in left.items() if not wanted & set(left)}:
+        left = {name: wanted for name, wanted in left.items() if name not in met}
+    assert not left, f"a circle of imports among {sorted(left)}"
+
+
+MOST_ENTRIES = 18
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=lambda path: path.name)
+def test_a_room_can_be_taken_in_at_a_glance(folder: Path) -> None:
+    entries = [item.name for item in folder.iterdir() if item.name not in ("__init__.py", "__pycache__")]
+    assert len(entries) <= MOST_ENTRIES, f"{len(entries)} entries in {folder.name}: {sorted(entries)}"
+
+
+def public(kind: type[ast.ClassDef | ast.FunctionDef]) -> dict[str, list[str]]:
+    """Where each public class or function of a module is defined, by its name."""
+    found: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, kind) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(path.relative_to(PACKAGE).as_posix())
+    return found
+
+
+# Where two protocols use one word, or a name is known by its room alone.
+TWINS = {
+    *("Answer", "Call", "Chat", "Conversation", "Measured", "Outcome", "Proposal", "Record", "Run", "Section"),
+    *("Tokens", "Verdict"),
+}
+
+
+def test_one_class_has_a_name() -> None:
+    twice = {name: places for name, places in public(ast.ClassDef).items() if len(places) > 1}
+    assert set(twice) <= TWINS, {name: twice[name] for name in set(twice) - TWINS}
+    assert set(twice) >= TWINS, f"no longer there twice: {TWINS - set(twice)}"
+
+
+def test_each_room_says_what_is_in_it_and_names_only_what_is_there() -> None:
+    for path in FILES:
+        if path.name == "__init__.py":
+            named = re.findall(r"`(\w+\.py|\w+/)`", ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "")
+            assert named, f"{path}: say where to start reading"
+            gone = [name for name in named if not (path.parent / name).exists()]
+            assert not gone, f"{path}: {gone} is not in this folder"
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if room(p) in ("method", "skill")], ids=lambda path: path.stem)

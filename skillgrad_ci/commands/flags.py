@@ -20,7 +20,7 @@ YAML_ONLY = {"judge_trials", "command_timeout", "reevaluate_days", "trigger", "r
 
 
 @dataclass(frozen=True)
-class Flag:
+class SettingFlag:
     """A flag by its name without dashes in front; `place` is where its value stands in a configuration."""
 
     name: str
@@ -31,7 +31,7 @@ class Flag:
 
 
 @cache
-def setting_flags() -> Mapping[str, Flag]:
+def setting_flags() -> Mapping[str, SettingFlag]:
     """Every setting that has a flag, by the flag's name. A switch or a list is said in the configuration alone."""
     classes = {node.name: node for path in SOURCES for node in ast.parse(path.read_text("utf-8")).body
                if isinstance(node, ast.ClassDef)}  # fmt: skip
@@ -68,7 +68,7 @@ def given(arguments: Namespace) -> dict[str, Any]:
     return settings
 
 
-def _of(node: ast.ClassDef, under: str = "", prefix: str = "") -> Iterator[Flag]:
+def _of(node: ast.ClassDef, under: str = "", prefix: str = "") -> Iterator[SettingFlag]:
     """The flags of a class's fields; each is an annotated assignment, with its docstring below."""
     for field, below in zip(node.body, [*node.body[1:], None], strict=True):
         if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
@@ -78,7 +78,7 @@ def _of(node: ast.ClassDef, under: str = "", prefix: str = "") -> Iterator[Flag]
         if key in YAML_ONLY or words & {"bool", "tuple", "Mapping"} or "default_factory" in ast.unparse(field):
             continue
         number = next((NUMBERS[word] for word in NUMBERS if word in words), str)
-        yield Flag(
+        yield SettingFlag(
             name=ROLES.get(key, f"{prefix}{key}"),
             place=(under, key) if under else (key,),
             kind=number,

@@ -1,1 +1,3 @@
-"""What people configure: `.skillgrad.yml`, flags and settings, read at one border."""
+"""What people configure. `settings.py` is one run's settings, `config.py` reads `.skillgrad.yml` and puts flags over
+it.
+"""

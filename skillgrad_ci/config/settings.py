@@ -12,7 +12,7 @@ from skillgrad_ci.method.settings import Count, LoopSettings
 from skillgrad_ci.method.task import digest_of
 
 if TYPE_CHECKING:
-    from skillgrad_ci.models.prices import Price as ModelPrice
+    from skillgrad_ci.models.prices import Price
 
 DEFAULT_USD = 10.0
 DEFAULT_TOKENS = 5_000_000  # stands for the default dollars where a model's price is unknown
@@ -30,7 +30,7 @@ def _named(name: str) -> str:
 ModelName = Annotated[str, AfterValidator(_named)]
 
 
-class Price(Known):
+class KnownPrice(Known):
     """A model's price in US dollars per million tokens."""
 
     prompt: Annotated[float, Field(ge=0)]
@@ -38,10 +38,10 @@ class Price(Known):
     """Prompt tokens read from the provider's cache; without it they cost as much as others."""
     completion: Annotated[float, Field(ge=0)]
 
-    def as_price(self) -> "ModelPrice":
-        from skillgrad_ci.models.prices import Price as ModelPrice
+    def as_price(self) -> "Price":
+        from skillgrad_ci.models.prices import Price
 
-        return ModelPrice(self.prompt, self.completion, self.cached)
+        return Price(self.prompt, self.completion, self.cached)
 
 
 class Models(Known):
@@ -55,7 +55,7 @@ class Models(Known):
     """The model that grades assertions and rubrics; without it the optimizer's."""
     api_base: str | None = None
     """The address of an OpenAI-compatible server, for all roles."""
-    prices: Mapping[str, Price] = Field(default_factory=dict)
+    prices: Mapping[str, KnownPrice] = Field(default_factory=dict)
     """By model: for models whose price litellm does not know."""
     parameters: Mapping[Literal["executor", "optimizer", "judge"], Mapping[str, Any]] = Field(default_factory=dict)
     """By role: sampling parameters that are passed on, like `temperature`."""

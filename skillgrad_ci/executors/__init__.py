@@ -1,1 +1,4 @@
-"""How a task is executed: agents that use a skill. Start at `tool_loop.py`."""
+"""How a task is executed: agents that use a skill. Start at `tool_loop.py`, the built-in agent; `skill_tools.py`
+shows it the skills. `chat.py` is one call without tools. `acp.py` and `acp_client.py` speak to foreign agents, which
+`agents.py` and `agents/*.yaml` describe; `relay.py` is their only way out of the sandbox.
+"""

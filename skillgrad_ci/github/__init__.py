@@ -1,3 +1,3 @@
-"""The platform, knowing no skill: what happened (`context`, `action_inputs`), GitHub's API (`client`, `dry_run`),
-commits without a clone (`git_data`), comments, inert text, and the runner's log.
+"""The platform, knowing no skill: what happened (`context.py`, `action_inputs.py`), GitHub's API (`client.py`,
+`dry_run.py`), commits without a clone (`git_data.py`), comments, inert text, and the runner's log.
 """

@@ -1,4 +1,9 @@
-"""Graders, and how several of them make one verdict. Imported light: each adapter loads what it needs."""
+"""Graders, and how several of them make one verdict. Imported light: each adapter loads what it needs.
+
+`grade` below is where a result becomes a verdict. `text.py`, `csv.py`, `table.py` and `xlsx/` compare, `command.py`
+runs a check, `judge.py` asks a model, `trigger.py` looks at what was activated; `result_files.py` opens what agents
+left.
+"""
 
 from collections.abc import Mapping
 

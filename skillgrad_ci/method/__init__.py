@@ -1,1 +1,8 @@
-"""SkillGrad itself: the loop and its parts; knows no provider, no GitHub, no environment. Start at `optimize.py`."""
+"""SkillGrad itself; it knows no provider, no GitHub and no environment, and does not print.
+
+Read `optimize.py` first: the loop. `run.py` is what happened, `world.py` what the loop asks for, `ports.py` what
+others must offer, `settings.py` what a person may turn, `events.py` what is told meanwhile. Then the steps:
+`evidence.py` (loss), `gradient.py` (diagnoses), `optimizers/` (momentum and update), `patch.py` and `leaks/` (which
+edits are refused), `acceptance.py` (line search). `memory/` is the pattern memory, `budget.py` the one cap,
+`prompting.py` and `trajectory.py` what agents are shown, `task.py` and `grader_options.py` what a suite holds.
+"""

@@ -1,4 +1,7 @@
-"""Where commands chosen by a model run: sandlock on a Linux host, or a container of their own."""
+"""Where commands chosen by a model run. `choose.py` takes the best way that `selftest.py` has proved:
+`sandlock_sandbox.py` on a Linux host, `docker_sandbox.py` for a container of their own, `no_sandbox.py` where a
+person said so. `work_folder.py` and `limits.py` bound what they leave and take.
+"""
 
 from skillgrad_ci.sandbox.choose import choose
 from skillgrad_ci.sandbox.limits import Limits

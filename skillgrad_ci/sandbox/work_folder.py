@@ -16,7 +16,7 @@ SLACK = MIB  # bytes: blocks of files that a command has long closed are still b
 
 
 @dataclass(frozen=True)
-class Usage:
+class DiskUse:
     """What folders hold: bytes, entries, and how deep they nest."""
 
     size: int = 0
@@ -24,10 +24,10 @@ class Usage:
     depth: int = 0
 
 
-EMPTY = Usage()
+EMPTY = DiskUse()
 
 
-def usage(folders: Sequence[Path]) -> Usage:
+def usage(folders: Sequence[Path]) -> DiskUse:
     """What the folders hold together. Safe while commands run."""
     size = files = deepest = 0
     for folder in folders:
@@ -39,10 +39,10 @@ def usage(folders: Sequence[Path]) -> Usage:
             size += max(facts.st_size, facts.st_blocks * 512)  # a sparse file counts in full
             files += 1
             deepest = max(deepest, depth)
-    return Usage(size, files, deepest)
+    return DiskUse(size, files, deepest)
 
 
-def excess(folders: Sequence[Path], limits: Limits, before: Usage = EMPTY) -> str:
+def excess(folders: Sequence[Path], limits: Limits, before: DiskUse = EMPTY) -> str:
     """Which limit the folders have passed, in words; '' for none.
 
     `before` is what they held when a command started: one that does not add to it may run (and tidy up).

@@ -8,7 +8,7 @@ from skillgrad_ci import __version__
 from skillgrad_ci.config.config import SkillRun, refuse_outside
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.memory import PatternMemory
-from skillgrad_ci.method.memory_file import parse
+from skillgrad_ci.method.memory.memory_file import parse
 from skillgrad_ci.method.task import Split, Suite, digest_of
 from skillgrad_ci.method.world import World
 from skillgrad_ci.session.agents import described_version

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Literal
 from skillgrad_ci.config.config import SkillRun, refuse_outside
 from skillgrad_ci.config.settings import REHEARSAL
 from skillgrad_ci.errors import Cancelled, UserError
-from skillgrad_ci.method.budget import Cap, Ledger
+from skillgrad_ci.method.budget import Cap, Journaled, Ledger, Metered
 from skillgrad_ci.method.events import Noted
-from skillgrad_ci.method.metering import Journaled, Metered
 from skillgrad_ci.method.ports import Agent, Executor, Grader, Journal, Model, Observer
 from skillgrad_ci.method.prompting import StructuredAgent
 from skillgrad_ci.method.task import Suite

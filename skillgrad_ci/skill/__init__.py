@@ -1,1 +1,7 @@
-"""The parameter: a skill package, its Markdown, the edits that change it, its rules. Start at `skill.py`."""
+"""The parameter: a skill package, and what may be done to it.
+
+`skill.py` is the package and its three layers, `folder.py` its files on disk, `membership.py` and `repository.py`
+what belongs to it, `frontmatter.py` layer H, `markdown.py` headings of layer B, `pointers.py` the ways to layer Q.
+`edit.py` and `splice.py` change it, `lint.py` and its neighbours hold its rules, `review_flags.py` names what a
+reviewer must see.
+"""

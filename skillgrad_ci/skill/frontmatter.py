@@ -1,7 +1,7 @@
 """Layer H as text: where the frontmatter of a `SKILL.md` lies, what it says, and how to change it.
 
 A fence is a line of exactly `---` that starts in the first column, so dashes inside a value never
-end it. Parts are slices of the text: joined they are the text again, byte for byte.
+end it. The slices of the text, joined, are the text again, byte for byte.
 """
 
 import json
@@ -34,7 +34,7 @@ _CLOSERS = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndTo
 
 
 @dataclass(frozen=True)
-class Parts:
+class Slices:
     """A `SKILL.md` cut at its fences: opening fence (and BOM), fields, closing fence, body."""
 
     opening: str
@@ -48,7 +48,7 @@ class Parts:
         return f"{self.opening}{self.fields}{self.closing}".count("\n") + 1
 
 
-def split(text: str, where: str) -> Parts:
+def split(text: str, where: str) -> Slices:
     """Cut `text` at its fences. Raises UserError, naming the file `where`, if one is missing."""
     opening = _OPENING.match(text)
     if opening is None:
@@ -59,7 +59,7 @@ def split(text: str, where: str) -> Parts:
     if closing.start() > MAX_CHARACTERS:
         raise UserError(f"{where}:1: the frontmatter is longer than {MAX_CHARACTERS:,} characters; shorten it")
     start, end = closing.span()
-    return Parts(text[: opening.end()], text[opening.end() : start], text[start:end], text[end:])
+    return Slices(text[: opening.end()], text[opening.end() : start], text[start:end], text[end:])
 
 
 def body_offset(text: str) -> int:
@@ -82,7 +82,7 @@ def read(fields: str, where: str) -> dict[str, Any]:
     return dict(values)
 
 
-def with_description(parts: Parts, description: str, where: str) -> str:
+def with_description(parts: Slices, description: str, where: str) -> str:
     """The text with the description replaced, on one line; every other byte stays.
 
     The new value is written plain where YAML reads it back as the same text, else in double quotes.
@@ -100,7 +100,7 @@ def with_description(parts: Parts, description: str, where: str) -> str:
     raise UserError(f"{where}:{FIRST_LINE}: the description cannot be replaced; put it on a line of its own")
 
 
-def _replaced(parts: Parts, scalar: str, where: str) -> str:
+def _replaced(parts: Slices, scalar: str, where: str) -> str:
     """The fields with `scalar` in the place of the description's value, or added as the last field."""
     fields = parts.fields
     for key, value in _tree(fields, where).value:

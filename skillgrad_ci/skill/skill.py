@@ -76,7 +76,7 @@ class Skill:
         return self.read(MAIN)
 
     @cached_property
-    def parts(self) -> frontmatter.Parts:
+    def parts(self) -> frontmatter.Slices:
         """`SKILL.md` cut at its fences."""
         return frontmatter.split(self.text, f"{self.folder}/{MAIN}")
 

@@ -1,4 +1,9 @@
-"""Suites that people already have, recognised by their content and read in place."""
+"""Suites that people already have, recognised by their content and read in place.
+
+`native.py` is our own format; `evals_json.py`, `eval_yaml.py`, `folder.py`, `triggers.py`, `spreadsheetbench.py` and
+`wikitablequestions.py` are others'. `grader_rows.py` reads graders, `paths.py` files, `references.py` makes the
+results that must pass.
+"""
 
 import importlib
 from pathlib import Path
@@ -12,7 +17,7 @@ from skillgrad_ci.method.task import Suite, Task
 FORMATS = ("native", "evals_json", "eval_yaml", "spreadsheetbench", "wikitablequestions", "triggers", "folder")
 
 
-class Reader(Protocol):
+class SuiteReader(Protocol):
     """What a format's module offers.
 
     `load` follows a `recognises` that said yes, and raises UserError with file, line and field.
@@ -32,11 +37,11 @@ class Reader(Protocol):
     def untouched_result(self, task: Task, work: Path, /) -> Result | None: ...
 
 
-def readers() -> list[Reader]:
-    return [cast(Reader, importlib.import_module(f"{__name__}.{name}")) for name in FORMATS]
+def readers() -> list[SuiteReader]:
+    return [cast(SuiteReader, importlib.import_module(f"{__name__}.{name}")) for name in FORMATS]
 
 
-def reader_for(path: Path) -> Reader:
+def reader_for(path: Path) -> SuiteReader:
     """The one format that `path` is in. Raises UserError for none or several."""
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; name a suite")
@@ -94,7 +99,7 @@ def untouched_result(suite: Suite, task: Task, work: Path) -> Result | None:
     return _reader(suite).untouched_result(task, work)
 
 
-def _reader(suite: Suite) -> Reader:
+def _reader(suite: Suite) -> SuiteReader:
     return next(reader for reader in readers() if suite.format == reader.FORMAT)
 
 

@@ -15,7 +15,7 @@ from skillgrad_ci.method.task import GraderSpec
 from skillgrad_ci.suites.paths import Files
 
 
-class Row(Strict):
+class GraderFields(Strict):
     """What every grader may say."""
 
     weight: float = Field(1.0, gt=0, description="its share of the score when a task has several graders")
@@ -42,7 +42,7 @@ class Row(Strict):
         return []
 
 
-class CommandRow(Row, CommandOptions):
+class CommandRow(GraderFields, CommandOptions):
     """A program run on a copy of the result; its files are in ../grader, read-only."""
 
     type: Literal["command"]
@@ -65,7 +65,7 @@ class CommandRow(Row, CommandOptions):
         return found
 
 
-class TextRow(Row, TextOptions):
+class TextRow(GraderFields, TextOptions):
     """The last message or a text file: exact, contains, regex, number, json or choice."""
 
     type: Literal["text"]
@@ -74,7 +74,7 @@ class TextRow(Row, TextOptions):
         return [text for text in [self.exact, self.choice, *(self.contains or [])] if text]
 
 
-class TableRow(Row, TableOptions):
+class TableRow(GraderFields, TableOptions):
     """Values as WikiTableQuestions compares them."""
 
     type: Literal["table"]
@@ -83,7 +83,7 @@ class TableRow(Row, TableOptions):
         return list(self.targets)
 
 
-class CsvRow(Row, CsvOptions):
+class CsvRow(GraderFields, CsvOptions):
     """A CSV file, cell by cell."""
 
     type: Literal["csv"]
@@ -96,7 +96,7 @@ class CsvRow(Row, CsvOptions):
         return {"golden": files.find_file(self.golden, [*where, "golden"])}
 
 
-class JudgeRow(Row, JudgeOptions):
+class JudgeRow(GraderFields, JudgeOptions):
     """A model reads the result and grades assertions or a rubric."""
 
     type: Literal["judge"]
@@ -110,7 +110,7 @@ class XlsxBook(Strict):
     input: str = Field("", description="the untouched workbook's name in the work folder; none: the only input")
 
 
-class XlsxRow(Row):
+class XlsxRow(GraderFields):
     """A range of a workbook, cell by cell, as SpreadsheetBench grades it."""
 
     type: Literal["xlsx"]
@@ -165,6 +165,6 @@ GraderRows = Annotated[
 ]
 
 
-def specs(rows: Sequence[Row], files: Files, where: Where) -> list[GraderSpec]:
+def specs(rows: Sequence[GraderFields], files: Files, where: Where) -> list[GraderSpec]:
     """The graders of one task. A single mapping and a list are told apart by the document."""
     return [row.spec(files, [*where, position]) for position, row in enumerate(rows)]

@@ -32,7 +32,7 @@ _GOLDEN = {"golden", "answer"}
 _BOOKS = {".xlsx", ".xlsm"}
 
 
-class Row(Foreign):
+class BenchmarkRow(Foreign):
     """One task, as `dataset.json` has it."""
 
     id: int | str
@@ -61,7 +61,7 @@ def recognises(path: Path) -> bool:
 
 def load(path: Path) -> Suite:
     document = Document.read(path / DATASET if path.is_dir() else path)
-    rows = document.parse_list(Row)
+    rows = document.parse_list(BenchmarkRow)
     check_ids(document, [str(row.id) for row in rows], [], "id")
     files = Files(document, document.path.parent)
     tasks = [_task(row, _cases(row, files, [position])) for position, row in enumerate(rows)]
@@ -73,7 +73,7 @@ def load(path: Path) -> Suite:
     return Suite(root.resolve().name, FORMAT, root, tasks, warnings, files.named)
 
 
-def _task(row: Row, cases: Sequence[Case]) -> Task:
+def _task(row: BenchmarkRow, cases: Sequence[Case]) -> Task:
     names = {case.number: f"{case.number}_{row.id}_output.xlsx" for case in cases}
     options = XlsxOptions(
         answer_position=row.answer_position,
@@ -95,7 +95,7 @@ def _task(row: Row, cases: Sequence[Case]) -> Task:
     )
 
 
-def _instruction(row: Row, books: Mapping[str, str]) -> str:
+def _instruction(row: BenchmarkRow, books: Mapping[str, str]) -> str:
     """The request, then what the benchmark's own prompt tells beside it: files, type and position."""
     if len(books) == 1:
         [(given, output)] = books.items()
@@ -113,7 +113,7 @@ def _instruction(row: Row, books: Mapping[str, str]) -> str:
     return "\n\n".join(lines)
 
 
-def _cases(row: Row, files: Files, where: Sequence[int]) -> list[Case]:
+def _cases(row: BenchmarkRow, files: Files, where: Sequence[int]) -> list[Case]:
     """The test cases in a task's folder, by number. Raises UserError where a workbook is missing or ambiguous."""
     field = "id" if row.spreadsheet_path is None else "spreadsheet_path"
     folder = files.find(row.spreadsheet_path or f"spreadsheet/{row.id}", [*where, field])

@@ -10,7 +10,7 @@ import pytest
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.github.comments import marker
-from skillgrad_ci.method.memory_file import parse
+from skillgrad_ci.method.memory.memory_file import parse
 from tests.fake_github.hub import BOT, MAIN
 from tests.fake_github.server import Fault
 from tests.support.bot_stage import CONFIG, FILES, Ended, Stage, stage

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from skillgrad_ci.github.comments import marker
-from skillgrad_ci.method.memory_file import parse
+from skillgrad_ci.method.memory.memory_file import parse
 from tests.fake_github.git_store import GitStore
 from tests.fake_github.hub import BOT, MAIN
 from tests.fake_github.server import Fault

@@ -8,7 +8,7 @@ import pytest
 
 from skillgrad_ci.bot.slash_commands import Command, parse
 from skillgrad_ci.github.comments import marker
-from skillgrad_ci.method.memory_file import parse as parse_memory
+from skillgrad_ci.method.memory.memory_file import parse as parse_memory
 from tests.fake_github.hub import BOT, MAIN
 from tests.support.bot_stage import Ended, Stage, stage
 from tests.support.worlds import Oracle, edit

@@ -19,7 +19,7 @@ from skillgrad_ci.commands.cli import parse as parse_arguments
 from skillgrad_ci.commands.flags import YAML_ONLY, given, setting_flags
 from skillgrad_ci.config.config import with_flags
 from skillgrad_ci.config.settings import Settings
-from skillgrad_ci.method.memory_file import parse
+from skillgrad_ci.method.memory.memory_file import parse
 from skillgrad_ci.skill.skill import Skill
 from tests.support import small_repository
 

@@ -18,7 +18,7 @@ from skillgrad_ci.method.memory import (
     Stamp,
     Theme,
 )
-from skillgrad_ci.method.memory_file import parse
+from skillgrad_ci.method.memory.memory_file import parse
 
 line = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp", "Cs"])).map(
     lambda text: " ".join(text.split())

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skillgrad_ci.sandbox.limits import Limits
-from skillgrad_ci.sandbox.work_folder import Usage, discard, excess, sanitize, scarce, usage
+from skillgrad_ci.sandbox.work_folder import DiskUse, discard, excess, sanitize, scarce, usage
 
 SMALL = Limits(disk=10_000, files=20, depth=5)
 
@@ -126,4 +126,4 @@ def test_usage_counts_every_file(work: Path, files: list[tuple[str, int]]) -> No
     assert found.files == len(files)
     assert found.depth == (1 if files else 0)
     assert found.size >= sum(size for _, size in files)
-    assert usage([work / "missing"]) == Usage()
+    assert usage([work / "missing"]) == DiskUse()

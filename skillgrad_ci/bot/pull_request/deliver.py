@@ -14,7 +14,7 @@ from skillgrad_ci.config.config import PullRequest, SkillRun
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.method.acceptance import Verdict
 from skillgrad_ci.method.memory import PatternMemory
-from skillgrad_ci.method.memory_file import parse as parse_memory
+from skillgrad_ci.method.memory.memory_file import parse as parse_memory
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.session.inputs import memory_path
 from skillgrad_ci.skill.folder import write_atomically

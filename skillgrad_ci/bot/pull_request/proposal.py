@@ -15,7 +15,7 @@ from skillgrad_ci.errors import UserError
 from skillgrad_ci.github.git_data import branch_head, commit_at, file_at
 from skillgrad_ci.github.text import shown
 from skillgrad_ci.method.memory import PatternMemory, RejectedEdit
-from skillgrad_ci.method.memory_file import parse as parse_memory
+from skillgrad_ci.method.memory.memory_file import parse as parse_memory
 from skillgrad_ci.method.patch import EditResult, replay
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.session.inputs import memory_path

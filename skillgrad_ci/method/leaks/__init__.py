@@ -1,6 +1,7 @@
 """Leaks: what would make a skill right on one training task and on no other.
 
 A training task's id, the name of its input file, its expected answer, or what its graders say, in an added line.
+`grader_words.py` says what a task's graders say, `shared_words.py` finds runs of their words in an added text.
 """
 
 import re

@@ -1,1 +1,3 @@
-"""The parts that optimizers are made of, and the presets that choose them. Start at `presets.py`."""
+"""The parts that optimizers are made of, and the presets that choose them: `momentum.py` steps the pattern memory,
+`update.py` writes edits by pattern.
+"""

@@ -17,8 +17,8 @@ from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, SkillGradError
+from skillgrad_ci.method.budget import LOST_REPLIES
 from skillgrad_ci.method.evidence import Usage
-from skillgrad_ci.method.metering import LOST_REPLIES
 from skillgrad_ci.models.advice import failure
 from skillgrad_ci.models.faults import Fault, Kind, classify
 from skillgrad_ci.models.gateway import server

@@ -1,1 +1,3 @@
-"""The rehearsal: a deterministic stand-in for a model, played from a script. Start at `register.py`."""
+"""The rehearsal: a deterministic stand-in for a model. Start at `register.py`; `script.py` is what it plays from,
+`executor.py`, `optimizer.py` and `judge.py` are its parts, `provider.py` is how litellm sees it.
+"""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from skillgrad_ci.models.rehearsal.script import Mechanism, Remedy, Script
+from skillgrad_ci.models.rehearsal.script import Mechanism, Script, ScriptedRemedy
 
 _DIAGNOSED = re.compile(
     r"^- task (?P<task>.+?): (?P<kind>failure|contrastive)(?: \([^)]*\))?: (?P<label>[a-z0-9-]+)$", re.M
@@ -99,7 +99,7 @@ def momentum(script: Script, prompt: str) -> dict[str, Any]:
     return {"changes": changes, "overlay": [_overlay(script, row) for row in batch], "themes": _themes(script, batch)}
 
 
-def _place(remedies: Sequence[Remedy]) -> str:
+def _place(remedies: Sequence[ScriptedRemedy]) -> str:
     """Where the last of these remedies stands in the skill."""
     edit = remedies[-1].edits[-1] if remedies else None
     return ", ".join(filter(None, [edit.file, edit.address[:60] if edit.target == "heading" else ""])) if edit else ""
@@ -149,9 +149,9 @@ def _batch(prompt: str) -> list[Diagnosed]:
     return [Diagnosed(row["task"], row["kind"], row["label"]) for row in _DIAGNOSED.finditer(prompt)]
 
 
-def _next_remedy(mechanism: Mechanism, prompt: str) -> Remedy | None:
+def _next_remedy(mechanism: Mechanism, prompt: str) -> ScriptedRemedy | None:
     """The remedy after the last one whose words stand in the prompt; None when all were tried."""
-    left: list[Remedy] = []
+    left: list[ScriptedRemedy] = []
     for remedy in reversed(mechanism.remedies):
         if _tried(remedy, prompt):
             break
@@ -159,7 +159,7 @@ def _next_remedy(mechanism: Mechanism, prompt: str) -> Remedy | None:
     return left[-1] if left else None
 
 
-def _tried(remedy: Remedy, prompt: str) -> bool:
+def _tried(remedy: ScriptedRemedy, prompt: str) -> bool:
     seen = _folded([prompt])
     return any(_folded([_first_line(edit.content)]) in seen for edit in remedy.edits if edit.content.strip())
 

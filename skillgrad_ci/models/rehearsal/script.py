@@ -63,7 +63,7 @@ class Conduct(Known):
     answer: str
 
 
-class Finding(Known):
+class ScriptedFinding(Known):
     """What the diagnoser says: `summary` and `cause` of a failure, `difference` of a success."""
 
     summary: str
@@ -92,7 +92,7 @@ class ScriptedEdit(Known):
     content: str = ""
 
 
-class Remedy(Known):
+class ScriptedRemedy(Known):
     """One attempt: what the momentum agent notes for it, and the edits that make it."""
 
     note: str
@@ -108,9 +108,9 @@ class Mechanism(Known):
     weak: Expression | None = None
     guided: Conduct = Field(alias="with")
     unguided: Conduct = Field(alias="without")
-    finding: Finding
+    finding: ScriptedFinding
     pattern: PatternEntry
-    remedies: list[Remedy] = Field(default_factory=list)
+    remedies: list[ScriptedRemedy] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _every_placeholder_is_a_group(self) -> Self:
@@ -121,7 +121,7 @@ class Mechanism(Known):
         return self
 
 
-class Theme(Known):
+class ScriptedTheme(Known):
     """The workflow theme that the momentum agent sees wherever tasks succeed."""
 
     theme: str
@@ -157,7 +157,7 @@ class Script(Known):
     prices: Prices = Prices()
     look: list[str] = Field(default_factory=list)
     mechanisms: dict[Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")], Mechanism] = Field(min_length=1)
-    theme: Theme | None = None
+    theme: ScriptedTheme | None = None
     judge: list[JudgeRule] = Field(default_factory=list)
     replies: list[FixedReply] = Field(default_factory=list)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from skillgrad_ci.method.gradient import Diagnosis, Kind
 from skillgrad_ci.method.memory import Pattern, PatternMemory, Remedy, Stamp
-from skillgrad_ci.method.memory_file import parse
+from skillgrad_ci.method.memory.memory_file import parse
 from skillgrad_ci.method.optimizers.momentum import (
     RESOURCES_BOUND,
     EntryReply,

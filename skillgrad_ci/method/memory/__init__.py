@@ -1,7 +1,7 @@
 """The velocity: the pattern record M_t, and the Markdown in which people read and edit it.
 
-Values are immutable, and their texts single-line. `memory_file.parse` reads back what `render`
-writes: one is the other's inverse.
+Values are immutable, and their texts single-line. `memory_file.py` reads back what `render` writes: one is the
+other's inverse.
 """
 
 from collections.abc import Iterable, Sequence
