@@ -32,7 +32,11 @@ def _docker() -> str | None:
     return None if answer.returncode == 0 else "the Docker daemon does not answer: start it"
 
 
-_NEEDS = {"libreoffice": _libreoffice, "docker": _docker}
+def _browser() -> str | None:
+    return None if shutil.which("chromium") else "no Chromium: install chromium"
+
+
+_NEEDS = {"libreoffice": _libreoffice, "docker": _docker, "browser": _browser}
 _missing: dict[str, str | None] = {}
 
 

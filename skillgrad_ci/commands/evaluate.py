@@ -13,7 +13,7 @@ from skillgrad_ci.commands.side_by_side import REHEARSAL_NOTE, compare, interval
 from skillgrad_ci.commands.suite import say_reliability
 from skillgrad_ci.commands.terminal import GO_ON, say, say_json, say_table
 from skillgrad_ci.report.headline import percent, points
-from skillgrad_ci.report.pages import usd
+from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.evaluation import WITH, WITHOUT
 from skillgrad_ci.session.inputs import read_inputs

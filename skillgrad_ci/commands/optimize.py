@@ -10,7 +10,7 @@ from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.terminal import GO_ON, say, say_json, say_table
 from skillgrad_ci.method.run import Stop
-from skillgrad_ci.report.pages import usd
+from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import memory_path, read_inputs
 from skillgrad_ci.session.optimize_skill import Finished, optimize_skill

@@ -12,7 +12,7 @@ from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.terminal import GO_ON, say, say_json, say_table
 from skillgrad_ci.report.headline import percent, points
-from skillgrad_ci.report.pages import usd
+from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.evaluation import WITH
 from skillgrad_ci.session.inputs import Inputs, read_inputs

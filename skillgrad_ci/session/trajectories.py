@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.secrets import Redactor
@@ -21,8 +22,7 @@ def keep_in(folder: Path, redactor: Redactor) -> Callable[[str, Evidence], None]
         path = folder / "trajectories" / iteration / f"{evidence.task_id}.{evidence.trial}.jsonl"
         if path.exists() and not evidence.trajectory.events:
             return
-        verdict = {"kind": "verdict", "outcome": evidence.outcome, "score": evidence.score, "text": evidence.feedback}
-        rows = [*evidence.trajectory.events, verdict]
+        rows = [*evidence.trajectory.events, _verdict(evidence)]
         lines = (json.dumps(redactor.clean(row), ensure_ascii=False) for row in rows)
         write_atomically(path, ("\n".join(lines) + "\n").encode())
         if document := atif(iteration, evidence):
@@ -30,3 +30,19 @@ def keep_in(folder: Path, redactor: Redactor) -> Callable[[str, Evidence], None]
             write_atomically(path.with_suffix(".atif.json"), f"{text}\n".encode())
 
     return keep
+
+
+def _verdict(evidence: Evidence) -> dict[str, Any]:
+    """What the grader said, and how the execution ended; `read` are the skill's files that the agent opened."""
+    seen = evidence.trajectory
+    return {
+        "kind": "verdict",
+        "outcome": evidence.outcome,
+        "score": evidence.score,
+        "text": evidence.feedback,
+        "stopped": seen.stopped,
+        "turns": seen.turns,
+        "seconds": round(evidence.seconds, 1),
+        "activated": seen.activated,
+        "read": list(seen.references_read),
+    }

@@ -22,12 +22,15 @@ from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split
 from skillgrad_ci.report.document import Report
-from skillgrad_ci.report.pages import as_html, as_json, as_markdown, code, plain, write_run
+from skillgrad_ci.report.page import render_page
+from skillgrad_ci.report.pages import as_json, as_markdown, write_run
 from skillgrad_ci.report.report import Circumstances, report_of
+from skillgrad_ci.report.templating import code, plain
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.skill.skill import Skill
 from tests.support.worlds import SKILL, Synthetic, suite, world
 
+NOWHERE = Path("/nonexistent")  # a run folder without files: the page is made of the report alone
 AROUND = Circumstances(
     settings=Settings(models=Models(executor="provider/model")),
     skill_path="skills/s",
@@ -111,7 +114,7 @@ def test_every_end_of_a_run_has_pages(tmp_path: Path, parts: dict[str, Any]) -> 
     for version in (result, measured(result, Outcome.UNMEASURED), replace(result, measured=[])):
         document = report(version)
         assert document.headline.endswith(".")
-        well_formed(as_html(document))
+        well_formed(render_page(document, NOWHERE))
         assert document.headline.split(":")[0] in as_markdown(document).replace("\\", "")
 
 
@@ -119,7 +122,7 @@ def test_a_total_outage_has_pages() -> None:
     document = report(run(rollout=Synthetic(outage=lambda iteration, task: True)))
     assert document.headline.startswith("Not optimized: no task could be measured")
     assert document.heldout.baseline.accuracy is None
-    well_formed(as_html(document))
+    well_formed(render_page(document, NOWHERE))
 
 
 def test_a_gain_is_stated_with_its_uncertainty() -> None:
@@ -185,7 +188,7 @@ def test_what_chose_the_skill_is_said_where_it_also_reports() -> None:
 def test_a_rehearsal_and_an_open_sandbox_say_so_everywhere() -> None:
     document = report(settings=Settings(models=Models(executor="rehearsal")), sandbox="none (asked for)")
     assert document.rehearsal
-    for page in (as_markdown(document), as_html(document)):
+    for page in (as_markdown(document), render_page(document, NOWHERE)):
         assert "says nothing about a real model" in page
         assert "without a sandbox" in page
 
@@ -199,11 +202,16 @@ class Tags(HTMLParser):
         self.open: list[str] = []
         self.seen: set[str] = set()
         self.attributes: set[str] = set()
+        self.links: set[str] = set()
+        self.scripts: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.seen.add(tag)
         self.attributes |= {name for name, _ in attrs}
-        if tag not in ("meta", "br", "line", "circle", "rect"):
+        self.links |= {value or "" for name, value in attrs if name in ("href", "src")}
+        if tag == "script":
+            self.scripts.append(dict(attrs).get("type") or "")
+        if tag not in ("meta", "br", "input", "line", "circle", "rect"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -215,8 +223,10 @@ def well_formed(page: str) -> Tags:
     tags = Tags()
     tags.feed(page)
     assert tags.open == []
-    assert not tags.seen & {"script", "img", "iframe", "link", "a", "object"}
-    assert not {name for name in tags.attributes if name.startswith("on")} | tags.attributes & {"src", "href"}
+    assert not tags.seen & {"img", "iframe", "link", "object", "base", "form"}
+    assert tags.scripts == ["application/json", ""]  # the data, and the page's own
+    assert all(link.startswith("#") for link in tags.links)
+    assert not {name for name in tags.attributes if name.startswith("on")} | tags.attributes & {"src", "style"}
     assert "url(" not in page
     assert "@import" not in page
     return tags
@@ -240,7 +250,7 @@ def hostile(result: Run) -> Run:
 
 def test_no_text_of_others_becomes_markup() -> None:
     document = report(hostile(run()), warnings=[HOSTILE], reproduce=HOSTILE)
-    page = as_html(document)
+    page = render_page(document, NOWHERE)
     well_formed(page)
     assert "&lt;script&gt;" in page
     tokens = MarkdownIt("gfm-like", {"linkify": False, "html": True}).parse(as_markdown(document))
@@ -272,7 +282,7 @@ def test_secrets_are_in_no_file_of_a_run_folder(tmp_path: Path) -> None:
 
 
 def test_the_page_is_small_and_carries_its_chart() -> None:
-    page = as_html(report())
+    page = render_page(report(), NOWHERE)
     assert len(page) < 200_000
     assert "<svg" in page
     assert re.search(r'<g class="heldout"><title>heldout: \d', page)

@@ -1,0 +1,108 @@
+"""A run's executions, read back from its folder: what the page shows when a task is opened.
+
+`trajectories/MEASUREMENT/TASK.TRIAL.jsonl` holds one execution: its events, then its verdict. The page must stay
+small (the whole of a long run is many megabytes), so texts are cut to a bound and events are carried until the page's
+share is spent: first of the tasks that the run learned from, then of those whose outcome changed, then of the others.
+What is not carried is named by its file.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from skillgrad_ci.report.document import Report
+
+FOLDER = "trajectories"
+PAGE_BOUND = 1_200_000  # characters of executions that a page carries
+TEXT_BOUND = 3_000  # characters of one message, command or output on the page
+BEFORE, AFTER = "base", "final"
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Executions:
+    """What the page carries: `columns` are measurements in the order of the run, `cells[task][column]` executions."""
+
+    columns: Sequence[str] = ()
+    instructions: dict[str, str] = field(default_factory=dict)
+    cells: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
+
+
+def read_executions(folder: Path, report: Report) -> Executions:
+    """The executions of the report's tasks that lie in a run folder; empty where none do."""
+    found = Executions(columns=_columns(folder, report))
+    files = {column: _files(folder / FOLDER / column) for column in found.columns}
+    left = PAGE_BOUND
+    for task in _in_order(report):
+        for column in found.columns:
+            for path in files[column].get(task, ()):
+                *events, verdict = _rows(path)
+                cell = _cell(path.relative_to(folder), events, verdict)
+                size = len(json.dumps(cell["events"]))
+                if size > left:
+                    cell["events"] = None
+                else:
+                    left -= size
+                found.instructions.setdefault(task, _instruction(events))
+                found.cells.setdefault(task, {}).setdefault(column, []).append(cell)
+    return found
+
+
+def events_of(path: Path) -> list[dict[str, Any]]:
+    """All events of one execution's file, each text cut to the page's bound."""
+    return [_shortened(row) for row in _rows(path)[:-1]]
+
+
+def _columns(folder: Path, report: Report) -> list[str]:
+    names = [BEFORE]
+    for step in report.iterations:
+        names += [str(step.number), f"validate-{step.number}"]
+    return [name for name in [*names, AFTER] if (folder / FOLDER / name).is_dir()]
+
+
+def _files(folder: Path) -> dict[str, list[Path]]:
+    """The files of one measurement by task, in the order of their trials."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*.jsonl")):
+        found.setdefault(path.name.rsplit(".", 2)[0], []).append(path)
+    return found
+
+
+def _in_order(report: Report) -> list[str]:
+    """Every task, those first whose executions say most."""
+    taught = {task for step in report.iterations for task in step.batch}
+    changed = {task.id for task in report.tasks if task.final is not None and task.final != task.baseline}
+    rank = {task.id: 0 if task.id in taught else 1 if task.id in changed else 2 for task in report.tasks}
+    return sorted(rank, key=rank.__getitem__)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def _cell(path: Path, events: Sequence[Row], verdict: Row) -> dict[str, Any]:
+    cell = {key: verdict.get(key) for key in ("outcome", "score", "stopped", "turns", "seconds", "activated", "read")}
+    shown = [_shortened(event) for event in events if event.get("role") not in ("system", "user")]
+    return {**cell, "feedback": _cut(str(verdict.get("text", ""))), "file": path.as_posix(), "events": shown}
+
+
+def _instruction(events: Iterable[Row]) -> str:
+    return next((_cut(str(event["text"])) for event in events if event.get("role") == "user"), "")
+
+
+def _shortened(event: Row) -> dict[str, Any]:
+    short = {key: _cut(value) if isinstance(value, str) else value for key, value in event.items() if key != "id"}
+    if "arguments" in short:
+        given = short["arguments"]
+        command = given.get("command") if isinstance(given, dict) and len(given) == 1 else None
+        short["arguments"] = _cut(command if isinstance(command, str) else json.dumps(given, ensure_ascii=False))
+    return short
+
+
+def _cut(text: str) -> str:
+    if len(text) <= TEXT_BOUND:
+        return text
+    half = TEXT_BOUND // 2
+    return f"{text[:half]}\n… {len(text) - TEXT_BOUND:,} characters are left out …\n{text[-half:]}"

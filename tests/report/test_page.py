@@ -1,0 +1,151 @@
+"""The page in a real browser: it opens tasks, finds them, runs nothing that a model wrote, and everybody can use it.
+
+With SKILLGRAD_SCREENSHOTS=FOLDER its pictures are kept, for people to look at.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory
+from skillgrad_ci.method.run import Run
+from skillgrad_ci.report import executions
+from skillgrad_ci.report.page import render_page
+from skillgrad_ci.report.pages import write_run
+from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.trajectories import keep_in
+from tests.report.test_report import report, run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ATTACK = "</script><script>window.attacked = 1</script><img src=x onerror='window.attacked = 1'>"
+
+
+def attacked(row: Evidence) -> Evidence:
+    """An execution whose every text tries to run a script."""
+    events = (
+        {"kind": "message", "role": "user", "text": f"Add up. {ATTACK}"},
+        {"kind": "tool_call", "id": "1", "tool": "shell", "arguments": {"command": f"echo {ATTACK}"}},
+        {"kind": "tool_result", "id": "1", "tool": "shell", "output": ATTACK, "exit_code": 0},
+        {"kind": "message", "role": "assistant", "text": f"Done. {ATTACK}"},
+    )
+    feedback = f"Sheet1!B2: expected 3, got 4\n{ATTACK}" if row.outcome is Outcome.FAILED else ""
+    return replace(row, trajectory=Trajectory(events, "Done.", 2, stopped="answered"), feedback=feedback)
+
+
+def written(folder: Path) -> Run:
+    """A run folder as a run leaves it."""
+    result = run()
+    keep = keep_in(folder, Redactor([]))
+    for name, rows in [("base", result.baseline), ("final", result.measured)]:
+        for row in rows:
+            keep(name, attacked(row))
+    for step in result.iterations:
+        for row in step.batch:
+            keep(str(step.number), attacked(row))
+    write_run(folder, result, report(result), Redactor([]))
+    return result
+
+
+@pytest.fixture(scope="module")
+def chromium() -> "Iterator[Browser]":
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def opened(browser: "Browser", path: Path, scheme: str = "light", width: int = 1280) -> tuple["Page", list[str]]:
+    """A page, and what its console said of errors."""
+    said: list[str] = []
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})  # type: ignore[arg-type]
+    page = context.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(path.as_uri())
+    return page, said
+
+
+@pytest.mark.browser
+def test_a_task_opens_and_nothing_that_a_model_wrote_runs(chromium: "Browser", tmp_path: Path) -> None:
+    result = written(tmp_path)
+    page, said = opened(chromium, tmp_path / "report.html")
+    taught = result.iterations[0].batch[0].task_id
+    page.get_by_role("button", name=taught, exact=True).click()
+    dialog = page.get_by_role("dialog")
+    assert dialog.get_by_role("heading", name=taught, exact=True).is_visible()
+    assert "Add up." in dialog.inner_text()
+    assert dialog.get_by_role("cell", name="Sheet1!B2").first.is_visible()
+    assert "What iteration 1 learned from it" in dialog.inner_text()
+    dialog.locator("summary", has_text="shell").first.click()
+    assert ATTACK in dialog.inner_text()
+    page.keyboard.press("ArrowRight")
+    assert not dialog.get_by_role("heading", name=taught, exact=True).is_visible()
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert page.evaluate("window.attacked") is None
+    assert said == []
+
+
+@pytest.mark.browser
+def test_tasks_are_found_by_words_split_and_outcome(chromium: "Browser", tmp_path: Path) -> None:
+    result = written(tmp_path)
+    page, said = opened(chromium, tmp_path / "report.html")
+    rows = page.locator(".matrix tbody tr:visible")
+    assert rows.count() == len(result.suite.tasks)
+    page.get_by_label("Search").fill(result.suite.tasks[3].id)
+    assert result.suite.tasks[3].id in rows.all_inner_texts()[0]
+    assert rows.count() < len(result.suite.tasks)
+    page.get_by_label("Search").fill("")
+    page.get_by_label("Split").select_option("heldout")
+    assert rows.count() == len([task for task in result.suite.tasks if task.split == "heldout"])
+    page.get_by_label("Outcome").select_option("fixed")
+    delta = report(result).heldout.delta
+    assert delta is not None
+    assert rows.count() == len(delta.fixed)
+    assert said == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_it(chromium: "Browser", tmp_path: Path, scheme: str, width: int) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    written(tmp_path)
+    page, said = opened(chromium, tmp_path / "report.html", scheme, width)
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
+    assert dark == (scheme == "dark")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for state in ("page", "task"):
+        if state == "task":
+            page.locator(".matrix .state").first.click()
+        found = Axe().run(page).response["violations"]
+        assert [
+            (rule["id"], rule["nodes"][0]["html"]) for rule in found if rule["impact"] in ("serious", "critical")
+        ] == []
+        if folder := os.environ.get("SKILLGRAD_SCREENSHOTS"):
+            page.screenshot(path=Path(folder) / f"report-{state}-{scheme}-{width}.png", full_page=state == "page")
+    assert [text for text in said if "Content Security Policy" not in text] == []  # axe itself is kept out in parts
+
+
+def test_a_long_run_makes_a_small_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not fit is named by its file; what teaches most is carried first."""
+    result = written(tmp_path)
+    monkeypatch.setattr(executions, "PAGE_BOUND", 4_000)
+    page = render_page(report(result), tmp_path)
+    data = json.loads(page.split('id="data">')[1].split("</script>")[0])
+    cells = [(task, column, cell) for task, row in data["cells"].items() for column, all in row.items() for cell in all]
+    carried = {task for task, _, cell in cells if cell["events"] is not None}
+    assert carried <= {row.task_id for step in result.iterations for row in step.batch}
+    assert 0 < sum(len(json.dumps(cell["events"])) for _, _, cell in cells if cell["events"]) <= 4_000
+    assert all((tmp_path / cell["file"]).is_file() for _, _, cell in cells)
+    assert {cell["outcome"] for _, _, cell in cells} == {"passed", "failed"}
