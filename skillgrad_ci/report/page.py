@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.method.memory.memory import Pattern
+from skillgrad_ci.method.memory import Pattern
 from skillgrad_ci.method.memory.memory_file import parse
 from skillgrad_ci.report.document import EditFacts, Report
 from skillgrad_ci.report.executions import AFTER, BEFORE, Executions, read_executions
