@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "skillgrad_ci"
+MAPS = [ROOT / "docs/architecture.md", ROOT / "CONTRIBUTING.md"]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/README.md")]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -26,3 +28,18 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert found.exists(), f"{page.name} links to {link}"
         if anchor and found.suffix == ".md":
             assert anchor in anchors(found), f"{page.name} links to {link}"
+
+
+@pytest.mark.parametrize("page", MAPS, ids=lambda page: page.name)
+def test_a_map_of_the_code_names_what_is_there(page: Path) -> None:
+    """Files and folders in code spans exist; a name behind a file, as in `a.py` (`name`), is defined in it."""
+    text = page.read_text("utf-8")
+    paths = re.findall(r"`((?:[\w.-]+/)+|(?:[\w.-]+/)*\w+\.py)`", text)
+    assert len(paths) > 10
+    for path in paths:
+        beside = [folder / path for folder in (ROOT, PACKAGE, *PACKAGE.rglob("*/"))]
+        assert any(place.exists() for place in beside), f"{page.name} names {path}"
+    for path, name in re.findall(r"`((?:\w+/)*\w+\.py)` \(`(\w+)`\)", text):
+        file = ROOT / path if path.startswith("skillgrad_ci/") else PACKAGE / path
+        defined = re.search(rf"^(def|class) {name}\b", file.read_text("utf-8"), re.MULTILINE)
+        assert defined, f"{page.name}: {path} has no {name}"

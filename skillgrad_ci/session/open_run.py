@@ -114,7 +114,7 @@ def taken_over(journal: FileJournal) -> str:
     calls = sum("text" in value for value in values)
     if not executions and not calls:
         return ""
-    return f"taken over from an earlier start: {executions} executions and {calls} optimizing calls are not repeated"
+    return f"taken over from an earlier start: {executions} executions and {calls} other model calls are not repeated"
 
 
 def keep_out_of_git(folder: Path) -> None:
