@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import TextIO
 
-from skillgrad_ci.bot.bot import Bot, Ending, ending_of
+from skillgrad_ci.bot.bot import Bot, Ending, annotate_error, ending_of
 from skillgrad_ci.bot.command_job import command_job
 from skillgrad_ci.bot.decide import Answer, Evaluate, Nothing, Optimize, Unsafe, decide
 from skillgrad_ci.bot.engine import Engine, RealEngine
@@ -38,6 +38,7 @@ def action(
     environ = os.environ if environ is None else environ
     secrets = secrets_in(environ)  # before the inputs, among them tokens, are taken out
     log = WorkflowLog(stream or sys.stdout, redact=Redactor(secrets))
+    context: Context | None = None
     try:
         context = contexts.read(environ)
         secrets += [secret for secret in context.inputs.secrets if len(secret) >= SHORTEST]
@@ -49,7 +50,7 @@ def action(
             results = _act(context, log, Redactor(secrets), make_engine or RealEngine, patience or Patience())
     except SkillGradError as error:
         results = [ending_of(error)]
-    _report(log, results)
+    _report(log, results, context)
     return max((result.code for result in results), default=0)
 
 
@@ -112,10 +113,12 @@ def _api(context: Context, log: WorkflowLog, redactor: Redactor, patience: Patie
     return DryRun(context.repository, folder, log, redactor.clean, client if readable else None, inputs.bot_login)
 
 
-def _report(log: WorkflowLog, endings: Sequence[Ending]) -> None:
+def _report(log: WorkflowLog, endings: Sequence[Ending], context: Context | None) -> None:
     """The step's last words: a line an ending, and the outputs (a line each where there are several endings)."""
     for ending in endings:
-        if ending.code:
+        if ending.code and context is not None:
+            annotate_error(context, log, ending.line)
+        elif ending.code:
             log.annotate("error", ending.line)
         else:
             log.say(f"{ending.status}: {ending.line}")

@@ -1,6 +1,7 @@
 """What every act of the bot needs, and what it ends with."""
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from skillgrad_ci.bot.engine import Engine
@@ -66,12 +67,29 @@ class Bot:
         """The configured skills: name to path."""
         return {job.name: self.path(job) for job in self.configuration.skills}
 
+    def failed(self, error: SkillGradError) -> "Ending":
+        """An error as an ending, with paths as the repository's reader knows them."""
+        ending = ending_of(error)
+        return replace(ending, line=self.context.relative(ending.line))
+
     def refuse_rehearsal(self, job: SkillRun) -> None:
         if job.settings.models.rehearsal and not self.api.dry:
             raise UserError(
                 f"{job.name}: the rehearsal model never writes to a repository; name a model in .skillgrad.yml, "
                 "or set dry_run: true"
             )
+
+
+PLACE = re.compile(r"(?P<file>[^\s:]+):(?:(?P<line>\d+):)? ")
+
+
+def annotate_error(context: Context, log: WorkflowLog, message: str) -> None:
+    """An error of the step, at the file and line that it begins with."""
+    message = context.relative(message)
+    place = PLACE.match(message)
+    file = place["file"] if place and (context.workspace / place["file"]).is_file() else ""
+    line = int(place["line"]) if file and place and place["line"] else None
+    log.annotate("error", message, file=file, line=line)
 
 
 def annotate_lint(bot: Bot, job: SkillRun, skill: Skill) -> None:

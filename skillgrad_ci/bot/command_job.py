@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from skillgrad_ci.bot import state
-from skillgrad_ci.bot.bot import Bot, Ending, ending_of
+from skillgrad_ci.bot.bot import Bot, Ending
 from skillgrad_ci.bot.decide import Answer
 from skillgrad_ci.bot.optimize_job import optimize_job
 from skillgrad_ci.bot.progress import Progress
@@ -41,8 +41,8 @@ def _answered(bot: Bot, answer: Answer) -> Ending:
     try:
         comment.show(_reply(bot, answer, comment))
     except SkillGradError as error:
-        comment.show(f"It failed: {shown(str(error), 1000)}")
-        return ending_of(error)
+        comment.show(f"It failed: {shown(bot.context.relative(str(error)), 1000)}")
+        return bot.failed(error)
     return Ending("answered", f"answered {answer.command.verb} on #{answer.pull}")
 
 

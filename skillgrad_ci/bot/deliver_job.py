@@ -9,14 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from skillgrad_ci.bot import state
-from skillgrad_ci.bot.bot import Bot, Ending, ending_of
+from skillgrad_ci.bot.bot import Bot, Ending
 from skillgrad_ci.bot.committed import Moved
 from skillgrad_ci.bot.outcome import FILE, Outcome, found_in
 from skillgrad_ci.bot.preflight import release
 from skillgrad_ci.bot.pull_request.deliver import deliver
+from skillgrad_ci.bot.pull_request.publish import close_superseded
 from skillgrad_ci.bot.state import Proposal, Record
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import SkillGradError
+from skillgrad_ci.github.git_data import branch_head, commit_at, folder_at
+from skillgrad_ci.github.text import code
 
 
 def deliver_outcome(bot: Bot, job: SkillRun, outcome: Outcome) -> Ending:
@@ -36,8 +39,30 @@ def deliver_outcome(bot: Bot, job: SkillRun, outcome: Outcome) -> Ending:
         note = f"branch {state.BRANCH} could not be written, so commands on the pull request will not work: {error}"
         bot.log.annotate("error", note)
         return replace(ended, code=1, line=f"{ended.line} {note}", text=f"{ended.text}\n\nThe {note}")
+    if proposal is not None:
+        _close_older(bot, job, proposal)
     (_folder(bot, outcome) / FILE).unlink(missing_ok=True)
     return replace(ended, status="dry_run") if bot.api.dry and ended.branch else ended
+
+
+def _close_older(bot: Bot, job: SkillRun, new: Proposal) -> None:
+    """Close what this proposal takes the place of, unless people committed to it; a failure stops nothing."""
+    try:
+        base = commit_at(bot.api, new.base)
+        for record in state.read_all(bot.api):
+            same, known = record.skill == job.name, bot.configuration.find(record.skill) is not None
+            if not same and (known or not record.path or folder_at(bot.api, base, record.path)):
+                continue
+            lead = "" if same else f"The skill {code(record.skill)} is not there any more. "
+            for older in record.proposals:
+                if older.number == new.number or older.branch == new.branch or older.judged:
+                    continue
+                ours = branch_head(bot.api, older.branch) == older.head
+                why = f"{lead}#{new.number} takes the place of this pull request."
+                if ours and close_superseded(bot.api, older.number, why):
+                    bot.log.say(f"#{older.number} was closed: #{new.number} takes its place")
+    except SkillGradError as failed:
+        bot.log.annotate("warning", f"older pull requests were not closed: {failed}")
 
 
 def _remember(bot: Bot, outcome: Outcome, ended: Ending, proposal: Proposal | None) -> None:
@@ -58,7 +83,7 @@ def _free(bot: Bot, record: Record) -> Record:
 
 def _kept(bot: Bot, outcome: Outcome, error: SkillGradError) -> Ending:
     """The run is remembered whole, so that the next start delivers it; a change of the skill makes it useless."""
-    failed, fits = ending_of(error), not isinstance(error, Moved)
+    failed, fits = bot.failed(error), not isinstance(error, Moved)
     where = f"the run's folder ({outcome.folder})"
     facts = {"undelivered": outcome.model_dump(mode="json")} if fits else {"undelivered": None, "fingerprint": None}
 
@@ -100,4 +125,4 @@ def _delivered(bot: Bot, job: SkillRun, outcome: Outcome | None) -> Ending:
             return Ending("failed", f"{job.name}: its run left no outcome; the workflow's log says why", code=1)
         return Ending("unchanged", f"{job.name}: nothing was to be delivered")
     except SkillGradError as error:
-        return ending_of(error)
+        return bot.failed(error)

@@ -3,19 +3,22 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from skillgrad_ci.bot.bot import Bot, Ending, annotate_lint, ending_of
+from skillgrad_ci.bot.bot import Bot, Ending, annotate_lint
 from skillgrad_ci.bot.committed import skill_at
 from skillgrad_ci.bot.decide import Evaluate
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import SkillGradError, UserError
+from skillgrad_ci.github.client import Refusal
 from skillgrad_ci.github.comments import Comment
 from skillgrad_ci.github.git_data import commit_at, folder_at
-from skillgrad_ci.github.text import Section, code, compose
+from skillgrad_ci.github.text import Section, code, compose, shown
 from skillgrad_ci.method.evidence import Accuracy, Evidence
+from skillgrad_ci.method.task import Split
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.statistics import Delta, paired
 from skillgrad_ci.session.inputs import Inputs, read_inputs
+from skillgrad_ci.session.split import assign
 from skillgrad_ci.skill.skill import Skill
 
 
@@ -52,7 +55,7 @@ def _guarded(bot: Bot, job: SkillRun, decision: Evaluate) -> Ending:
     try:
         return _evaluate(bot, job, decision)
     except SkillGradError as error:
-        return ending_of(error)
+        return bot.failed(error)
 
 
 def _evaluate(bot: Bot, job: SkillRun, decision: Evaluate) -> Ending:
@@ -62,29 +65,37 @@ def _evaluate(bot: Bot, job: SkillRun, decision: Evaluate) -> Ending:
     if head is None:
         return Ending("ignored", f"{job.name}: removed by #{decision.pull}")
     annotate_lint(bot, job, head)
-    progress = Progress(bot.log, job.name)
-    tasks, folder = inputs.suite.tasks, bot.folder(inputs)
-    before, after = bot.engine.measure(inputs, [inputs.skill, head], tasks, folder, progress)
+    comment = Comment(bot.api, decision.pull, f"evaluate-{job.name}")  # first, as the proof that it can be told
+    comment.show(
+        f"Measuring {code(job.name)} as it is in the base and in this pull request."
+    )  # proof that it can be told
+    progress, folder = Progress(bot.log, job.name), bot.folder(inputs)
+    try:
+        before, after = bot.engine.measure(inputs, [inputs.skill, head], inputs.suite.tasks, folder, progress)
+    except SkillGradError as error:
+        comment.show(f"{code(job.name)} was not measured: {shown(bot.context.relative(str(error)), 1000)}")
+        raise
     delta, accuracy = paired(before, after), Accuracy.of(after)
     text = comparison_text(inputs, head, before, after, delta)
-    Comment(bot.api, decision.pull, f"evaluate-{job.name}").show(text)
+    comment.show(text)
     conclusion, title = verdict(accuracy, bot.context.inputs.threshold)
-    bot.api.write(
-        "POST",
-        "/check-runs",
-        {
-            "name": f"SkillGrad: {job.name}",
-            "head_sha": decision.head,
-            "status": "completed",
-            "conclusion": conclusion,
-            "output": {"title": title, "summary": text},
-        },
-    )
+    _check(bot, decision, f"SkillGrad: {job.name}", conclusion, {"title": title, "summary": text})
     bot.log.summary(text)
     change = delta.change if delta else None
     return Ending(
         "evaluated", f"{job.name}: {title}", delta=change, baseline=Accuracy.of(before).value, final=accuracy.value
     )
+
+
+def _check(bot: Bot, decision: Evaluate, name: str, conclusion: str, output: dict[str, str]) -> None:
+    """The check; without the permission for it the comment tells all, and a threshold cannot be kept."""
+    row = {"name": name, "head_sha": decision.head, "status": "completed", "conclusion": conclusion, "output": output}
+    try:
+        bot.api.write("POST", "/check-runs", row)
+    except Refusal as refusal:
+        if refusal.status != 403 or bot.context.inputs.threshold is not None:
+            raise
+        bot.log.annotate("warning", f"no check was made, the comment tells all: {refusal}")
 
 
 def verdict(accuracy: Accuracy, threshold: float | None) -> tuple[str, str]:
@@ -114,12 +125,27 @@ def comparison_text(
         ),
     ]
     sections = [Section("\n".join(table), essential=True), Section(_change(delta), essential=True)]
+    if apart := _apart(inputs, before, after):
+        sections.append(Section(apart, essential=True))
     if delta is not None:
         sections.append(Section("**Broken**\n", [f"- {code(task, 60)}" for task in delta.broken]))
         sections.append(Section("**Fixed**\n", [f"- {code(task, 60)}" for task in delta.fixed]))
     note = "Measured on all tasks of the suite on the base branch, with this repository's configuration there."
     sections.append(Section(note, essential=True))
     return compose(sections, 60_000)
+
+
+def _apart(inputs: Inputs, before: Sequence[Evidence], after: Sequence[Evidence]) -> str:
+    """By split: the skill may have learned from the training tasks, from the others it has not."""
+    splits = assign(inputs.suite.tasks, None, inputs.recorded, inputs.job.settings.seed).splits
+    rows = []
+    for split in (Split.HELDOUT, Split.VALIDATION, Split.TRAIN):
+        sides = [Accuracy.of([row for row in rows_ if splits.get(row.task_id) is split]) for rows_ in (before, after)]
+        if any(side.measured for side in sides):
+            cells = [f"{percent(side.value)} ({side.passed}/{side.measured})" for side in sides]
+            rows.append(f"| {split} | {cells[0]} | {cells[1]} |")
+    head = "| tasks | base | head |\n| --- | --- | --- |\n"
+    return f"{head}{chr(10).join(rows)}" if len(rows) > 1 else ""
 
 
 def _change(delta: Delta | None) -> str:

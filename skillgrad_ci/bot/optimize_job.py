@@ -41,6 +41,8 @@ def optimize_job(bot: Bot, job: SkillRun, progress: Progress, *, only_changed: b
         if waiting is not None:
             bot.log.say(f"{job.name}: an earlier run was paid for and not delivered: it is delivered now")
             return deliver_outcome(bot, job, waiting)
+    if only_changed and begun.record.paused:
+        return Ending("unchanged", f"{job.name}: paused by {begun.record.paused}")
     if only_changed:
         unchanged = settle_unchanged(bot, begun, progress)
         if unchanged is not None:

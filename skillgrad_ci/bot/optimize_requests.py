@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
-from skillgrad_ci.bot.bot import Bot, Ending, ending_of
+from skillgrad_ci.bot.bot import Bot, Ending
 from skillgrad_ci.bot.decide import LABEL, LabelledIssue, Optimize, decide
 from skillgrad_ci.bot.deliver_job import deliver_all
 from skillgrad_ci.bot.optimize_job import optimize_job
@@ -54,7 +54,7 @@ def tell_broken(context: Context, api: Callable[[], Api], label: str, error: Use
     live = api()
     if decision.actor is None or not (live.blind or may_write(live, decision.actor)):
         return
-    Comment(live, decision.issue.number, "progress").show(f"It failed: {shown(str(error), 1000)}")
+    Comment(live, decision.issue.number, "progress").show(f"It failed: {shown(context.relative(str(error)), 1000)}")
     live.write("DELETE", f"/issues/{decision.issue.number}/labels/{quote(label, safe='')}")
 
 
@@ -134,7 +134,7 @@ def _guarded(bot: Bot, job: SkillRun, progress: Progress, *, only_changed: bool,
     except Busy as busy:
         ending = Ending("busy", str(busy))
     except SkillGradError as error:
-        ending = ending_of(error)
+        ending = bot.failed(error)
     return replace(ending, skill=job.name)
 
 

@@ -114,7 +114,13 @@ class Outcome(BaseModel):
             "stopped": report.stopped,
             "pull_request": pull_request,
         }
-        facts |= {"result": self.result, "outcome": status, "measured": self.measured, "splits": self.splits}
+        facts |= {
+            "paused": "",
+            "result": self.result,
+            "outcome": status,
+            "measured": self.measured,
+            "splits": self.splits,
+        }
         return record.with_run(compact, pull_request=pull_request, **facts)
 
 

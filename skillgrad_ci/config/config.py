@@ -26,6 +26,8 @@ class PullRequest(Known):
 
     draft_on_tie: bool = False
     """Open a draft that claims nothing where no change was measured; otherwise open none."""
+    draft_unconfirmed: bool = True
+    """Open a draft where neither heldout nor validation tasks show a gain that chance does not explain."""
     labels: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
     assignees: tuple[str, ...] = ()

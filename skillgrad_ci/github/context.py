@@ -64,6 +64,11 @@ class Context:
         """As the event tells it; empty where it does not (schedules, and events under act)."""
         return str(self.at("repository").get("default_branch") or "")
 
+    def relative(self, text: str) -> str:
+        """Text with paths as the repository's reader knows them, not as the container does."""
+        inside = f"{self.workspace.resolve()}/"
+        return text.replace(inside, "") if len(self.workspace.resolve().parts) > 2 else text
+
     def at(self, *keys: str) -> Mapping[str, Any]:
         """A mapping inside the payload; empty where there is none."""
         node: Any = self.payload
@@ -85,7 +90,7 @@ def read(environ: MutableMapping[str, str]) -> Context:
         event=event,
         payload=payload,
         inputs=inputs,
-        repository=environ.get("GITHUB_REPOSITORY", ""),
+        repository=_repository(environ, payload),
         sha=environ.get("GITHUB_SHA", ""),
         ref=environ.get("GITHUB_REF", ""),
         actor=environ.get("GITHUB_ACTOR", ""),
@@ -96,6 +101,13 @@ def read(environ: MutableMapping[str, str]) -> Context:
         output=_file(hidden, "GITHUB_OUTPUT"),
         summary=_file(hidden, "GITHUB_STEP_SUMMARY"),
     )
+
+
+def _repository(environ: Mapping[str, str], payload: Mapping[str, Any]) -> str:
+    """The runner's word; act makes one up where the checkout has no remote, so there the event's counts."""
+    told = payload.get("repository")
+    name = str(told.get("full_name") or "") if isinstance(told, Mapping) else ""
+    return name if name and environ.get("ACT") == "true" else environ.get("GITHUB_REPOSITORY", "")
 
 
 def _payload(path: str) -> dict[str, Any]:

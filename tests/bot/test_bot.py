@@ -85,7 +85,7 @@ def test_a_person_who_reads_only_the_pull_request_knows_it_all(bot: Stage) -> No
         "0.0% (0/6)", "100.0% (6/6)", "95% interval", "mid-p McNemar", "unmeasured", "```mermaid", "| E1 |",
         "`lacks-alpha`", "/skillgrad drop", "fixed, 0 broken", "Use always alpha.", "What the memory holds", "$0.01",
         "completion tokens",
-        "openai/small", "seed 0", "close this pull request and open it again", "#1",
+        "openai/small", "seed 0", "push a commit of your own to this branch", "#1",
     ]:  # fmt: skip
         assert fact in body, fact
 
@@ -209,8 +209,8 @@ def test_wishes_that_cannot_be_met_are_no_reason_to_fail(bot: Stage) -> None:
     assert ended.code == 0
     number = max(bot.github.hub.pulls)
     pull, shown = bot.github.hub.pulls[number], bot.github.hub.issues[number]
-    assert (pull.draft, pull.reviewers, shown.labels, shown.assignees) == (True, [], ["a", "b"], ["wes"])
-    assert "::warning::reviewers ann, nobody were not set" in ended.log
+    assert (pull.draft, pull.reviewers, shown.labels, shown.assignees) == (True, ["ann"], ["a", "b"], ["wes"])
+    assert "::warning::reviewers: nobody was not set" in ended.log
 
 
 def test_what_is_not_yet_known_right_after_its_making_is_asked_again(bot: Stage) -> None:

@@ -80,6 +80,7 @@ class Pull:
 class Hub:
     full_name: str = "acme/skills"
     people: dict[str, str] = field(default_factory=lambda: {"ann": "admin", "wes": "write", "tim": "triage"})
+    associations: dict[str, str] = field(default_factory=lambda: {"ann": "OWNER", "wes": "COLLABORATOR"})
     tokens: dict[str, Token] = field(default_factory=lambda: {"bot-token": Token()})
     actions_may_open_pulls: bool = True
     archived: bool = False

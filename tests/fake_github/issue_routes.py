@@ -18,7 +18,7 @@ def _comment(hub: Hub, comment: Comment) -> dict[str, Any]:
         "body": comment.body,
         "user": account(comment.author),
         "html_url": f"https://github.invalid/{hub.full_name}/issues/{comment.issue}#issuecomment-{comment.id}",
-        "author_association": "COLLABORATOR" if comment.author in hub.people else "NONE",
+        "author_association": hub.associations.get(comment.author, "NONE"),
         "updated_at": comment.updated_at,
         "created_at": "2026-11-02T10:00:00Z",
     }

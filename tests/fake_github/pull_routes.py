@@ -100,7 +100,7 @@ def request_reviewers(hub: Hub, who: Token, names: Names, query: Names, body: An
     pull = _found(hub, names)
     if not set(body.get("reviewers", [])) <= set(hub.people):
         raise Refused(422, "Reviews may only be requested from collaborators.")
-    pull.reviewers += body.get("reviewers", [])
+    pull.reviewers += [*body.get("reviewers", []), *(f"team {name}" for name in body.get("team_reviewers", []))]
     return 201, _pull(hub, pull)
 
 

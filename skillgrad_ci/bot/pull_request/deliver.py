@@ -6,7 +6,7 @@ from skillgrad_ci.bot.bot import Bot, Ending
 from skillgrad_ci.bot.committed import refuse_moved, skill_at
 from skillgrad_ci.bot.outcome import Outcome, contents
 from skillgrad_ci.bot.pull_request.branch import BranchContent, Pushed, branch_name, push, steps
-from skillgrad_ci.bot.pull_request.page import Around, body, result_text, title
+from skillgrad_ci.bot.pull_request.page import Around, body, confirmed, result_text, title
 from skillgrad_ci.bot.pull_request.publish import Published, Wish, open_pull, publish, tell_avoided
 from skillgrad_ci.bot.pull_request.review_lessons import EDITS
 from skillgrad_ci.bot.state import Proposal, Record
@@ -39,7 +39,8 @@ def deliver(bot: Bot, job: SkillRun, outcome: Outcome, record: Record) -> tuple[
     refuse_moved(bot.api, content.path, outcome.base, base, bot.default_branch, outcome.changed)
     memory = parse_memory(outcome.memory, content.memory_path) if outcome.memory else PatternMemory(job.name)
     around = Around(bot.context.run_url, outcome.issue, bot.starts_workflows)
-    draft = outcome.verdict is not Verdict.BETTER
+    unconfirmed = bot.configuration.pull_request.draft_unconfirmed and not confirmed(report)
+    draft = outcome.verdict is not Verdict.BETTER or unconfirmed
     wish = wish_of(bot, report, body(report, memory, around), draft=draft)
     page = bot.log.redact(f"# {wish.title}\n\n{wish.body}")
     write_atomically(bot.context.workspace / outcome.folder / PULL_REQUEST, page.encode())

@@ -33,7 +33,7 @@ MEMORY_HEAD = """\
 | --- | --- | --- | --- | --- |"""
 RUN_CHECKS = """\
 GitHub starts no workflows for a pull request that was made with `GITHUB_TOKEN`. To run this repository's \
-checks here, close this pull request and open it again, or give the action a GitHub App's token."""
+checks here, push a commit of your own to this branch, or give the action a GitHub App (`app_id`, `private_key`)."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,17 @@ def title(report: Report, dropped: Iterable[str] = ()) -> str:
         return f"Optimize skill {name}, without {without}"
     if report.verdict == "tie" or not report.kept:
         return f"{name}: edits with no measured change"
-    if delta and report.chosen_on != "heldout":
+    if delta and delta.clear and delta.change > 0 and report.chosen_on != "heldout":
         return f"Optimize skill {name}: {points(delta.change)} on heldout tasks"
     return f"Optimize skill {name}"
+
+
+def confirmed(report: Report) -> bool:
+    """Whether tasks that taught no edit show a gain that chance does not explain, and heldout ones no loss."""
+    heldout, validation = report.heldout.delta, report.validation.delta
+    if heldout is not None and heldout.change < 0:
+        return False
+    return any(delta is not None and delta.clear and delta.change > 0 for delta in (heldout, validation))
 
 
 def body(report: Report, memory: PatternMemory, around: Around) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from skillgrad_ci.bot.pull_request.branch import Pushed
-from skillgrad_ci.github.client import AnswerLost, Api, Refusal
+from skillgrad_ci.github.client import AnswerLost, Api, Refusal, find
 from skillgrad_ci.github.comments import Comment
 from skillgrad_ci.github.text import shown
 from skillgrad_ci.github.workflow_log import WorkflowLog
@@ -71,18 +71,41 @@ def publish(api: Api, pushed: Pushed, wish: Wish, default_branch: str, server: s
 
 
 def _dress(api: Api, number: int, wish: Wish, log: WorkflowLog) -> None:
-    """Labels, reviewers and assignees, once: wanted, but no reason to fail."""
+    """Labels, reviewers and assignees, once: wanted, but no reason to fail. One unknown name drops no other."""
+    people = [name for name in wish.reviewers if "/" not in name]
+    teams = [name.split("/")[-1] for name in wish.reviewers if "/" in name]
     wishes = [
         ("labels", f"/issues/{number}/labels", wish.labels),
-        ("reviewers", f"/pulls/{number}/requested_reviewers", wish.reviewers),
+        ("reviewers", f"/pulls/{number}/requested_reviewers", people),
+        ("team_reviewers", f"/pulls/{number}/requested_reviewers", teams),
         ("assignees", f"/issues/{number}/assignees", wish.assignees),
     ]
     for name, path, values in wishes:
-        if values:
-            try:
-                api.write("POST", path, {name: list(values)})
-            except (Refusal, AnswerLost) as refusal:
-                log.annotate("warning", f"{name} {', '.join(values)} were not set: {refusal}")
+        if not values or _ask(api, path, name, values) is None:
+            continue
+        for value in values:
+            why = _ask(api, path, name, [value])
+            if why is not None:
+                log.annotate("warning", f"{name.replace('_', ' ')}: {value} was not set: {why}")
+
+
+def _ask(api: Api, path: str, name: str, values: Sequence[str]) -> str | None:
+    """Send a wish; gives the refusal's reason."""
+    try:
+        api.write("POST", path, {name: list(values)})
+    except (Refusal, AnswerLost) as refusal:
+        return str(refusal)
+    return None
+
+
+def close_superseded(api: Api, number: int, why: str) -> bool:
+    """Close a pull request of the bot's with a word that says where its successor is. False where it is not open."""
+    pull = find(api, f"/pulls/{number}")
+    if pull is None or pull["state"] != "open":
+        return False
+    Comment(api, number, "superseded").show(why)
+    api.write("PATCH", f"/pulls/{number}", {"state": "closed"})
+    return True
 
 
 def tell_avoided(api: Api, first_branch: str, pushed: Pushed, published: Published) -> None:
