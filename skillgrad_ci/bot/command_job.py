@@ -40,10 +40,20 @@ def _answered(bot: Bot, answer: Answer) -> Ending:
     comment = Comment(bot.api, answer.pull, f"answer-{answer.comment or answer.command.verb}")
     try:
         comment.show(_reply(bot, answer, comment))
+        if not answer.comment:
+            _untick(bot, answer.pull)
     except SkillGradError as error:
         comment.show(f"It failed: {shown(bot.context.relative(str(error)), 1000)}")
         return bot.failed(error)
     return Ending("answered", f"answered {answer.command.verb} on #{answer.pull}")
+
+
+def _untick(bot: Bot, pull: int) -> None:
+    """Empty the boxes, so that the next edit of the body asks for nothing again."""
+    body = str(bot.api.get(f"/pulls/{pull}").get("body") or "")
+    empty = body.replace("- [x] <!-- skillgrad-ci:", "- [ ] <!-- skillgrad-ci:")
+    if empty != body:
+        bot.api.write("PATCH", f"/pulls/{pull}", {"body": empty})
 
 
 def waiting(bot: Bot, pull: int) -> Iterator[Answer]:

@@ -80,7 +80,7 @@ def begin(bot: Bot, job: SkillRun, issue: int | None) -> Begun:
 
 def _checked_out(bot: Bot, base: str) -> str:
     """The commit of the checkout; the base where GitHub does not know it (a run by hand, or under act)."""
-    sha = bot.context.sha
+    sha = str(bot.context.at("pull_request", "base").get("sha") or bot.context.sha)  # there GITHUB_SHA is a merge
     return sha if sha and find(bot.api, f"/git/commits/{sha}") is not None else base
 
 

@@ -47,6 +47,12 @@ def test_update_branch_is_nobodys_work(bot: Stage) -> None:
     assert tree(bot)["README.md"] == b"# Newer\n"
 
 
+def test_an_empty_commit_that_starts_the_checks_is_nobodys_work(bot: Stage) -> None:
+    number = bot.opened()
+    bot.github.hub.git.change(WRITER, {}, "wes", "Run the checks")
+    assert bot.opened() == number
+
+
 def test_a_merge_of_the_base_that_changed_the_skill_is_somebodys_work(bot: Stage) -> None:
     number = bot.opened()
     bot.github.hub.git.change(MAIN, {"README.md": b"# Newer\n"}, "ann")

@@ -1,14 +1,18 @@
 """The pull request's text, whatever models wrote and however much of it."""
 
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from skillgrad_ci.bot.engine import command_line
-from skillgrad_ci.bot.pull_request.page import Around, body, result_text, title
+from skillgrad_ci.bot.pull_request.page import Around, body, fitted, result_text, superseded, title
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.config.settings import Models, Settings
 from skillgrad_ci.github.text import LIMIT
@@ -17,12 +21,18 @@ from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.report import Circumstances, report_of
+from skillgrad_ci.skill.edit import Edit
+from tests.support.github_page import BROWSERS, html, measured, picture
 from tests.support.worlds import SKILL, suite, world
 
 HOSTILE = (
     "@acme/team fixes #1 | closes GH-2 <img src=http://e.example/x> [a](http://e.example) _www.e.example\n```mermaid\n"
     "graph TD; click A href\n```\n<!-- x --> ![i](//e.example) | | \n# Title\n> q\n\u202etxet \U000e0041"
 )
+
+
+OURS = re.compile(r"(</?details>|<details><summary>[\w ,:$'.]+</summary>)\s*")
+INLINE = {"<br>", "<sub>", "</sub>", "<!-- skillgrad-ci:rebase -->", "<!-- skillgrad-ci:rerun -->"}
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +66,10 @@ def test_no_text_of_models_breaks_the_page_or_its_bound(report: Report, edits: i
         assert len(text) <= LIMIT
         tokens = parsed(text)
         inner = [child for token in tokens for child in token.children or []]
-        assert not [t for t in tokens if t.type == "html_block" or (t.type == "fence" and "xychart" not in t.content)]
-        assert not {child.type for child in inner} & {"html_inline", "link_open", "image"}
+        assert all(OURS.fullmatch(token.content) for token in tokens if token.type == "html_block")
+        assert not [t for t in tokens if t.type == "fence" and "xychart" not in t.content]
+        assert {child.content for child in inner if child.type == "html_inline"} <= INLINE
+        assert not {child.type for child in inner} & {"link_open", "image"}
         prose = "".join(child.content for child in inner if child.type.startswith("text"))
         assert not re.search(r"@\w|(?<!Asked for in )#\d|\bGH-\d|://|www\.", prose)
         assert "| E2 |" in text or edits == 1
@@ -78,6 +90,51 @@ def test_every_row_has_as_many_cells_as_its_table(report: Report, edits: int) ->
             assert cells[0] == width
 
 
+def test_the_page_is_as_long_as_its_bound_allows_and_counts_what_it_left_out(report: Report) -> None:
+    text = body(hostile(report, 900, 3), PatternMemory(SKILL.name), Around())
+    shown_ = len(re.findall(r"^\| E\d+ \| .*<sub>", text, re.MULTILINE))
+    assert 0 < shown_ < 900
+    standing = sum(edit.status == "accepted" for step in hostile(report, 900, 3).iterations for edit in step.edits)
+    assert f"_{standing - shown_} more in the run's report._" in text
+    assert len(text) > LIMIT / 2
+
+
+@given(st.lists(st.integers(1, 300), max_size=60), st.integers(2_000, 9_000))
+def test_as_many_rows_as_fit_are_shown(sizes: list[int], limit: int) -> None:
+    def page(rows: int) -> str:
+        return "\n".join("x" * size for size in sizes[:rows])
+
+    text = fitted(page, limit)
+    rows = len(text.splitlines())
+    assert len(text) <= limit
+    assert rows == len(sizes) or len(page(rows + 1)) > limit
+
+
+def edit_of(name: str, content: str, **fields: Any) -> Edit:
+    return Edit(name, 1, "B", "SKILL.md", **{"op": "append", "target": "file", "content": content} | fields)
+
+
+def test_an_edit_of_whose_words_nothing_is_left_is_superseded() -> None:
+    first, second = edit_of("E1", "Take the first."), edit_of("E2", "Sort by day.")
+    third = edit_of("E3", "Take the newest.", op="replace", target="text", address="Take the first.")
+    assert superseded(SKILL, [first, second]) == set()
+    assert superseded(SKILL, [first, second, third]) == {"E1"}
+
+
+def test_the_chart_holds_a_number_for_each_iteration(report: Report) -> None:
+    text = body(report, PatternMemory(SKILL.name), Around())
+    numbers = re.findall(r"  (?:x-axis \"iteration\"|line) \[([\d., ]+)\]", text)
+    assert len(numbers) == 2
+    assert len({len(row.split(",")) for row in numbers}) == 1
+
+
+def test_a_short_diff_is_open_and_a_long_one_is_folded(report: Report) -> None:
+    few, many = ([edit_of(f"E{n}", f"Line {n}.") for n in range(1, count)] for count in (4, 90))
+    short, long = (body(report, PatternMemory(), Around(initial=SKILL, edits=edits)) for edits in (few, many))
+    assert "### The skill's diff, by layer\n\n```diff" in short
+    assert re.search(r"<summary>The skill's diff, by layer \(\d+ lines added, 0 removed\)", long)
+
+
 def test_a_title_claims_no_figure_that_was_measured_with_other_edits(report: Report) -> None:
     assert "points on heldout tasks" in title(report)
     assert title(report, ["E2", "E3"]) == f"Optimize skill {report.skill}, without E2, E3"
@@ -94,3 +151,18 @@ def test_a_run_is_repeated_with_what_the_inputs_changed(tmp_path: Path) -> None:
     job = SkillRun(tmp_path / "skills/s", tmp_path / "evals/s", settings, tmp_path)
     line = "skillgrad-ci optimize skills/s --model p/m --optimizer-model 'p/o x' --iterations 2"
     assert command_line(job) == line
+
+
+@pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason="no Chromium: no picture")
+@pytest.mark.parametrize("unfolded", [False, True])
+def test_no_table_runs_out_of_githubs_width(report: Report, tmp_path: Path, unfolded: bool) -> None:
+    """The picture is left beside the page, in the test's folder."""
+    browser = next(filter(shutil.which, BROWSERS))
+    edits = [edit_of(f"E{n}", f"Use always {word}.") for n, word in enumerate(("alpha", "beta", "gamma"), 1)]
+    text = body(report, PatternMemory(), Around(initial=SKILL, edits=edits))
+    page = tmp_path / "pull-request.html"
+    page.write_text(html(text, unfolded=unfolded), "utf-8")
+    facts = measured(browser, page)
+    assert facts["overflow"] == 0
+    picture(browser, page, tmp_path / "pull-request.png", facts["height"] + 40)
+    assert (tmp_path / "pull-request.png").stat().st_size > 10_000

@@ -83,8 +83,8 @@ def test_drop_takes_one_edit_out_and_remembers_why(bot: Stage) -> None:
     body = bot.github.hub.issues[number].body
     assert body.index("Without it, on the tasks that decide: 0.0% → 66.7%") < body.index("**Heldout accuracy rose")
     assert "with E2 still in it" in body
-    assert "| E1 |" in body
-    assert "| E2 |" not in body
+    assert "| [E1](" in body
+    assert "[E2](" not in body
     assert "E2 was dropped by wes" in body
     assert "0.0% → 66.7%" in reply(bot, number)
     (comment,) = [c for c in bot.github.hub.comments_on(number) if c.author == "wes"]

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import PurePosixPath
+from textwrap import shorten
 from typing import Any
 
 from unidiff.patch import PatchSet
@@ -31,6 +32,7 @@ from skillgrad_ci.skill.skill import Skill
 TRAILER = re.compile(r"^Skillgrad-(Edit|Memory): \S", re.MULTILINE)
 GITHUB = "web-flow"  # the committer that GitHub names for what it signs
 ATTEMPTS = 5
+SUBJECT = 72  # characters of a commit's first line
 SUFFIXES = ("", *(f".{number}" for number in range(2, 20)))  # no skill's own branch has a dot
 FORBIDDEN = {".git", ".github", ".skillgrad.yml", ".skillgrad"}
 
@@ -50,6 +52,7 @@ class BranchContent:
     memory: str
     memory_path: str
     run: str
+    lines: Mapping[str, str] = field(default_factory=dict)  # what each pattern says, by its slug
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Pushed:
     base: str
     head: str
     avoided: Sequence[str] = ()
+    commits: Mapping[str, str] = field(default_factory=dict)  # of each edit, by its id
 
 
 def branch_name(skill: str) -> str:
@@ -76,14 +80,14 @@ def push(api: Api, content: BranchContent, base: str, proposals: Sequence[Propos
     `proposals` are what the bot knows of its branches. Raises UserError where the content reaches outside the skill.
     """
     check_reach(content)
-    made = _commit_all(api, content, commit_at(api, base))
+    made, commits = _commit_all(api, content, commit_at(api, base))
     for _ in range(ATTEMPTS):
         branch, before, avoided = _own_branch(api, content, base, proposals)
         if before is None and create_branch(api, branch, made.sha):
-            return Pushed(branch, base, made.sha, avoided)
+            return Pushed(branch, base, made.sha, avoided, commits)
         unchanged = before is not None and branch_head(api, branch) == before
         if unchanged and move_branch(api, branch, made.sha, force=True):
-            return Pushed(branch, base, made.sha, avoided)
+            return Pushed(branch, base, made.sha, avoided, commits)
     raise EnvironmentFailure(f"branch {branch_name(content.skill)}: others kept writing to it; start this run again")
 
 
@@ -107,13 +111,13 @@ def _own_branch(
     raise EnvironmentFailure(f"branch {first}: people commit to it and to all that follow; delete some")
 
 
-def push_to(api: Api, content: BranchContent, base: Commit, branch: str, expected: str) -> str:
-    """Rewrite a branch of the bot's that stands at `expected`. Returns its new head."""
+def push_to(api: Api, content: BranchContent, base: Commit, branch: str, expected: str) -> Pushed:
+    """Rewrite a branch of the bot's that stands at `expected`."""
     check_reach(content)
-    head = _commit_all(api, content, base)
+    head, commits = _commit_all(api, content, base)
     if branch_head(api, branch) != expected or not move_branch(api, branch, head.sha, force=True):
         raise EnvironmentFailure(f"branch {branch}: somebody committed to it meanwhile; nothing was changed")
-    return head.sha
+    return Pushed(branch, base.sha, head.sha, commits=commits)
 
 
 def check_reach(content: BranchContent) -> None:
@@ -129,7 +133,7 @@ def foreign_commits(api: Api, content: BranchContent, base: str, head: str, know
     """Commits up to `head` that are neither in `base` nor the bot's: `abc1234 by LOGIN` each.
 
     What a head in `known` holds is the bot's own or older, whatever became of the base since. A merge that
-    brings the base in and changes nothing of the skill ("Update branch") is nobody's work.
+    brings the base in and changes nothing of the skill ("Update branch") is nobody's work, nor is an empty commit.
     """
     if head in known:
         return []
@@ -165,8 +169,10 @@ def _by(api: Api, row: Mapping[str, Any]) -> str:
 
 
 def _brings_base_in(api: Api, content: BranchContent, row: Mapping[str, Any]) -> bool:
-    """A merge of two whose skill and memory are, each, as one of its parents has them."""
+    """A merge of two whose skill and memory are, each, as one of its parents has them; or a commit without a change."""
     parents = [str(parent["sha"]) for parent in row["parents"]]
+    if len(parents) == 1:
+        return commit_at(api, parents[0]).tree == str(row["commit"]["tree"]["sha"])
     if len(parents) != 2:
         return False
     memory = str(PurePosixPath(content.memory_path).parent)
@@ -186,19 +192,35 @@ def steps(initial: Skill, edits: Sequence[Edit]) -> Iterator[tuple[Edit, Skill, 
         skill = after
 
 
-def _commit_all(api: Api, content: BranchContent, parent: Commit) -> Commit:
-    skill = content.initial
+def lines_of(old: Skill, new: Skill, end: Skill) -> tuple[int, int]:
+    """How many of the lines that an edit added or removed are so in a later skill, and how many there are."""
+    kept = wanted = 0
+    patch = PatchSet(skill_patch(old, new).decode("utf-8", errors="replace"))
+    for file in patch:
+        there = end.files.get(file.path, b"").decode("utf-8", errors="replace").splitlines()
+        added = [line.value.strip() for hunk in file for line in hunk if line.is_added and line.value.strip()]
+        now = {line.strip() for line in there}
+        removed = [line.value.strip() for hunk in file for line in hunk if line.is_removed and line.value.strip()]
+        gone = [line for line in removed if line not in added]
+        kept += sum(line in now for line in added) + sum(line not in now for line in gone)
+        wanted += len(added) + len(gone)
+    return kept, wanted
+
+
+def _commit_all(api: Api, content: BranchContent, parent: Commit) -> tuple[Commit, dict[str, str]]:
+    """One commit an edit, and one for the memory: the last one, and each edit's commit by its id."""
+    skill, made = content.initial, {}
     for edit, before, after in steps(content.initial, content.edits):
         files = changed_files(before, after, content.path)
         modes = frozenset(_at(content.path, name) for name in after.executable)
         parent = commit_files(api, parent, files, message(edit, content), modes)
-        skill = after
+        skill, made[edit.id] = after, parent.sha
     if skill.digest != content.final.digest:
         raise SkillGradError(
             f"{content.skill}: its edits do not lead to the skill that was measured; nothing was pushed"
         )
     text = f"Record what run {content.run} learned about {content.skill}\n\nSkillgrad-Memory: {content.skill}\n"
-    return commit_files(api, parent, {content.memory_path: content.memory.encode()}, text, frozenset())
+    return commit_files(api, parent, {content.memory_path: content.memory.encode()}, text, frozenset()), made
 
 
 def changed_files(before: Skill, after: Skill, path: str) -> Mapping[str, bytes | None]:
@@ -213,8 +235,9 @@ def _at(path: str, name: str) -> str:
 
 def message(edit: Edit, content: BranchContent) -> str:
     """A commit's message. The trailers are code's; the words of a model are inert and stay on their line."""
-    what = trailer(edit.summary, 60) or edit.file
-    lines = [f"{edit.id}: {what}", "", trailer(edit.why, 500), ""] if edit.why else [f"{edit.id}: {what}", ""]
+    line = next(filter(None, (content.lines.get(slug, "") for slug in edit.patterns)), "")
+    subject = shorten(trailer(line or edit.summary, 400) or edit.file, SUBJECT, placeholder="…")
+    lines = [subject, "", trailer(edit.why, 500), ""] if edit.why else [subject, ""]
     facts = {
         "Edit": edit.id,
         "Layer": edit.layer,

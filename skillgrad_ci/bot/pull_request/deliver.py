@@ -35,16 +35,17 @@ def deliver(bot: Bot, job: SkillRun, outcome: Outcome, record: Record) -> tuple[
         bot.log.summary(text)
         return ending("no_gain", text, report, outcome.folder), None
     base = bot.base()
+    memory = parse_memory(outcome.memory, "the outcome's memory") if outcome.memory else PatternMemory(job.name)
     content = branch_content(bot, job, outcome, initial_skill(bot, job, outcome))
+    content = replace(content, lines={pattern.slug: pattern.line for pattern in memory.patterns})
     refuse_moved(bot.api, content.path, outcome.base, base, bot.default_branch, outcome.changed)
-    memory = parse_memory(outcome.memory, content.memory_path) if outcome.memory else PatternMemory(job.name)
-    around = Around(bot.context.run_url, outcome.issue, bot.starts_workflows)
     unconfirmed = bot.configuration.pull_request.draft_unconfirmed and not confirmed(report)
     draft = outcome.verdict is not Verdict.BETTER or unconfirmed
+    pushed = push(bot.api, content, base, record.proposals)
+    around = around_of(bot, content, pushed, outcome.issue)
     wish = wish_of(bot, report, body(report, memory, around), draft=draft)
     page = bot.log.redact(f"# {wish.title}\n\n{wish.body}")
     write_atomically(bot.context.workspace / outcome.folder / PULL_REQUEST, page.encode())
-    pushed = push(bot.api, content, base, record.proposals)
     published = publish(bot.api, pushed, wish, bot.default_branch, bot.context.server_url, bot.log)
     if pushed.avoided:
         tell_avoided(bot.api, branch_name(content.skill), pushed, published)
@@ -58,6 +59,18 @@ def deliver(bot: Bot, job: SkillRun, outcome: Outcome, record: Record) -> tuple[
         head_sha=pushed.head,
     )
     return ended, proposal_of(content, pushed, published, report, outcome.issue) if published.number else None
+
+
+def around_of(bot: Bot, content: BranchContent, pushed: Pushed, issue: int | None) -> Around:
+    at = f"{bot.context.server_url}/{bot.api.repository}/commit"
+    return Around(
+        bot.context.run_url,
+        issue,
+        bot.starts_workflows,
+        commits={edit: f"{at}/{sha}" for edit, sha in pushed.commits.items()},
+        initial=content.initial,
+        edits=content.edits,
+    )
 
 
 def initial_skill(bot: Bot, job: SkillRun, outcome: Outcome) -> Skill:

@@ -1,39 +1,36 @@
-"""The pull request's title and body: what changed, why, how sure it is and what it cost.
+"""The pull request's title and body: what changed, why, how sure it is; all else folded away.
 
-Everything is read from the run's report and memory. Text of models and of the suite goes through
-`shown`, `code` or `fenced`, so it is inert.
+Everything is read from the run's report and memory, and laid out in one template. Text of models and of the
+suite goes through `shown`, `code` or `fenced`, so it is inert.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from skillgrad_ci.bot.slash_commands import HELP
-from skillgrad_ci.github.text import Section, code, compose, shown, trailer
-from skillgrad_ci.method.memory import Pattern, PatternMemory
-from skillgrad_ci.report.document import Comparison, Cost, EditFacts, FlagFacts, IterationFacts, Report
+from skillgrad_ci.bot.pull_request.branch import lines_of, steps
+from skillgrad_ci.bot.slash_commands import BOXES, HELP, box
+from skillgrad_ci.github.text import LIMIT, MARGIN, Section, code, compose, fenced, shown, trailer
+from skillgrad_ci.method.memory import PatternMemory
+from skillgrad_ci.report.diff import skill_patch
+from skillgrad_ci.report.document import Comparison, EditFacts, IterationFacts, Report, TaskFacts
 from skillgrad_ci.report.headline import percent, points
+from skillgrad_ci.skill.edit import Edit
+from skillgrad_ci.skill.skill import Skill
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 TESTS = {"mcnemar mid-p": "mid-p McNemar test", "sign flip mid-p": "mid-p sign-flip test"}
-LAYERS = {"H": "metadata (H)", "B": "body (B)", "Q": "resource (Q)"}
-EDITS_HEAD = """\
-### Edits
-
-One commit each. An edit answers a pattern: a cause that failures of tasks share.
-
-| edit | layer | where | new text | why | pattern | taught by |
-| --- | --- | --- | --- | --- | --- | --- |"""
-EDITS_TAIL = f"""\
-Comment on this pull request to drop or explain an edit:
-
-{HELP.strip()}"""
-MEMORY_HEAD = """\
-### What the memory holds
-
-| pattern | kind | state | seen in | in one line |
-| --- | --- | --- | --- | --- |"""
+LAYERS = {"H": "description", "B": "body", "Q": "resource"}
+ROWS = 200  # the most rows of a table, where there is room
+SHORT = 60  # lines of a diff that is shown open
+LONGEST = 12_000  # characters of a diff
 RUN_CHECKS = """\
 GitHub starts no workflows for a pull request that was made with `GITHUB_TOKEN`. To run this repository's \
-checks here, push a commit of your own to this branch, or give the action a GitHub App (`app_id`, `private_key`)."""
+checks here, push an empty commit (`git commit --allow-empty`) or press "Update branch", both of which leave the \
+branch the bot's; or give the action a GitHub App (`app_id`, `private_key`)."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +38,32 @@ class Around:
     """What the body says that no report holds.
 
     `dropped` are edits taken out on request, with the reasons; `after_drop` says in Markdown what was measured then.
+    `commits` are the addresses of the edits' commits by edit id. `initial` and `edits` lead to what the branch holds.
     """
 
     run_url: str = ""
     issue: int | None = None
     starts_workflows: bool = False
-    dropped: Mapping[str, str] | None = None
+    dropped: Mapping[str, str] = field(default_factory=dict)
     after_drop: str = ""
+    commits: Mapping[str, str] = field(default_factory=dict)
+    initial: Skill | None = None
+    edits: Sequence[Edit] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One edit that stands in the branch, as the reader meets it."""
+
+    edit: EditFacts
+    link: str
+    says: str
+    place: str
+    tasks: str
 
 
 def title(report: Report, dropped: Iterable[str] = ()) -> str:
-    """One line; a figure stands in it only where these edits were measured on tasks that did not choose them."""
+    """One line; a figure stands in it only where tasks that did not choose these edits show it clearly."""
     delta, name = report.heldout.delta, trailer(report.skill, 64)
     if without := ", ".join(dropped):
         return f"Optimize skill {name}, without {without}"
@@ -72,35 +84,83 @@ def confirmed(report: Report) -> bool:
 
 def body(report: Report, memory: PatternMemory, around: Around) -> str:
     """The whole body, within GitHub's bound."""
-    dropped = around.dropped or {}
-    edits = [edit for edit in report.accepted if edit.id not in dropped]
-    sections = [
-        Section(
-            _lead(report, around), [f"- {shown(remark)}" for remark in report.remarks], _origin(around), essential=True
-        ),
-        Section(accuracy_table(report), essential=True),
-        Section(chart(report.iterations), essential=True),
-        Section(EDITS_HEAD, [edit_row(edit) for edit in edits], EDITS_TAIL, weight=4, essential=True),
-        Section(
-            "**Dropped by reviewers**\n", [f"- {i}: {shown(why) or 'no reason given'}" for i, why in dropped.items()]
-        ),
-        Section("### To look at by hand\n", list(map(flag_row, report.flags)), weight=2),
-        task_section(report),
-        Section(MEMORY_HEAD, list(map(pattern_row, memory.patterns)), weight=2),
-        Section(cost_table(report.cost, report.minutes), essential=True),
-        Section(_settings(report), essential=True),
-        Section(_checks(around), essential=True),
-    ]
-    return compose(sections)
+    facts, template = _facts(report, memory, around), _template()
+
+    def page(rows: int) -> str:
+        return _tidy(template.render(facts | _bounded(rows)))
+
+    return fitted(page, LIMIT - MARGIN)
 
 
-def _lead(report: Report, around: Around) -> str:
-    """The headline. Where an edit was dropped since, its figures are not of these edits, and that comes first."""
-    headline = f"**{shown(report.headline, 800)}**"
-    if not around.dropped:
-        return headline
-    gone = ", ".join(around.dropped)
-    return f"{around.after_drop}\n\nThe figures that follow are of the run, with {gone} still in it.\n\n{headline}"
+def fitted(page: Callable[[int], str], limit: int) -> str:
+    """The page with as many rows in each of its tables as fit in `limit` characters: whole rows, or none."""
+    low, high = 0, ROWS
+    if len(page(high)) <= limit:
+        return page(high)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if len(page(middle)) <= limit else (low, middle - 1)
+    return page(low)
+
+
+def _bounded(rows: int) -> dict[str, Any]:
+    """For the template: the first rows of a list, by its weight, and a word about those left out."""
+
+    def few(items: Sequence[Any], weight: int = 1) -> Sequence[Any]:
+        return items[: rows * weight]
+
+    def more(items: Sized, weight: int = 1) -> str:
+        left = len(items) - rows * weight
+        return f"_{left} more in the run's report._" if left > 0 else ""
+
+    return {"few": few, "more": more}
+
+
+def _tidy(text: str) -> str:
+    """Without the gaps that the template's unused parts leave; inside a fence everything stays."""
+    kept: list[str] = []
+    fence = ""
+    for line in text.splitlines():
+        mark = line[: len(line) - len(line.lstrip("`"))]
+        if len(mark) >= 3 and (not fence or line == fence):
+            fence = "" if fence else mark
+        if fence or line or (kept and kept[-1]):
+            kept.append(line)
+    return "\n".join(kept).strip() + "\n"
+
+
+def _facts(report: Report, memory: PatternMemory, around: Around) -> dict[str, Any]:
+    standing, others = _edits(report, around)
+    changed = _changed(report)
+    return {
+        "report": report,
+        "memory": memory,
+        "around": around,
+        "measured": _measured(report),
+        "origin": _origin(around),
+        "standing": standing,
+        "others": others,
+        "diff": _diff(around),
+        "changed": changed,
+        "fixed": sum((task.final or 0) > (task.baseline or 0) for task in changed),
+        "tests": TESTS,
+        "legend": _legend(report),
+        "chart": chart(report.iterations),
+        "minutes": max(1, round(report.minutes)),
+        "spent": [*report.cost.by_role.items(), ("all", report.cost)],
+        "versions": [report.optimizer, *report.versions],
+        "boxes": BOXES,
+        "box": box,
+        "help": HELP.strip(),
+        "run_checks": RUN_CHECKS,
+    }
+
+
+def _measured(report: Report) -> list[tuple[str, Comparison]]:
+    """The splits that say something of others; the training tasks where there is nothing else."""
+    parts = [(name, report.of(name)) for name in ("heldout", "validation")]
+    shown_ = [(name, part) for name, part in parts if part.baseline.measured or part.baseline.unmeasured]
+    return shown_ or [("train", report.train)]
 
 
 def _origin(around: Around) -> str:
@@ -112,22 +172,116 @@ def _origin(around: Around) -> str:
     return " ".join(origin)
 
 
-def _settings(report: Report) -> str:
-    counts = ", ".join(f"{number} {split}" for split, number in report.suite.counts.items())
-    models = ", ".join(f"{role} {code(name)}" for role, name in report.models.items())
-    versions = ", ".join(map(code, [report.optimizer, *report.versions]))
-    lines = [
-        f"- agent {code(report.agent)}; models: {models}",
-        f"- suite: {code(report.suite.path)} ({code(report.suite.format)}; {counts})",
-        f"- seed {report.seed}, accept {report.accept}, {counted(len(report.iterations), 'iteration')}",
-        f"- sandbox {code(report.sandbox)}; made with {versions}",
-        f"- to repeat it: {code(report.reproduce, 600)}",
-    ]
-    return "### Settings\n\n" + "\n".join(lines)
+def _edits(report: Report, around: Around) -> tuple[list[Row], list[tuple[EditFacts, str, str]]]:
+    """The edits whose words stand in the branch, and the others: each with its outcome, and why."""
+    replaced = superseded(around.initial, around.edits) if around.initial else set()
+    standing, others = [], []
+    for step in report.iterations:
+        for edit in step.edits:
+            if edit.id in around.dropped:
+                continue
+            if edit.status != "accepted":
+                others.append((edit, edit.status, edit.reason))
+            elif edit.id in replaced:
+                others.append((edit, "superseded", "later edits replaced what it said"))
+            else:
+                standing.append(_row(report, step, edit, around))
+    return standing, others
 
 
-def _checks(around: Around) -> str:
-    return "" if around.starts_workflows else f"### Running the checks\n\n{RUN_CHECKS}"
+def superseded(initial: Skill, edits: Sequence[Edit]) -> set[str]:
+    """The edits of whose lines nothing is left in the end."""
+    replayed = list(steps(initial, edits))
+    final = replayed[-1][2] if replayed else initial
+    counted_ = ((edit.id, lines_of(before, after, final)) for edit, before, after in replayed)
+    return {name for name, (kept, wanted) in counted_ if wanted and not kept}
+
+
+def _row(report: Report, step: IterationFacts, edit: EditFacts, around: Around) -> Row:
+    """`fixed` are tasks that taught the edit and passed afterwards, in a later batch or at the end."""
+    later = {task for other in report.iterations if other.number > step.number for task in other.contrastive}
+    later |= {task.id for task in report.tasks if task.final is not None and task.final > (task.baseline or 0)}
+    fixed = [task for task in edit.tasks if task in later]
+    lead = "fixed " if fixed else "learned from " if edit.tasks else ""
+    address = around.commits.get(edit.id)
+    return Row(
+        edit=edit,
+        link=f"[{edit.id}]({address})" if address else edit.id,
+        says=_says(edit),
+        place=_place(edit),
+        tasks=lead + (_few(fixed or edit.tasks) or "—"),
+    )
+
+
+def _place(edit: EditFacts) -> str:
+    """The layer, or the resource; and what an edit stands in place of, or under which heading."""
+    where = code(edit.file, 80) if edit.layer == "Q" else LAYERS[edit.layer]
+    address = code(edit.address.lstrip("#- "), 70)
+    if edit.target == "text" and edit.op == "replace":
+        return f"{where}, instead of {address}"
+    return f"{where}, under {address}" if edit.target == "heading" else where
+
+
+def _says(edit: EditFacts) -> str:
+    """The sentence that an edit adds: its first line that is no heading, without a list's mark."""
+    if edit.op == "delete":
+        return f"(removed) {edit.address or edit.file}"
+    lines = [line.strip() for line in edit.content.splitlines() if line.strip()]
+    first = next((line for line in lines if not line.startswith(("#", "```", "---"))), lines[0] if lines else "")
+    return first.removeprefix("- ").removeprefix("* ")
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first names of a list, and how many more there are."""
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(code(name, 40) for name in names[:4]) + more
+
+
+def _diff(around: Around) -> dict[str, Any] | None:
+    """The change from the skill on the base to the branch's, as a reader of patches knows it."""
+    if around.initial is None:
+        return None
+    final = [around.initial, *(after for _, _, after in steps(around.initial, around.edits))][-1]
+    text = skill_patch(around.initial, final).decode("utf-8", errors="replace")
+    kept = [line for line in text.splitlines() if not line.startswith(("diff --git", "index "))]
+    added = sum(line.startswith("+") and not line.startswith("+++ ") for line in kept)
+    removed = sum(line.startswith("-") and not line.startswith("--- ") for line in kept)
+    size = f"{added} lines added, {removed} removed"
+    return {"text": fenced("\n".join(kept), "diff", LONGEST), "size": size, "long": len(kept) > SHORT}
+
+
+def _legend(report: Report) -> str:
+    """Which tasks did what: a figure is worth what its tasks were not used for."""
+    told = ["Edits were learned from training tasks alone."]
+    if report.chosen_on in ("heldout", "validation") and report.accept != "always":
+        told.append(f"The {report.chosen_on} tasks decided whether they are proposed.")
+    if report.heldout_looks:
+        looks = "once" if report.heldout_looks == 1 else f"{report.heldout_looks} times"
+        told.append(f"Heldout tasks were executed {looks} in this run; no agent that edits saw them.")
+    return " ".join(told)
+
+
+def chart(iterations: Sequence[IterationFacts]) -> dict[str, str] | None:
+    """Accuracy by iteration: on validation where each was measured there, else on its own batch."""
+    if len(iterations) < 2:
+        return None
+    checked = [step for step in iterations if step.validation and step.validation.accuracy is not None]
+    values, what = [], "each mini-batch (tasks that the initial skill failed)"
+    if len(checked) > 1:
+        iterations, what = checked, "validation tasks"
+        values = [step.validation.accuracy or 0.0 for step in checked if step.validation]
+    else:
+        for step in iterations:
+            measured = len(step.batch) - len(step.unmeasured)
+            values.append((measured - len(step.failed)) / measured if measured else 0.0)
+    numbers = ", ".join(str(step.number) for step in iterations)
+    return {"what": what, "numbers": numbers, "values": ", ".join(f"{100 * value:.1f}" for value in values)}
+
+
+def _changed(report: Report) -> list[TaskFacts]:
+    """Tasks whose result changed, broken ones first."""
+    changed = [t for t in report.tasks if t.baseline is not None and t.final is not None and t.baseline != t.final]
+    return sorted(changed, key=lambda task: ((task.final or 0) > (task.baseline or 0), task.id))
 
 
 def result_text(report: Report, url: str = "", note: str = "") -> str:
@@ -148,124 +302,25 @@ def result_text(report: Report, url: str = "", note: str = "") -> str:
     return compose(sections, 30_000)
 
 
-def accuracy_table(report: Report) -> str:
-    rows = [
-        "### Accuracy",
-        "",
-        "| tasks | before | after | change | 95% interval | p-value | unmeasured |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        *(_accuracy_row(name, report.of(name)) for name in ("heldout", "validation") if _has_tasks(report.of(name))),
-    ]
-    if len(rows) == 4:
-        rows.append(_accuracy_row("train", report.train))
-    return "\n".join(rows) + f"\n\n{_legend(report)}"
-
-
-def _legend(report: Report) -> str:
-    """Which tasks did what: a figure is worth what its tasks were not used for."""
-    told = ["Edits were learned from training tasks alone."]
-    if report.chosen_on in ("heldout", "validation") and report.accept != "always":
-        told.append(f"The {report.chosen_on} tasks decided whether they are proposed.")
-    if report.heldout_looks:
-        looks = "once" if report.heldout_looks == 1 else f"{report.heldout_looks} times"
-        told.append(f"Heldout tasks were executed {looks} in this run; no agent that edits saw them.")
-    return " ".join(told)
-
-
-def _has_tasks(comparison: Comparison) -> bool:
-    return bool(comparison.baseline.measured or comparison.baseline.unmeasured)
-
-
-def _accuracy_row(name: str, comparison: Comparison) -> str:
-    before, after, delta = comparison.baseline, comparison.final, comparison.delta
-    unmeasured = f"{before.unmeasured} → {after.unmeasured if after else '—'}"
-    change, interval, p_value = "—", "—", "—"
-    if delta is not None:
-        change = points(delta.change) + ("" if delta.clear else ", within chance")
-        interval = f"{points(delta.interval[0])} to {points(delta.interval[1])}"
-        p_value = f"{delta.p_value:.2g} ({TESTS.get(delta.test, delta.test)})"
-    old = f"{percent(before.accuracy)} ({before.passed}/{before.measured})"
-    new = f"{percent(after.accuracy)} ({after.passed}/{after.measured})" if after else "not measured"
-    return f"| {name} | {old} | {new} | {change} | {interval} | {p_value} | {unmeasured} |"
-
-
-def chart(iterations: Sequence[IterationFacts]) -> str:
-    """Accuracy by iteration: on validation where each was measured there, else on its own batch."""
-    if len(iterations) < 2:
-        return ""
-    checked = [step for step in iterations if step.validation and step.validation.accuracy is not None]
-    values, what = [], "each mini-batch (tasks that the initial skill failed)"
-    if len(checked) > 1:
-        iterations, what = checked, "validation tasks"
-        values = [step.validation.accuracy or 0.0 for step in checked if step.validation]
-    else:
-        for step in iterations:
-            measured = len(step.batch) - len(step.unmeasured)
-            values.append((measured - len(step.failed)) / measured if measured else 0.0)
-    numbers = ", ".join(str(step.number) for step in iterations)
-    points_ = ", ".join(f"{100 * value:.1f}" for value in values)
-    return "\n".join([
-        f"Accuracy by iteration, on {what}:", "",
-        "```mermaid", "xychart-beta", f'  x-axis "iteration" [{numbers}]', '  y-axis "passed, %" 0 --> 100',
-        f"  line [{points_}]", "```",
-    ])  # fmt: skip
-
-
-def edit_row(edit: EditFacts) -> str:
-    place = "description" if edit.target == "description" else code(edit.address.lstrip("# "), 60) or "whole file"
-    where = f"{code(edit.file)}, {place} ({edit.op.replace('_', ' ')})"
-    why, text = shown(edit.why, 300), shown(edit.content, 200) or "—"
-    return (
-        f"| {edit.id} | {LAYERS[edit.layer]} | {where} | {text} | {why} | {_few(edit.patterns)} | {_few(edit.tasks)} |"
-    )
-
-
-def _few(names: Sequence[str]) -> str:
-    """The first names of a list, and how many more there are."""
-    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-    return (", ".join(code(name, 64) for name in names[:6]) or "—") + more
-
-
-def flag_row(flag: FlagFacts) -> str:
-    return f"- {shown(flag.kind)}: {code(flag.file)}, line {flag.line}: {code(flag.text)}"
-
-
-def task_section(report: Report) -> Section:
-    """Tasks whose result changed, broken ones first, and how many of each kind there are."""
-    changed = [t for t in report.tasks if t.baseline is not None and t.final is not None and t.baseline != t.final]
-    changed.sort(key=lambda task: ((task.final or 0) > (task.baseline or 0), task.id))
-    fixed = sum((task.final or 0) > (task.baseline or 0) for task in changed)
-    head = f"### Tasks: {fixed} fixed, {len(changed) - fixed} broken"
-    table = "\n\n| task | split | before | after | what the grader says now |\n| --- | --- | --- | --- | --- |"
-    rows = [
-        f"| {code(task.id, 60)} | {task.split} | {percent(task.baseline)} | {percent(task.final)} "
-        f"| {shown(task.feedback, 200) or '—'} |"
-        for task in changed
-    ]
-    return Section(head + (table if rows else ""), rows, weight=2, essential=True)
-
-
-def pattern_row(pattern: Pattern) -> str:
-    seen = f"{counted(len(pattern.appeared_in), 'iteration')}, {counted(len(pattern.evidence), 'task')}"
-    return f"| {code(pattern.slug)} | {pattern.kind} | {pattern.absorption} | {seen} | {shown(pattern.line, 200)} |"
-
-
-def cost_table(cost: Cost, minutes: float) -> str:
-    rows = [
-        f"### Cost: {dollars(cost.usd)}, {counted(max(1, round(minutes)), 'minute')}",
-        "",
-        "| role | calls | prompt tokens | of them cached | completion tokens | cost |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for role, spent in [*cost.by_role.items(), ("all", cost)]:
-        tokens = f"{spent.prompt_tokens:,} | {spent.cached_tokens:,} | {spent.completion_tokens:,}"
-        rows.append(f"| {role} | {spent.calls} | {tokens} | {dollars(spent.usd)} |")
-    return "\n".join(rows)
-
-
 def counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def dollars(usd: float | None) -> str:
     return "price unknown" if usd is None else f"${usd:.2f}"
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("skillgrad_ci.bot.pull_request"),
+        autoescape=False,  # noqa: S701  # Markdown is made safe by `shown`, `code` and `fenced`
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"shown": shown, "code": code, "percent": percent, "points": points}
+    environment.filters |= {"counted": counted, "dollars": dollars}
+    return environment.get_template("pull_request.md")

@@ -7,7 +7,8 @@ from skillgrad_ci.bot import state
 from skillgrad_ci.bot.bot import Bot
 from skillgrad_ci.bot.committed import skill_at
 from skillgrad_ci.bot.pull_request.branch import BranchContent, foreign_commits, push_to
-from skillgrad_ci.bot.pull_request.page import Around, body, title
+from skillgrad_ci.bot.pull_request.deliver import around_of
+from skillgrad_ci.bot.pull_request.page import body, title
 from skillgrad_ci.bot.pull_request.review_lessons import edits_of
 from skillgrad_ci.bot.state import Proposal, Record
 from skillgrad_ci.config.config import SkillRun
@@ -82,6 +83,7 @@ def content_of(
         memory=memory.render(),
         memory_path=bot.relative(memory_path(job)),
         run=reviewed.proposal.run,
+        lines={pattern.slug: pattern.line for pattern in memory.patterns},
     )
 
 
@@ -98,11 +100,12 @@ def rewrite(
     """The branch, the memory on it, the body and the record. `reviewed.proposal` holds what is dropped by now."""
     proposal, memory = reviewed.proposal, memory_of(bot, reviewed).with_rejected(rejected)
     content = content_of(bot, reviewed, made.initial, made.final, made.results, memory)
-    head = push_to(bot.api, content, commit_at(bot.api, made.base), proposal.branch, expected)
-    kept = proposal.model_copy(update={"head": head, "base": made.base})
+    pushed = push_to(bot.api, content, commit_at(bot.api, made.base), proposal.branch, expected)
+    kept = proposal.model_copy(update={"head": pushed.head, "base": made.base})
     if kept.report is not None:
         report = Report.model_validate(kept.report)
-        around = Around(bot.context.run_url, kept.issue, bot.starts_workflows, dropped=kept.dropped, after_drop=told)
+        around = around_of(bot, content, pushed, kept.issue)
+        around = replace(around, dropped=kept.dropped, after_drop=told)
         text = {"title": title(report, kept.dropped), "body": body(report, memory, around)}
         bot.api.write("PATCH", f"/pulls/{kept.number}", text)
     state.update(bot.api, reviewed.job.name, _with(kept, made.final.digest, rejected))

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
-from unidiff.patch import PatchSet
 
 from skillgrad_ci.bot.bot import Bot
 from skillgrad_ci.bot.committed import skill_at
 from skillgrad_ci.bot.outcome import Lessons
-from skillgrad_ci.bot.pull_request.branch import steps
+from skillgrad_ci.bot.pull_request.branch import lines_of, steps
 from skillgrad_ci.bot.slash_commands import parse
 from skillgrad_ci.bot.state import Proposal, Record
 from skillgrad_ci.errors import ReplyError
@@ -23,9 +22,7 @@ from skillgrad_ci.github.client import Api, find
 from skillgrad_ci.github.comments import marked, may_write
 from skillgrad_ci.github.text import inbound
 from skillgrad_ci.method.memory import RejectedEdit, Stamp
-from skillgrad_ci.report.diff import skill_patch
 from skillgrad_ci.skill.edit import Edit
-from skillgrad_ci.skill.skill import Skill
 
 REASON = 600  # characters
 EDITS = TypeAdapter(list[Edit])
@@ -160,23 +157,8 @@ def _not_merged(
         return
     try:
         for edit, old, new in steps(before, edits):
-            kept, wanted = _kept(old, new, after)
+            kept, wanted = lines_of(old, new, after)
             if wanted and kept < wanted:
                 yield edit, "without it" if kept == 0 else "with changes to it"
     except ReplyError:
         return  # the base was rewritten: nothing can be said
-
-
-def _kept(old: Skill, new: Skill, merged: Skill) -> tuple[int, int]:
-    """How many of the lines that an edit added or removed are so in the merged skill, and how many there are."""
-    kept = wanted = 0
-    patch = PatchSet(skill_patch(old, new).decode("utf-8", errors="replace"))
-    for file in patch:
-        there = merged.files.get(file.path, b"").decode("utf-8", errors="replace").splitlines()
-        added = [line.value.strip() for hunk in file for line in hunk if line.is_added and line.value.strip()]
-        now = {line.strip() for line in there}
-        removed = [line.value.strip() for hunk in file for line in hunk if line.is_removed and line.value.strip()]
-        gone = [line for line in removed if line not in added]
-        kept += sum(line in now for line in added) + sum(line not in now for line in gone)
-        wanted += len(added) + len(gone)
-    return kept, wanted
