@@ -20,7 +20,7 @@ from skillgrad_ci.sandbox.choose import StoppableSandbox
 from skillgrad_ci.sandbox.limits import MIB
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
 from skillgrad_ci.sandbox.selftest import weakness
-from tests.support.docker_image import docker_image
+from tests.support.docker_image import TAG, docker_image
 
 pytestmark = pytest.mark.filterwarnings("ignore:Policy field 'gid'")  # it does take effect
 
@@ -275,6 +275,36 @@ class TestChoose:
         with pytest.raises(UserError, match="start Docker; or say sandbox: none") as caught:
             choose("docker")
         assert "\n" not in str(caught.value)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="sandlock needs Linux")
+    @pytest.mark.parametrize(
+        ("kind", "told"), [("sandlock", ""), pytest.param("auto", "docker", marks=pytest.mark.docker)]
+    )
+    def test_where_name_spaces_are_refused_sandlock_is_not_offered(self, kind: str, told: str) -> None:
+        """As some distributions refuse them to ordinary users; here a seccomp program does."""
+        if told:
+            docker_image()
+        program = f"""
+import platform, struct
+from skillgrad_ci.errors import UserError
+from skillgrad_ci.sandbox import calls, cell, choose, docker_sandbox
+numbers = {{"x86_64": 272, "aarch64": 97}}
+steps = [*calls._for_call(numbers[platform.machine()], [(6, 0, 0, 0x50001)]), (6, 0, 0, 0x7fff0000)]
+cell.filter_calls(b"".join(struct.pack("=HBBI", *step) for step in steps))
+docker_sandbox.own_image = lambda: {TAG!r}  # as if this program were in a container of that image
+try:
+    print(choose({kind!r}, tell=lambda text: print("told", text)).identity)
+except UserError as error:
+    print("refused", error)
+"""
+        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
+        wanted = "sandlock: it has no name spaces of its own here (unshare: Operation not permitted)"
+        assert wanted in done.stdout, done.stderr
+        if told:
+            assert done.stdout.startswith("told sandbox: docker is used, for sandlock")
+            assert done.stdout.splitlines()[-1].startswith("docker ")
+        else:
+            assert done.stdout.startswith("refused sandbox: no way to run commands safely here")
 
     def test_the_self_test_refuses_a_leaky_sandbox(self) -> None:
         assert weakness(NoSandbox()) != ""
