@@ -147,16 +147,20 @@ class ThroughDoor:
 
     def __init__(self, command: list[str], temporary: Path, streams: list[int]) -> None:
         here, environment = surroundings(temporary)
+        self._killed = False
         self._door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._door.connect(str(DOOR))
         asked = {"command": command, "cwd": here, "env": environment}
         socket.send_fds(self._door, [json.dumps(asked).encode()], [0, *streams])
 
     def kill(self) -> None:
+        self._killed = True
         self._door.shutdown(socket.SHUT_WR)
 
     def wait(self) -> int:
         answer = self._door.recv(1024)
+        if self._killed:
+            return 128 + signal.SIGKILL
         if not answer.isdigit():
             raise OSError(answer.decode(errors="replace") or "the sandbox has ended")
         return int(answer)
@@ -165,7 +169,7 @@ class ThroughDoor:
 def relay(end: int, target: int) -> None:
     """Hand output on; into what is or may be the check's own output, with a mark before each line."""
     place, checks = os.fstat(target), os.environ.get("SKILLGRAD_OUTPUT")
-    marked = not checks or checks == f"{place.st_dev}:{place.st_ino}"
+    marked = checks == f"{place.st_dev}:{place.st_ino}" if checks else not UNPROTECTED.exists()
     with os.fdopen(end, "rb") as source:
         for chunk in iter(lambda: source.readline(LINE) if marked else source.read1(LINE), b""):
             data = b"| " + chunk.rstrip(b"\n") + b"\n" if marked else chunk

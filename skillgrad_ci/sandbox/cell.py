@@ -81,12 +81,15 @@ def build_tree(readable: list[str], writable: list[str], temporary: str) -> None
     _mount("tmpfs", "/new/tmp", "tmpfs", MS_NOSUID | MS_NODEV, f"{temporary},mode=1777")
     for path in [*readable, *writable]:
         _bind(path)
+    for folder in ("/new/tmp/.shm", "/new/dev/shm"):  # shared memory is a part of what /tmp may hold
+        os.mkdir(folder)  # noqa: PTH102
+    _mount("/new/tmp/.shm", "/new/dev/shm", flags=MS_BIND)
     for name, place in LINKS.items():
         os.symlink(f"/proc/self/{place}", f"/new/dev/{name}")  # noqa: PTH211
     os.mkdir("/new/proc")  # noqa: PTH102
     _mount("proc", "/new/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     _set_attributes("/new", AT_RECURSIVE, RDONLY | NOSUID)
-    for path in ["/tmp", *writable]:  # noqa: S108
+    for path in ["/tmp", "/dev/shm", *writable]:  # noqa: S108
         _set_attributes(f"/new{path}", 0, 0, RDONLY)
     os.chdir("/new")
     _pivot(".", ".")

@@ -33,6 +33,7 @@ LATER = {"FS_IOCTL_DEV": 5, "SIGNAL_SCOPE": 6, "ABSTRACT_UNIX_SOCKET_SCOPE": 6}
 CELL = Path(__file__).with_name("cell.py")
 KILL = b"\0kill"
 TMP = "/tmp"  # noqa: S108
+SHM = "/dev/shm"  # noqa: S108
 GUEST_TMP = "/tmp/guest"  # noqa: S108
 START = 60.0  # seconds for a cell to be there
 
@@ -209,19 +210,19 @@ def _settings(workspace: Workspace, limits: Limits, *, network: bool) -> dict[st
         "temporary": f"size={_temporary(limits)},nr_inodes={limits.files}",
         "limits": _resources(limits),
         "filter": calls.program(network=network).hex(),
-        "policy": _policy(limits, work, [*system, *folders.values()], TMP, network=network),
-        "guests": _policy(limits, work, [*system, *shown], GUEST_TMP, network=network) if workspace.private else None,
+        "policy": _policy(limits, work, [*system, *folders.values()], [TMP, SHM], network=network),
+        "guests": _policy(limits, work, [*system, *shown], [GUEST_TMP], network=network) if workspace.private else None,
     }
 
 
-def _policy(limits: Limits, work: str, readable: list[str], temporary: str, *, network: bool) -> dict[str, Any]:
+def _policy(limits: Limits, work: str, readable: list[str], temporary: list[str], *, network: bool) -> dict[str, Any]:
     import sandlock
 
     return {
         "fs_readable": readable,
-        "fs_writable": [*environment.writable(), work, temporary],
+        "fs_writable": [*environment.writable(), work, *temporary],
         "clean_env": True,
-        "env": {**environment.interpreter(), **environment.variables(work, temporary)},
+        "env": {**environment.interpreter(), **environment.variables(work, temporary[0])},
         "cwd": work,
         "max_memory": limits.memory,
         "max_processes": limits.processes,

@@ -236,6 +236,7 @@ def test_a_check_that_dies_by_itself_is_unmeasured(sandbox: Sandbox, work: Path)
         ("mkdir d; cd d; test $($RUN pwd) = $PWD", 0),
         ("$RUN sh -c 'echo x > new.txt; mkdir s; mv new.txt s' && grep -q x s/new.txt", 0),
         ("timeout 1 $RUN sleep 60; test $? = 124", 0),
+        ("$RUN sleep 60 & sleep 1; kill $!; wait $!; test $? = 137", 0),
         ("$RUN head -c 3000000 /dev/zero > big; test $(wc -c < big) = 3000000", 0),
     ],
 )

@@ -89,6 +89,8 @@ def gone(mark: str) -> bool:
         ("x='it'\"'\"'s \\$HOME'; echo \"$x\"", "it's \\$HOME\n", 0),
         ("sleep 60 & echo hi", "hi\n", 0),
         ("exec >&- 2>&-; sleep 0.5; exit 3", "", 3),
+        ("python3 -c 'import multiprocessing as m; print(m.Pool(2).map(abs, [-1]))'", "[1]\n", 0),
+        ("echo x > /tmp/a && cat /tmp/a && rm /tmp/a", "x\n", 0),
         ("test -e /dev/tty && tty; ls -la > /dev/null; echo done", None, 0),
     ],
 )
