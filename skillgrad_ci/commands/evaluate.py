@@ -17,6 +17,7 @@ from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.evaluation import WITH, WITHOUT
 from skillgrad_ci.session.inputs import read_inputs
+from skillgrad_ci.session.json_documents import EvaluationDocument, as_printed
 from skillgrad_ci.session.parts import stop_on_signals
 from skillgrad_ci.session.side_by_side import measure_skill
 from skillgrad_ci.skill.skill import Skill
@@ -33,7 +34,7 @@ def evaluate_skill(arguments: argparse.Namespace) -> int:
         arms[WITHOUT] = None
     with stop_on_signals() as stop, showing(sys.stderr, arguments.verbose) as observe:
         done = measure_skill(inputs, arms, folder, observe, stop, redactor)
-    facts = redactor.clean({**done.facts, "reproduce": arguments.reproduce})
+    facts = redactor.clean(as_printed(EvaluationDocument, {**done.facts, "reproduce": arguments.reproduce}))
     if arguments.json:
         say_json(facts)
     else:

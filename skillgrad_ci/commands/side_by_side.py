@@ -16,6 +16,7 @@ from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.evaluation import WITH
 from skillgrad_ci.session.inputs import Inputs, read_inputs
+from skillgrad_ci.session.json_documents import ComparisonDocument, as_printed
 from skillgrad_ci.session.parts import stop_on_signals
 from skillgrad_ci.session.side_by_side import Measured, measure_skill, side_by_side
 from skillgrad_ci.skill.skill import Skill
@@ -43,7 +44,7 @@ def compare(
         done = side_by_side(setups, measure)
     first = setups[0]
     facts = {"skill": first.skill.name, "suite": first.suite.name, "setups": done.setups, "cut": done.cut}
-    facts = redactor.clean(facts | {"reproduce": arguments.reproduce})
+    facts = redactor.clean(as_printed(ComparisonDocument, facts | {"reproduce": arguments.reproduce}))
     if arguments.json:
         say_json(facts)
     else:

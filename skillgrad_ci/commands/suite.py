@@ -24,6 +24,7 @@ from skillgrad_ci.session.check import Standing, check_suite, of
 from skillgrad_ci.session.evaluation import WITH, WITHOUT, evaluate, reliability
 from skillgrad_ci.session.grade_outputs import grade_outputs
 from skillgrad_ci.session.inputs import RUNS, Measurement, read_skill
+from skillgrad_ci.session.json_documents import GradeDocument, SuiteDocument, as_printed
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.parts import Parts, open_parts, stop_on_signals
 from skillgrad_ci.session.split import assign, read_recorded, recorded_path, write_recorded
@@ -57,8 +58,8 @@ def grade(arguments: argparse.Namespace) -> int:
     tasks = [{"id": row.task, "verdict": str(row.grade.outcome), "score": row.grade.score,
               "feedback": row.grade.feedback, "version": row.grade.version} for row in rows]  # fmt: skip
     if arguments.json:
-        say_json({"suite": suite.name, "passed": passed, "measured": measured, "unmeasured": lost,
-                  "accuracy": accuracy, "tasks": tasks})  # fmt: skip
+        say_json(as_printed(GradeDocument, {"suite": suite.name, "passed": passed, "measured": measured,
+                                            "unmeasured": lost, "accuracy": accuracy, "tasks": tasks}))  # fmt: skip
     else:
         lines = [[row.task, row.grade.outcome, f"{row.grade.score:.2f}", row.grade.feedback[:SHOWN]] for row in rows]
         say_table(["task", "verdict", "score", "feedback"], lines)
@@ -86,7 +87,7 @@ def suite(arguments: argparse.Namespace) -> int:
         facts["trials"] = reliability(_executed(read, job, arguments))
     churn = facts["trials"]["churn"] if facts.get("trials") else None
     facts["power"] = power_facts(facts["counts"]["heldout"], churn)
-    facts = Redactor.from_environment(os.environ).clean(facts)
+    facts = Redactor.from_environment(os.environ).clean(as_printed(SuiteDocument, facts))
     if arguments.json:
         say_json(facts)
     else:

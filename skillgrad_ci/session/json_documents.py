@@ -1,0 +1,169 @@
+"""What the commands print with `--json`, but for `optimize`, which prints `report.json`: public, with a schema.
+
+`docs/output.schema.json` is made of these models. Rates are in [0, 1]; None where nothing was measured.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.json_schema import models_json_schema
+
+from skillgrad_ci.method.evidence import Outcome
+from skillgrad_ci.report.document import Change, Cost, Facts, Measured, Report
+from skillgrad_ci.session.check import Proof
+
+
+class GradedTask(Facts):
+    id: str
+    verdict: Outcome
+    score: float
+    feedback: str
+    version: str
+
+
+class GradeDocument(Facts):
+    """`grade`: outputs that were there already."""
+
+    suite: str
+    passed: int
+    measured: int
+    unmeasured: int
+    accuracy: float | None
+    tasks: tuple[GradedTask, ...]
+
+
+class Reliability(Facts):
+    """Several trials a task: pass@k, pass^k, and which tasks always pass, always fail or flicker."""
+
+    k: int
+    pass_at_k: float
+    pass_all_k: float
+    always_pass: tuple[str, ...]
+    always_fail: tuple[str, ...]
+    flicker: tuple[str, ...]
+    can_teach: float
+    churn: float
+
+
+class SuiteCheck(Facts):
+    """`suite --check`: how many tasks stand how, and each task's own check."""
+
+    tasks: int
+    standing: Mapping[str, int]
+    proofs: tuple[Proof, ...]
+
+
+class Power(Facts):
+    """What a comparison on the heldout tasks can show, at 80% power and the 5% level; `churn` is their noise."""
+
+    tasks: int
+    churn: float | None
+    detectable_change: float | None
+    tasks_for_5_points: int
+    trials_for_5_points: int | None
+
+
+class SuiteDocument(Facts):
+    """`suite`. `split`, `written`, `check` and `trials` are there where the command was asked for them."""
+
+    name: str
+    format: str
+    root: str
+    tasks: int
+    graders: Mapping[str, int]
+    counts: Mapping[str, int]
+    network: tuple[str, ...]
+    warnings: tuple[str, ...]
+    split: Mapping[str, tuple[str, ...]] | None = None
+    written: str | None = None
+    check: SuiteCheck | None = None
+    trials: Reliability | None = None
+    power: Power
+
+
+class ArmFacts(Measured):
+    """One arm of an evaluation, `interval` at 95%; costs are means over tasks."""
+
+    interval: tuple[float, float] | None
+    tokens_per_task: int
+    cached_tokens_per_task: int
+    usd_per_task: float | None
+    turns_per_task: float
+    activated: int
+    trials: Reliability | None
+
+
+class SkillTokens(Facts):
+    """About how many tokens each layer takes."""
+
+    description: int
+    body: int
+    resources: int
+
+
+class EvaluatedTask(BaseModel):
+    """One task; beside these fields its pass rate stands under each arm's name."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    __pydantic_extra__: dict[str, float | None]
+    id: str
+    tokens: Mapping[str, int | None]
+    feedback: str
+
+
+class EvaluationDocument(Facts):
+    """`evaluate`. `delta` is from without the skill to with it; `cut` says why executions are missing."""
+
+    skill: str
+    suite: str
+    agent: str
+    models: Mapping[str, str]
+    rehearsal: bool
+    sandbox: str
+    warnings: tuple[str, ...]
+    cost: Cost
+    arms: Mapping[str, ArmFacts]
+    delta: Change | None
+    skill_tokens: SkillTokens | None
+    tasks: tuple[EvaluatedTask, ...]
+    cut: str
+    reproduce: str = ""
+
+
+class ComparisonDocument(Facts):
+    """`evaluate` with several agents or models: each setup's own evaluation."""
+
+    skill: str
+    suite: str
+    setups: tuple[EvaluationDocument, ...]
+    cut: str
+    reproduce: str
+
+
+DOCUMENTS: Mapping[str, type[BaseModel]] = {
+    "optimize": Report,
+    "evaluate": EvaluationDocument,
+    "evaluate, several agents or models": ComparisonDocument,
+    "grade": GradeDocument,
+    "suite": SuiteDocument,
+}
+
+
+def as_printed(model: type[BaseModel], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts as a document of the schema, ready for JSON; what was not asked for is left out."""
+    return model.model_validate(facts).model_dump(mode="json", exclude_unset=True)
+
+
+def output_schema() -> dict[str, Any]:
+    """The JSON Schema of all documents, by the command that prints them."""
+    places, schema = models_json_schema([(model, "serialization") for model in DOCUMENTS.values()])
+    by_command = {command: places[model, "serialization"] for command, model in DOCUMENTS.items()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What the commands print with --json",
+        "commands": by_command,
+        "anyOf": list(by_command.values()),
+        **schema,
+    }

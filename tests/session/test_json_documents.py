@@ -1,0 +1,41 @@
+"""What the commands print with `--json` is what the published schema says."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
+from skillgrad_ci.__main__ import main
+from skillgrad_ci.session.json_documents import DOCUMENTS, output_schema
+from tests.support import small_repository
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "output.schema.json"
+OPEN = ["--sandbox", "none", "--json"]
+COMMANDS = {
+    "optimize": ["skills/greeter", *OPEN, "--iterations", "1"],
+    "evaluate": ["skills/greeter", *OPEN, "--no-skill", "--trials", "2"],
+    "grade": ["evals", "--outputs", "outputs", "--json"],
+    "suite": ["evals", *OPEN, "--check", "--split", "--write"],
+}
+
+
+def test_the_schema_is_made_of_the_models() -> None:
+    """After a change of a document, replace the file's content by what this test expects."""
+    assert SCHEMA.read_text() == json.dumps(output_schema(), indent=2) + "\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_printed_fits_the_schema(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = small_repository.make(tmp_path / "repository")
+    (root / "outputs/greet-ada").mkdir(parents=True)
+    monkeypatch.chdir(root)
+    main([command, *COMMANDS[command]])
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    schema = output_schema()
+    Draft202012Validator({"$defs": schema["$defs"], **schema["commands"][command]}).validate(printed)
+    missing = set(DOCUMENTS[command].model_fields) - set(printed) - {"trials"}
+    assert not missing, f"{command} leaves out {missing}"
