@@ -125,7 +125,7 @@ def _modules(grader: Path) -> str:
 def _lay_out(root: Path, spec: GraderSpec, options: CommandOptions, result: Result) -> Workspace:
     """`work` (a copy of the result), `grader` (the check's files), `result` (the last message), `run` (empty)."""
     work, grader, message, run = root / "work", root / "grader", root / "result", root / "run"
-    shutil.copytree(result.work, work, symlinks=True, ignore=_special)
+    copy_result(result, work)
     for folder in (grader, message, run):
         folder.mkdir()
     (message / "answer.txt").write_text(result.answer, encoding="utf-8", errors="replace")
@@ -140,6 +140,11 @@ def _lay_out(root: Path, spec: GraderSpec, options: CommandOptions, result: Resu
         _copy(spec.references[name], target)
     folders = {"grader": grader, "result": message, "run": run}
     return Workspace(work, folders, private=frozenset(folders))
+
+
+def copy_result(result: Result, work: Path) -> None:
+    """Lay a copy of a result's files into the new folder `work`, for a check that may change them."""
+    shutil.copytree(result.work, work, symlinks=True, ignore=_special)
 
 
 def _copy(source: Path, target: Path) -> None:

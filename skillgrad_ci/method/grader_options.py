@@ -50,6 +50,14 @@ class CommandOptions(Options):
     )
 
 
+class RewardOptions(Options):
+    """A task's own tests in its own container."""
+
+    timeout: float = Field(600.0, gt=0, description="seconds for the tests")
+    network: bool = Field(False, description="whether the tests may use the network")
+    env: dict[str, str] = Field(default_factory=dict, description="variables that are set for them")
+
+
 TEXT_CHECKS = ("exact", "contains", "not_contains", "regex", "number", "equals_json", "choice", "exists")
 
 

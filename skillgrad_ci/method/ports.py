@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from skillgrad_ci.method.events import Event
 from skillgrad_ci.method.evidence import Evidence, Grade, Trajectory, Usage
-from skillgrad_ci.method.task import GraderSpec, Task
+from skillgrad_ci.method.task import Environment, GraderSpec, Task
 from skillgrad_ci.skill.skill import Skill
 
 Reply = TypeVar("Reply", bound=BaseModel)
@@ -82,11 +82,16 @@ class Workspace:
     Commands start in `work` (read and write); each `readonly` folder is seen beside it as `../NAME`
     (the skill as `../skill/<skill name>`). Nothing else of the machine but its system is visible. The
     `private` ones of these are not for a program that a command has run apart from itself.
+
+    With an `environment` all of it is in that container, and a `readonly` name may be an absolute path there.
+    `fresh`: the work folder begins with what the environment's image holds in it, below what `work` holds.
     """
 
     work: Path
     readonly: Mapping[str, Path] = field(default_factory=dict)
     private: frozenset[str] = frozenset()
+    environment: Environment | None = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True)

@@ -46,12 +46,30 @@ class GraderSpec:
 class Reference:
     """A result that must pass: `files` by their path in the work folder, a last message, or both.
 
-    A `command` is run in the work folder, over the task's own files, to make the result.
+    A `command` is run in the work folder, over the task's own files, to make the result. It finds what is in
+    `beside` (an absolute path in the task's container → a folder on disk), read-only.
     """
 
     files: Mapping[str, Path] = field(default_factory=dict)
     answer: str = ""
     command: str = ""
+    beside: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A container that a task brings along: an image by its name, or a folder with a Dockerfile to build it from.
+
+    Agent and grader start in `workdir` ('': the image's own), which holds at first what the image has there.
+    `memory` is in bytes, `cpus` counts processors; None: the sandbox's own bound. `build_timeout` is in seconds.
+    """
+
+    image: str = ""
+    build: Path | None = None
+    workdir: str = ""
+    memory: int | None = None
+    cpus: float | None = None
+    build_timeout: float = 600.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +81,7 @@ class Task:
     `outputs` are the relative paths that the instruction asks for, where they are known.
     `expected` are expected answers as text, known to the leak check alone.
     `timeout` is in seconds and covers the whole execution but the waiting for a model's replies.
+    An `environment` is the container that the task wants instead of the sandbox's own.
     A `probe` asks only which skill an agent activates: its execution ends there, or at the first answer.
     """
 
@@ -81,6 +100,7 @@ class Task:
     executable: Collection[str] = ()
     reference: Reference | None = None  # proves the graders; no agent sees it
     probe: bool = False
+    environment: Environment | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -89,9 +109,12 @@ class Task:
         facts = [self.id, self.instruction, list(self.outputs), self.timeout, self.network, self.threshold]
         facts += [sorted(self.executable)] if self.executable else []
         facts += ["probe"] if self.probe else []
+        place = self.environment
+        facts += [[place.image, place.workdir, place.memory, place.cpus]] if place else []
         facts += [[g.kind, dict(g.options), g.weight] for g in self.graders]
         content.update(json.dumps(facts, sort_keys=True, default=str).encode())
         sources = [*self.files.items(), *(r for g in self.graders for r in g.references.items())]
+        sources += [("environment", place.build)] if place and place.build else []
         for name, source in sorted(sources):
             for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
                 if path.is_file():

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import IO
 
 from skillgrad_ci.errors import EnvironmentFailure
@@ -33,16 +34,32 @@ _LOOP = 'while read -r line; do kill -9 -1 2>/dev/null; (:); echo "$line"; done'
 _FIRST = ["sh", "-c", 'command -v bash >/dev/null && exec bash -c "$0"; eval "$0"', _LOOP]
 
 
+@dataclass(frozen=True)
+class Layout:
+    """The memory file systems of a container, by their place in it.
+
+    Commands start in `work`, which is theirs. Each of `folders` is root's, for what they may only read; each of
+    `open` is everybody's.
+    """
+
+    work: str = WORK
+    folders: Sequence[str] = (TASK,)
+    open: Sequence[str] = (SCRATCH,)
+
+
 class Container:
     """A running container. Thread-safe; `remove` may be called at any time and more than once."""
 
-    def __init__(self, image: str, limits: Limits, *, network: bool) -> None:
+    def __init__(
+        self, image: str, limits: Limits, *, network: bool, layout: Layout | None = None, cpus: float | None = None
+    ) -> None:
+        self.layout = layout or Layout()
         self.name = f"skillgrad-{secrets.token_hex(8)}"
         self._lock = threading.Lock()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self._loop = subprocess.Popen(  # noqa: S603
-                ["docker", "run", *_flags(self.name, image, limits, network)],  # noqa: S607
+                ["docker", "run", *_flags(self.name, image, limits, network, self.layout, cpus)],  # noqa: S607
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
@@ -90,8 +107,9 @@ class Container:
         """Start a command inside, in the work folder."""
         settings = [part for name, value in (env or {}).items() for part in ("--env", f"{name}={value}")]
         interactive = ["--interactive"] if stdin else []
+        place = ["--user", user, "--workdir", self.layout.work]
         return subprocess.Popen(  # noqa: S603
-            ["docker", "exec", *interactive, "--user", user, "--workdir", WORK, *settings, self.name, *command],  # noqa: S607
+            ["docker", "exec", *interactive, *place, *settings, self.name, *command],  # noqa: S607
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -120,21 +138,20 @@ class Container:
         return last_line(self._errors.read(10_000).decode(errors="replace"))
 
 
-def _flags(name: str, image: str, limits: Limits, network: bool) -> list[str]:
+def _flags(name: str, image: str, limits: Limits, network: bool, layout: Layout, cpus: float | None) -> list[str]:
     # Files are memory here: together they stay below its limit, so that it is never the loop that goes.
     disk = min(limits.disk, limits.memory // 2)
     work, rest = (f"size={size},nr_inodes={limits.files}" for size in (disk, disk // 4))
+    places = dict.fromkeys(layout.folders, f"{rest},mode=0755,exec")
+    places |= {layout.work: f"{work},mode=0700,uid=65534,gid=65534,exec"}
+    places |= dict.fromkeys(layout.open, f"{rest},mode=1777,exec")
     return [
         *("--interactive", "--rm", "--name", name, "--hostname", "sandbox", "--label", "skillgrad-ci=sandbox"),
         *("--pull", "never", "--network", "bridge" if network else "none"),
         *("--cap-drop", "ALL", "--cap-add", "KILL", "--security-opt", "no-new-privileges", "--user", ROOT),
         *("--memory", str(limits.memory), "--memory-swap", str(limits.memory), "--pids-limit", str(limits.processes)),
-        *("--ulimit", "core=0", "--ulimit", f"fsize={disk}", "--read-only", "--tmpfs", f"{TASK}:{rest},mode=0755,exec"),
-        *(
-            "--tmpfs",
-            f"{WORK}:{work},mode=0700,uid=65534,gid=65534,exec",
-            "--tmpfs",
-            f"{SCRATCH}:{rest},mode=1777,exec",
-        ),
+        *(("--cpus", f"{cpus:g}") if cpus else ()),
+        *("--ulimit", "core=0", "--ulimit", f"fsize={disk}", "--read-only"),
+        *(part for place, settings in places.items() for part in ("--tmpfs", f"{place}:{settings}")),
         *("--entrypoint", _FIRST[0], image, *_FIRST[1:]),
     ]

@@ -5,13 +5,15 @@ another user, without capabilities, network or a writable root, in memory file s
 """
 
 import errno
+import os
+import posixpath
 import subprocess
 import tarfile
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO
@@ -20,11 +22,12 @@ from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.ports import CommandResult, Workspace
 from skillgrad_ci.sandbox import environment
 from skillgrad_ci.sandbox.archive import TooMuch, pack, unpack
-from skillgrad_ci.sandbox.container import ROOT, SCRATCH, TASK, USER, WORK, Container
+from skillgrad_ci.sandbox.container import ROOT, SCRATCH, TASK, USER, Container, Layout
 from skillgrad_ci.sandbox.docker_client import START, docker, own_image
 from skillgrad_ci.sandbox.limits import Limits
 from skillgrad_ci.sandbox.pipe import ProgramPipe, end
 from skillgrad_ci.sandbox.supervise import Children, no_command, supervise
+from skillgrad_ci.sandbox.task_image import TaskImages
 from skillgrad_ci.sandbox.work_folder import discard
 
 PULL = 900.0  # seconds to fetch an image
@@ -67,14 +70,38 @@ class DockerSandbox:
     def kill_all(self) -> None:
         self.children.kill_all()
 
+    @cached_property
+    def images(self) -> TaskImages:
+        return TaskImages(self.limits)
+
+    def _container(self, workspace: Workspace, network: bool) -> Container:
+        """Our own image's, or the task's, in the work folder that its image names."""
+        wanted = workspace.environment
+        if wanted is None:
+            return Container(self.image_id, self.limits, network=network)
+        work = self.images.workdir(wanted)
+        limits = replace(self.limits, memory=wanted.memory) if wanted.memory else self.limits
+        layout = Layout(work, [_beside(name, work) for name in workspace.readonly], (SCRATCH, "/logs"))
+        cpus = min(wanted.cpus, os.cpu_count() or 1) if wanted.cpus else None  # Docker refuses more than there are
+        return Container(self.images.image(wanted), limits, network=network, layout=layout, cpus=cpus)
+
+    def _lay_out(self, container: Container, workspace: Workspace) -> None:
+        if workspace.environment is None:
+            copy_in(container, dict(workspace.readonly), TASK, ROOT)
+        else:
+            for name, folder in workspace.readonly.items():
+                copy_in(container, {".": folder}, _beside(name, container.layout.work), ROOT)
+            if workspace.fresh:
+                copy_in(container, {".": self.images.contents(workspace.environment)}, container.layout.work, USER)
+        copy_in(container, {".": workspace.work}, container.layout.work, USER)
+
     @contextmanager
     def open(self, workspace: Workspace, *, network: bool = False) -> Iterator["DockerSession"]:
         self.children.check()
-        container = Container(self.image_id, self.limits, network=network)
+        container = self._container(workspace, network)
         try:
             with self.children.killable(container.remove):
-                copy_in(container, dict(workspace.readonly), TASK, ROOT)
-                copy_in(container, {".": workspace.work}, WORK, USER)
+                self._lay_out(container, workspace)
                 session = DockerSession(self, container)
                 yield session
                 self.children.check()
@@ -96,7 +123,7 @@ class DockerSession:
             return refused
         self.sandbox.children.check()
         with tempfile.TemporaryFile() as errors:
-            env = environment.variables(WORK, SCRATCH)
+            env = environment.variables(self.container.layout.work, SCRATCH)
             process = self.container.start([*SHELL, command], env=env, errors=errors)
             with process, self.sandbox.children.killable(process.kill):
                 try:
@@ -113,7 +140,7 @@ class DockerSession:
         """`ports.PipingSession`'s. On leaving, every process of the container but its first is gone."""
         self.sandbox.children.check()
         with tempfile.TemporaryFile() as errors:
-            known = environment.variables(WORK, SCRATCH) | dict(env)
+            known = environment.variables(self.container.layout.work, SCRATCH) | dict(env)
             process = self.container.start(command, env=known, stdin=True, errors=errors)
             with self.sandbox.children.killable(process.kill):
                 try:
@@ -142,6 +169,11 @@ class _Child:
         code = self.process.wait()
         self.container.kill_commands()
         return code
+
+
+def _beside(name: str, work: str) -> str:
+    """Where a read-only folder is in a task's own container: beside the work folder, or at its absolute path."""
+    return posixpath.join(posixpath.dirname(work), name)
 
 
 def copy_in(container: Container, folders: dict[str, Path], target: str, user: str) -> None:

@@ -1,6 +1,7 @@
-"""No sandbox: plain commands, for a person who asks for it because the machine is one already.
+"""No sandbox: plain commands, for a person who asks for it because the machine is one already; or none at all.
 
-Only the environment is clean and time and output are bounded. It shows in every report.
+Of plain commands only the environment is clean, and time and output are bounded. It shows in every report.
+An agent without tools runs no command, and needs no sandbox.
 """
 
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from skillgrad_ci.errors import EnvironmentFailure
-from skillgrad_ci.method.ports import CommandResult, Workspace
+from skillgrad_ci.method.ports import CommandResult, Session, Workspace
 from skillgrad_ci.sandbox import environment
 from skillgrad_ci.sandbox.limits import Limits
 from skillgrad_ci.sandbox.pipe import ProgramPipe, end
@@ -119,3 +120,21 @@ class _Child:
         code = self._process.wait()
         self.kill()
         return code if code >= 0 else 128 - code
+
+
+class NoCommands:
+    """`ports.Sandbox` that opens at once and runs no command."""
+
+    identity = "no commands"
+
+    @contextmanager
+    def open(self, workspace: Workspace, *, network: bool = False) -> Iterator[Session]:  # noqa: ARG002
+        yield _Closed()
+
+    def kill_all(self) -> None:
+        """Nothing runs here."""
+
+
+class _Closed:
+    def run(self, command: str, *, timeout: float) -> CommandResult:  # noqa: ARG002
+        raise EnvironmentFailure("no command is run here: the agent has no tools")

@@ -38,6 +38,9 @@ def described_version(job: SkillRun) -> str:
 
 def refuse_unfit(job: SkillRun, suite: Suite) -> None:
     """Raises UserError for tasks that the agent cannot do whatever a skill says, before anything is spent."""
+    contained = any(task.environment for task in suite.tasks)
+    if contained and job.settings.agent != LOOP:
+        raise UserError(f"{suite.root}: its tasks bring their own containers, where agent {LOOP} alone can work")
     if job.settings.agent != CHAT:
         return
     if job.settings.trigger is not None or any(task.probe for task in suite.tasks):
@@ -49,9 +52,26 @@ def refuse_unfit(job: SkillRun, suite: Suite) -> None:
 
 def runs_commands(job: SkillRun, suite: Suite) -> bool:
     """Whether a sandbox is needed: by the agent, by a grader, or by the command of a reference answer."""
-    graded = any(spec.kind == "command" for task in suite.tasks for spec in task.graders)
+    graded = any(spec.kind in ("command", "reward") for task in suite.tasks for spec in task.graders)
     made = any(task.reference is not None and task.reference.command for task in suite.tasks)
     return job.settings.agent != CHAT or graded or made
+
+
+def containers_of(suite: Suite, kind: str, image: str | None) -> tuple[str, str | None]:
+    """The kind of sandbox and its image: Docker with the first task's image, where tasks bring their containers.
+
+    All of them are fetched or built then, before anything is spent.
+    """
+    environments = [task.environment for task in suite.tasks if task.environment]
+    if not environments:
+        return kind, image
+    if kind not in ("auto", "docker"):
+        raise UserError(f"{suite.root}: its tasks bring their own containers, which sandbox {kind} has not; use docker")
+    from skillgrad_ci.sandbox.limits import Limits
+    from skillgrad_ci.sandbox.task_image import prepare
+
+    first = prepare(environments, Limits())
+    return "docker", image or first
 
 
 def agent_of(executor: Executor) -> str:

@@ -17,7 +17,7 @@ from skillgrad_ci.method.events import Noted
 from skillgrad_ci.method.ports import Agent, Executor, Grader, Journal, Model, Observer
 from skillgrad_ci.method.prompting import StructuredAgent
 from skillgrad_ci.method.task import Suite
-from skillgrad_ci.session.agents import make_executor, refuse_unfit, runs_commands
+from skillgrad_ci.session.agents import containers_of, make_executor, refuse_unfit, runs_commands
 from skillgrad_ci.session.journal import NoJournal
 from skillgrad_ci.session.rollout import ended_in_outage
 from skillgrad_ci.skill.skill import Skill
@@ -131,12 +131,13 @@ class Parts:
     def sandbox(self) -> "StoppableSandbox":
         """The sandbox, proved by its self-test. Raises UserError where one is needed and none can be had."""
         from skillgrad_ci.sandbox import choose
-        from skillgrad_ci.sandbox.no_commands import NoCommands
+        from skillgrad_ci.sandbox.no_sandbox import NoCommands
 
         settings = self.job.settings
         if not runs_commands(self.job, self.suite):
             return NoCommands()
-        sandbox = choose(settings.sandbox, settings.image, tell=lambda text: self.observe(Noted(text)))
+        kind, image = containers_of(self.suite, settings.sandbox, settings.image)
+        sandbox = choose(kind, image, tell=lambda text: self.observe(Noted(text)))
 
         def end() -> None:
             self.stop.wait()
@@ -156,7 +157,7 @@ class Parts:
         return {kind: self._grader(kind) for kind in kinds}
 
     def _grader(self, kind: str) -> Grader:
-        from skillgrad_ci.graders import command, csv, judge, table, text, trigger
+        from skillgrad_ci.graders import command, csv, judge, reward, table, text, trigger
 
         if kind == "xlsx":
             from skillgrad_ci.graders.xlsx import XlsxGrader
@@ -171,6 +172,7 @@ class Parts:
             "csv": csv.CsvGrader,
             "trigger": trigger.TriggerGrader,
             "command": lambda: command.CommandGrader(self.sandbox),
+            "reward": lambda: reward.RewardGrader(self.sandbox),
             "judge": lambda: judge.JudgeGrader(self.agent, self.models["judge"].name, settings.judge_trials),
         }
         if kind not in plain:

@@ -112,7 +112,8 @@ def workspace(task: Task, skills: Sequence[Skill]) -> Iterator[Workspace]:
         place(task, work)
         for skill in skills:
             skill.for_agents().write(root / "skill" / skill.name)
-        yield Workspace(work, {"skill": root / "skill"} if skills else {})
+        beside = {"skill": root / "skill"} if skills else {}
+        yield Workspace(work, beside, environment=task.environment, fresh=task.environment is not None)
 
 
 def place(task: Task, work: Path) -> None:

@@ -14,7 +14,16 @@ from skillgrad_ci.method.ports import Result, Sandbox, Workspace
 from skillgrad_ci.method.task import Suite, Task
 
 # One module each, imported when a suite is read.
-FORMATS = ("native", "evals_json", "eval_yaml", "spreadsheetbench", "wikitablequestions", "triggers", "folder")
+FORMATS = (
+    "native",
+    "evals_json",
+    "eval_yaml",
+    "spreadsheetbench",
+    "wikitablequestions",
+    "triggers",
+    "harbor",
+    "folder",
+)
 
 
 class SuiteReader(Protocol):
@@ -84,7 +93,8 @@ def reference_result(suite: Suite, task: Task, work: Path, sandbox: Sandbox | No
     if result is None or task.reference is None or not task.reference.command:
         return result
     assert sandbox is not None, "a reference's command needs a sandbox"
-    with sandbox.open(Workspace(work), network=task.network) as session:
+    place = Workspace(work, task.reference.beside, environment=task.environment, fresh=True)
+    with sandbox.open(place, network=task.network) as session:
         done = session.run(task.reference.command, timeout=task.timeout)
     if done.timed_out:
         raise EnvironmentFailure(f"{task.id}: the reference's command took longer than {task.timeout:g} s")

@@ -18,12 +18,13 @@ __all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouch
 FORMAT = "folder"
 READS = "<id>/instruction.md with check.sh or check.py: one folder a task"
 INSTRUCTION = "instruction.md"
+HARBOR = "task.toml"  # beside an instruction: a task in Harbor's form
 CHECKS = {"check.sh": "bash ../grader/check.sh", "check.py": "python3 ../grader/check.py"}
 NOT_THE_CHECKS = {INSTRUCTION, "answer.md", "files", "reference", "__pycache__", ".DS_Store"}
 
 
 def recognises(path: Path) -> bool:
-    return path.is_dir() and any(path.glob(f"*/{INSTRUCTION}"))
+    return path.is_dir() and any(not (file.parent / HARBOR).exists() for file in path.glob(f"*/{INSTRUCTION}"))
 
 
 def load(path: Path) -> Suite:

@@ -15,7 +15,7 @@ from skillgrad_ci.method.prompting import load
 from skillgrad_ci.method.task import GraderSpec, Suite, Task
 from skillgrad_ci.models.rehearsal.register import respond
 from skillgrad_ci.models.rehearsal.script import Script as Rehearsal
-from skillgrad_ci.sandbox.no_commands import NoCommands
+from skillgrad_ci.sandbox.no_sandbox import NoCommands
 from skillgrad_ci.session.rollout import workspace
 from skillgrad_ci.skill.skill import Skill
 from tests.support.rehearsed import Rehearsed

@@ -159,4 +159,4 @@ def _read_state(file: Path, _changed: int, size: int) -> str:
     return "" if b"\0" in content else content.decode("utf-8", errors="replace")
 
 
-_READ = {"judge": _judge, "text": _text, "table": _table, "command": _command}
+_READ = {"judge": _judge, "text": _text, "table": _table, "command": _command, "reward": _command}
