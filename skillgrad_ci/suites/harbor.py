@@ -34,7 +34,7 @@ class Phase(Foreign):
     environment: dict[str, Any] | None = None
 
 
-class Place(Foreign):
+class EnvironmentSection(Foreign):
     """`[environment]`."""
 
     docker_image: str | None = None
@@ -57,7 +57,7 @@ class TaskFile(Foreign):
 
     agent: Phase = Phase()
     verifier: Phase = Phase()
-    environment: Place = Place()
+    environment: EnvironmentSection = EnvironmentSection()
     metadata: dict[str, Any] = Field(default_factory=dict)
     steps: list[Any] = Field(default_factory=list)
 
@@ -152,7 +152,7 @@ def _task(folder: Path, document: Document, facts: TaskFile) -> Task:
     )
 
 
-def _has_network(place: Place, phase: Phase) -> bool:
+def _has_network(place: EnvironmentSection, phase: Phase) -> bool:
     """Only where the file says so. Harbor gives the network to whoever does not say no; here nobody has it unasked."""
     mode = phase.network_mode or place.network_mode or ("public" if place.allow_internet else "")
     return mode == "public"
@@ -163,7 +163,7 @@ def _given(variables: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if "${" not in value}
 
 
-def _bytes(document: Document, place: Place) -> int | None:
+def _bytes(document: Document, place: EnvironmentSection) -> int | None:
     if place.memory_mb is not None:
         return int(place.memory_mb * UNITS["M"])
     if place.memory is None:
