@@ -6,11 +6,15 @@ from skillgrad_ci.bot import state
 from skillgrad_ci.bot.bot import Bot, Ending
 from skillgrad_ci.bot.decide import Answer
 from skillgrad_ci.bot.optimize_job import optimize_job
+from skillgrad_ci.bot.outcome import found_in
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.again import ignore, measure, pause, rebase
+from skillgrad_ci.bot.pull_request.branch import branch_name
 from skillgrad_ci.bot.pull_request.drop import drop
 from skillgrad_ci.bot.pull_request.proposal import Reviewed, memory_of
+from skillgrad_ci.bot.pull_request.review_lessons import EDITS
 from skillgrad_ci.bot.slash_commands import HELP, parse
+from skillgrad_ci.bot.state import Proposal, Record
 from skillgrad_ci.errors import SkillGradError
 from skillgrad_ci.github.client import find
 from skillgrad_ci.github.comments import Comment, eyes, marked, marker, may_write
@@ -39,7 +43,11 @@ def _answered(bot: Bot, answer: Answer) -> Ending:
         eyes(bot.api, f"/issues/comments/{answer.comment}")
     comment = Comment(bot.api, answer.pull, f"answer-{answer.comment or answer.command.verb}")
     try:
-        comment.show(_reply(bot, answer, comment))
+        reply = _reply(bot, answer, comment)
+        comment.show(reply)
+        if bot.api.dry:
+            bot.log.summary(reply)
+            bot.log.say(f"the answer would be: {reply}")
         if not answer.comment:
             _untick(bot, answer.pull)
     except SkillGradError as error:
@@ -89,6 +97,8 @@ def not_to_be_answered(bot: Bot, answer: Answer) -> str:
 
 def reviewed_in(bot: Bot, pull: int) -> tuple[Reviewed | None, str]:
     """The proposal of a pull request, or the words for who asks about one that cannot be acted on."""
+    if bot.api.blind:
+        return _rehearsed(bot, pull)
     for record in state.read_all(bot.api):
         proposal = record.proposal(pull)
         if proposal is None:
@@ -102,6 +112,28 @@ def reviewed_in(bot: Bot, pull: int) -> tuple[Reviewed | None, str]:
             )
         return Reviewed(job, record, proposal), ""
     return None, f"Nothing is known of this pull request's edits: the branch {code(state.BRANCH)} does not name it."
+
+
+def _rehearsed(bot: Bot, pull: int) -> tuple[Reviewed | None, str]:
+    """Where nothing can be asked, the newest run of the run folder stands for the pull request."""
+    folder = bot.context.workspace / bot.context.inputs.run_folder
+    outcomes = [outcome for outcome in found_in(folder, list(bot.names())) if outcome.edits]
+    if not outcomes:
+        return None, "There is no run in the run folder to rehearse a command on: rehearse a label first."
+    outcome = outcomes[-1]
+    job = bot.configuration.find(outcome.skill)
+    assert job is not None
+    proposal = Proposal(
+        number=pull,
+        branch=branch_name(outcome.skill),
+        base=outcome.base,
+        head="",
+        run=outcome.run,
+        edits=EDITS.dump_python(outcome.edits, mode="json"),
+        report=outcome.report.model_dump(mode="json") if outcome.report else None,
+    )
+    record = Record(skill=outcome.skill, splits=outcome.splits, proposals=[proposal])
+    return Reviewed(job, record, proposal), ""
 
 
 def _reply(bot: Bot, answer: Answer, comment: Comment) -> str:
@@ -133,7 +165,7 @@ def _reply(bot: Bot, answer: Answer, comment: Comment) -> str:
 
 def _rerun(bot: Bot, reviewed: Reviewed, comment: Comment) -> str:
     """A whole run, as a label would ask for it; its comment tells how far it is."""
-    progress = Progress(bot.log, reviewed.job.name, comment, bot.context.run_url)
+    progress = Progress(bot.log, reviewed.job.name, comment, bot.context.run_url, bot.context.debug)
     progress.start()
     ended = optimize_job(bot, reviewed.job, progress, only_changed=False, issue=reviewed.proposal.issue)
     return f"It failed: {shown(ended.line, 1000)}" if ended.code else ended.text or shown(ended.line)

@@ -41,7 +41,8 @@ def deliver_outcome(bot: Bot, job: SkillRun, outcome: Outcome) -> Ending:
         return replace(ended, code=1, line=f"{ended.line} {note}", text=f"{ended.text}\n\nThe {note}")
     if proposal is not None:
         _close_older(bot, job, proposal)
-    (_folder(bot, outcome) / FILE).unlink(missing_ok=True)
+    if not bot.api.dry:  # a dry run's stays: commands are rehearsed on it
+        (_folder(bot, outcome) / FILE).unlink(missing_ok=True)
     return replace(ended, status="dry_run") if bot.api.dry and ended.branch else ended
 
 

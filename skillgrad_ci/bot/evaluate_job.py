@@ -69,7 +69,7 @@ def _evaluate(bot: Bot, job: SkillRun, decision: Evaluate) -> Ending:
     comment.show(
         f"Measuring {code(job.name)} as it is in the base and in this pull request."
     )  # proof that it can be told
-    progress, folder = Progress(bot.log, job.name), bot.folder(inputs)
+    progress, folder = Progress(bot.log, job.name, verbose=bot.context.debug), bot.folder(inputs)
     try:
         before, after = bot.engine.measure(inputs, [inputs.skill, head], inputs.suite.tasks, folder, progress)
     except SkillGradError as error:

@@ -90,7 +90,7 @@ def undelivered(bot: Bot, begun: Begun) -> Outcome | None:
     None where the skill is another by now, so that it would not fit.
     """
     outcome = stored(begun.record)
-    if outcome is None:
+    if outcome is None and not bot.api.dry:
         file = bot.folder(begun.inputs) / "outcome.json"
         outcome = read_outcome(file) if file.is_file() else None
     fits = outcome is not None and outcome.skill == begun.job.name and outcome.began_with == begun.inputs.skill.digest

@@ -39,7 +39,7 @@ def requested(bot: Bot, request: Optimize) -> Sequence[Ending]:
         return [ending for _, _, ending in deliver_all(bot, jobs)]
     endings: list[Ending] = []
     for job in jobs:
-        progress = Progress(bot.log, job.name)
+        progress = Progress(bot.log, job.name, verbose=bot.context.debug)
         endings.append(_guarded(bot, job, progress, only_changed=request.only_changed, issue=None))
         if endings[-1].status == "cancelled":
             break
@@ -89,7 +89,9 @@ def _asked_in_issue(bot: Bot, issue: LabelledIssue) -> Ending:
     if step == "optimize":
         if job is None:
             return Ending("ignored", f"#{issue.number} names {len(chosen) or 'no'} configured skills")
-        return _guarded(bot, job, Progress(bot.log, job.name), only_changed=False, issue=issue.number)
+        return _guarded(
+            bot, job, Progress(bot.log, job.name, verbose=bot.context.debug), only_changed=False, issue=issue.number
+        )
     comment, ending = Comment(bot.api, issue.number, "progress"), None
     try:
         if step != "deliver":
@@ -99,7 +101,7 @@ def _asked_in_issue(bot: Bot, issue: LabelledIssue) -> Ending:
             told = f"#{issue.number} names {len(chosen) or 'no'} configured skills; it was asked for one"
             ending = Ending("answered", told)
             return ending
-        progress = Progress(bot.log, job.name, comment, bot.context.run_url)
+        progress = Progress(bot.log, job.name, comment, bot.context.run_url, bot.context.debug)
         if step == "deliver":
             ((_, _, ending),) = deliver_all(bot, [job])
         else:

@@ -23,16 +23,18 @@ class Progress:
     skill: str
     comment: Comment | None = None
     run_url: str = ""
+    verbose: bool = False
     clock: Callable[[], float] = time.monotonic
     _lines: list[str] = field(default_factory=list)
     _shown_at: float | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, event: Event, /) -> None:
-        told, line = describe(event), _told(event)
+        told, line = describe(event, self.verbose), _told(event)
         with self._lock:
             if told is not None:
-                self.log.say(told)
+                for part in told.splitlines():
+                    self.log.say(part)
             if line is None:
                 return
             self._lines.append(line)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DEFAULT_USD = 10.0
 DEFAULT_TOKENS = 5_000_000  # stands for the default dollars where a model's price is unknown
 REHEARSAL = "rehearsal"
+RETIRED = "github/"  # GitHub Models, in litellm's spelling
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -65,6 +66,11 @@ class Models(Known):
         fallbacks = {"executor": [self.executor], "optimizer": [self.optimizer, self.executor]}
         names = fallbacks.get(role, [self.judge, self.optimizer, self.executor])
         for name in names:
+            if name and name.startswith(RETIRED):
+                raise UserError(
+                    f"model {name}: GitHub Models was retired on 30 July 2026; name a model of another provider "
+                    "(without a stored key: docs/action.md)"
+                )
             if name:
                 return name
         raise UserError("no model is named: give --model, or models.executor in .skillgrad.yml")

@@ -45,6 +45,7 @@ class Context:
     server_url: str = "https://github.com"
     output: Path | None = None
     summary: Path | None = None
+    debug: bool = False  # "Enable debug logging" of a run that is started again
 
     @property
     def action(self) -> str:
@@ -99,6 +100,7 @@ def read(environ: MutableMapping[str, str]) -> Context:
         api_url=environ.get("GITHUB_API_URL") or "https://api.github.com",
         server_url=environ.get("GITHUB_SERVER_URL") or "https://github.com",
         output=_file(hidden, "GITHUB_OUTPUT"),
+        debug=environ.get("RUNNER_DEBUG") == "1",
         summary=_file(hidden, "GITHUB_STEP_SUMMARY"),
     )
 

@@ -1,5 +1,6 @@
 """`action.yml`, the tables of `docs/action.md` and the code say the same; workflows are pinned and modest."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,33 @@ def test_the_ten_lines_of_the_page_are_a_workflow_of_ten_lines() -> None:
     assert len(lines) == 10
     workflow = yaml.safe_load("\n".join(lines))
     whole = yaml.safe_load((ROOT / "examples/xlsx/.github/workflows/skillgrad.yml").read_text())
-    assert workflow["permissions"] == whole["jobs"]["optimize"]["permissions"]
+    needed = [job["permissions"] for job in whole["jobs"].values()]
+    assert workflow["permissions"] == {
+        name: "write" for job in needed for name, level in job.items() if level == "write"
+    }
     assert set(workflow[True]) <= set(whole[True])
 
 
 def test_the_image_of_a_release_can_be_put_in_place() -> None:
     """The release workflow replaces this line by the image's digest."""
     assert "\n  image: Dockerfile\n" in (ROOT / "action.yml").read_text()
+
+
+EXAMPLE = yaml.safe_load((ROOT / "examples/xlsx/.github/workflows/skillgrad.yml").read_text())
+
+
+def test_no_job_of_the_example_that_optimizes_holds_both_key_and_write_access() -> None:
+    """A command measures and pushes in one: it is the exception, and people with write access alone start it."""
+    for name, job in EXAMPLE["jobs"].items():
+        writes = "write" in job["permissions"].values()
+        keyed = any("OPENAI_API_KEY" in (step.get("env") or {}) for step in job["steps"])
+        assert not (writes and keyed) or name == "command", name
+        assert "env" not in job
+    assert "env" not in EXAMPLE
+
+
+def test_the_events_to_rehearse_name_the_examples_skill() -> None:
+    events = {path.name: json.loads(path.read_text()) for path in ROOT.glob("examples/xlsx/.github/events/*.json")}
+    assert "skill: workbook-reports" in events["labeled.json"]["issue"]["body"]
+    assert (ROOT / "examples/xlsx/skills/workbook-reports/SKILL.md").is_file()
+    assert all(f".github/events/{name}" in (ROOT / "docs/act.md").read_text() for name in events)

@@ -194,3 +194,8 @@ def test_a_file_that_is_nested_without_end_is_the_users_to_fix(tmp_path: Path) -
     file.write_text("a: " + "[" * 100_000 + "]" * 100_000)
     with pytest.raises(UserError, match="nested more than 100 deep"):
         load(file)
+
+
+def test_a_model_of_a_retired_service_is_named_so() -> None:
+    with pytest.raises(UserError, match="GitHub Models was retired on 30 July 2026"):
+        Models(executor="github/gpt-4o").of("executor")

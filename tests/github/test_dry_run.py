@@ -40,10 +40,12 @@ def test_a_dry_run_records_exactly_what_a_real_run_sends(bot: Stage) -> None:
     ended = bot.label(issue.number, dry_run="true", **wishes)
     assert (ended.code, ended.outputs["status"]) == (0, "dry_run")
     assert bot.github.writes == []
+    would_be_calls = recorded(bot)
+    (bot.checkout / ended.outputs["report"] / "outcome.json").unlink()  # or the real run would deliver what is there
     bot.label(issue.number, **wishes)
     number = max(bot.github.hub.pulls)
     would_be = [
-        shape(call["method"], call["path"].replace("/0/", f"/{number}/"), call["body"]) for call in recorded(bot)
+        shape(call["method"], call["path"].replace("/0/", f"/{number}/"), call["body"]) for call in would_be_calls
     ]
     assert would_be == [shape(asked.verb, asked.path, asked.body) for asked in bot.github.writes if asked.status < 400]
 
@@ -92,3 +94,25 @@ def test_without_a_token_and_without_a_dry_run_nothing_starts(bot: Stage) -> Non
     ended = bot.schedule(token="")
     assert ended.code == 2
     assert "::error::input token: empty" in ended.log
+
+
+def test_a_command_is_rehearsed_on_the_newest_run_of_the_run_folder(bot: Stage) -> None:
+    number = bot.github.hub.issue("x", "skill: writer").number
+    assert bot.label(number, token="", dry_run="true").outputs["status"] == "dry_run"
+    bot.environ |= {"INPUT_TOKEN": "", "INPUT_DRY_RUN": "true"}
+    ended = bot.say(number, "/skillgrad drop E2 because no")
+    assert (ended.code, ended.outputs["status"]) == (0, "answered")
+    assert "E2 was dropped by wes, because: no. Without it, on the tasks that decide: 0.0% → 66.7%" in ended.summary
+    assert bot.github.asked == []
+    (pushed,) = [call for call in recorded(bot) if call["path"].endswith("/git/refs/heads/skillgrad/writer")]
+    assert pushed["method"] == "PATCH"
+    assert (
+        sum("Skillgrad-Edit" in call["body"]["message"] for call in recorded(bot) if "/git/commits" in call["path"])
+        == 2
+    )
+
+
+def test_without_a_run_a_command_has_nothing_to_be_rehearsed_on(bot: Stage) -> None:
+    bot.environ |= {"INPUT_TOKEN": "", "INPUT_DRY_RUN": "true"}
+    ended = bot.say(bot.github.hub.issue("x", "").number, "/skillgrad drop E2")
+    assert "rehearse a label first" in ended.log

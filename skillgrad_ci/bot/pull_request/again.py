@@ -51,7 +51,7 @@ def measure(bot: Bot, reviewed: Reviewed) -> str:
     skills = [skill for skill in sides if skill is not None]
     if len(skills) < 2:
         raise UserError(f"{path}: not a skill on the branch or on its base")
-    folder, progress = bot.folder(inputs), Progress(bot.log, job.name)
+    folder, progress = bot.folder(inputs), Progress(bot.log, job.name, verbose=bot.context.debug)
     before, after = bot.engine.measure(inputs, skills, deciding_tasks(inputs), folder, progress)
     delta, old, new = paired(before, after), Accuracy.of(before), Accuracy.of(after)
     trials = f"{job.settings.trials} executions a task, on the tasks that decide"

@@ -51,7 +51,7 @@ def _is(names: Sequence[str]) -> str:
 def _measure(bot: Bot, reviewed: Reviewed, made: Remade) -> tuple[list[Evidence], list[Evidence]]:
     """Both skills on the tasks that decide. The journal of the run, where a cache kept it, is used again."""
     inputs = read_inputs(reviewed.job, reviewed.record.splits)
-    progress, arms = Progress(bot.log, reviewed.job.name), [made.initial, made.final]
+    progress, arms = Progress(bot.log, reviewed.job.name, verbose=bot.context.debug), [made.initial, made.final]
     before, after = bot.engine.measure(inputs, arms, deciding_tasks(inputs), bot.folder(inputs), progress)
     return before, after
 

@@ -49,7 +49,10 @@ class Remade:
 def remade(bot: Bot, reviewed: Reviewed, base: str, dropped: Sequence[str]) -> Remade:
     """Replay the edits without those dropped. Raises UserError where there is no such skill at `base`."""
     path = bot.path(reviewed.job)
-    initial = skill_at(bot.api, base, path, reviewed.job.path.resolve().name)
+    if bot.api.blind:
+        initial: Skill | None = Skill.load(reviewed.job.path)
+    else:
+        initial = skill_at(bot.api, base, path, reviewed.job.path.resolve().name)
     if initial is None:
         raise UserError(f"{path}: not a skill at {base[:7]}, on which this pull request is based")
     final, results = replay(initial, edits_of(reviewed.proposal), drop=set(dropped))
@@ -59,6 +62,8 @@ def remade(bot: Bot, reviewed: Reviewed, base: str, dropped: Sequence[str]) -> R
 def moved_by(bot: Bot, reviewed: Reviewed) -> tuple[str, str]:
     """Where the branch stands, and why it is left to people; nothing, where only the bot and its base wrote it."""
     proposal = reviewed.proposal
+    if bot.api.blind:
+        return proposal.head, ""
     head = branch_head(bot.api, proposal.branch)
     if head is None:
         return "", f"The branch {proposal.branch} is gone"
@@ -89,6 +94,8 @@ def content_of(
 
 def memory_of(bot: Bot, reviewed: Reviewed) -> PatternMemory:
     """The memory as the bot left it on the branch."""
+    if bot.api.blind:
+        return PatternMemory(reviewed.job.name)
     path = bot.relative(memory_path(reviewed.job))
     text = file_at(bot.api, commit_at(bot.api, reviewed.proposal.head), path)
     return parse_memory(text.decode("utf-8"), path) if text is not None else PatternMemory(reviewed.job.name)
