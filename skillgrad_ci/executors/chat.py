@@ -7,13 +7,14 @@ the cheapest way to measure a skill on questions, and it runs no command, so it 
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError, UserError
+from skillgrad_ci.executors.turns import Turns
 from skillgrad_ci.method.evidence import Trajectory, Usage
-from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest, Session
+from skillgrad_ci.method.ports import Journal, Model, ModelReply, ModelRequest, Session
 from skillgrad_ci.method.prompting import cut_middle, fence, fill
 from skillgrad_ci.method.task import Suite, Task, digest_of
 from skillgrad_ci.skill.skill import Skill
@@ -38,6 +39,8 @@ class Chat:
     prompt: str
     max_tokens: int = 8192  # of one reply
     others: Sequence[Skill] = ()
+    journal: Journal | None = None
+    key: str = ""  # of the execution whose turns the journal keeps
 
     @property
     def identity(self) -> str:
@@ -45,8 +48,12 @@ class Chat:
         facts += sorted([skill.name, skill.for_agents().digest] for skill in self.others)
         return f"chat/1 model={self.model.name} prompt={digest_of(facts)[:12]}"
 
+    def resuming(self, journal: Journal, key: str) -> "Chat":
+        """The executor of one execution, which pays for no call that the journal holds."""
+        return replace(self, journal=journal, key=key)
+
     def execute(self, task: Task, skill: Skill | None, session: Session) -> Trajectory:  # noqa: ARG002 (no command is run)
-        return _Conversation(self, task, skill).run()
+        return _Conversation(self, task, skill, Turns(self.journal, self.key)).run()
 
 
 @dataclass
@@ -56,6 +63,7 @@ class _Conversation:
     chat: Chat
     task: Task
     measured: Skill | None
+    paid: Turns
     events: list[Mapping[str, Any]] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     turns: int = 0
@@ -84,7 +92,8 @@ class _Conversation:
         messages = [{"role": "system", "content": system}, {"role": "user", "content": question(self.task)}]
         new = messages if not given else messages[:1]
         self.events += ({"kind": "message", "role": row["role"], "text": row["content"]} for row in new)
-        reply = self.chat.model.complete(ModelRequest(messages, max_tokens=self.chat.max_tokens))
+        request = ModelRequest(messages, max_tokens=self.chat.max_tokens)
+        reply = self.paid.reply(lambda: self.chat.model.complete(request))
         self.turns += 1
         self.usage += reply.usage
         self.events.append({"kind": "message", "role": "assistant", "text": reply.text})

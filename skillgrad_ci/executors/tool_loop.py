@@ -8,14 +8,15 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from skillgrad_ci import json_text
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
 from skillgrad_ci.executors.skill_tools import SkillTools
+from skillgrad_ci.executors.turns import Turns
 from skillgrad_ci.method.evidence import Trajectory, Usage
-from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest, Session, ToolCall
+from skillgrad_ci.method.ports import Journal, Model, ModelReply, ModelRequest, Session, ToolCall
 from skillgrad_ci.method.prompting import cut_middle, fill
 from skillgrad_ci.method.task import Task, digest_of
 from skillgrad_ci.skill.skill import Skill
@@ -65,6 +66,8 @@ class ToolLoop:
     max_tokens: int = 8192  # of one reply
     clock: Callable[[], float] = time.monotonic
     others: Sequence[Skill] = ()
+    journal: Journal | None = None
+    key: str = ""  # of the execution whose turns the journal keeps
 
     @property
     def identity(self) -> str:
@@ -78,10 +81,15 @@ class ToolLoop:
         limits = f"turns={self.max_turns} command={self.command_timeout:g}s"
         return f"loop/1 model={self.model.name} {limits} prompt={digest_of(facts)[:12]}"
 
+    def resuming(self, journal: Journal, key: str) -> "ToolLoop":
+        """The executor of one execution, which goes on where a process that was killed left it."""
+        return replace(self, journal=journal, key=key)
+
     def execute(self, task: Task, skill: Skill | None, session: Session) -> Trajectory:
         present = [*([skill] if skill else []), *self.others]
         tools = SkillTools(present, self.output_bound) if present else None
-        return _Execution(self, task, session, skill.name if skill else None, tools).run()
+        turns = Turns(self.journal, self.key)
+        return _Execution(self, task, session, skill.name if skill else None, tools, turns).run()
 
 
 @dataclass
@@ -93,6 +101,7 @@ class _Execution:
     session: Session
     measured: str | None  # the name of the skill that the execution is for
     skills: SkillTools | None
+    turns: Turns
     messages: list[dict[str, Any]] = field(default_factory=list)
     events: list[Mapping[str, Any]] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
@@ -137,7 +146,8 @@ class _Execution:
 
     def ask(self) -> ModelReply:
         tools = [*SKILL_TOOLS, SHELL] if self.skills else [SHELL]
-        reply = self.loop.model.complete(ModelRequest(list(self.messages), tools, max_tokens=self.loop.max_tokens))
+        request = ModelRequest(list(self.messages), tools, max_tokens=self.loop.max_tokens)
+        reply = self.turns.reply(lambda: self.loop.model.complete(request))
         self.usage += reply.usage
         return reply
 
@@ -180,7 +190,9 @@ class _Execution:
         limit = max(0.1, round(min(self.loop.command_timeout, left), 1))
         started = self.loop.clock()
         done = self.session.run(command, timeout=limit)
-        self.seconds += max(self.loop.clock() - started, limit if done.timed_out else 0.0)  # a clock may be coarse
+        took = max(self.loop.clock() - started, limit if done.timed_out else 0.0)  # a clock may be coarse
+        done, took = self.turns.ran(done, took)
+        self.seconds += took
         if self.skills:
             self.skills.notice(command)
         output = cut_middle(done.output, self.loop.output_bound) or "(no output)"

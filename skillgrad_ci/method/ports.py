@@ -157,6 +157,13 @@ class Executor(Protocol):
     def execute(self, task: Task, skill: Skill | None, session: Session) -> Trajectory: ...
 
 
+@runtime_checkable
+class Resumable(Protocol):
+    """An executor that keeps the turns of an execution in the journal, so that a kill repeats one call at most."""
+
+    def resuming(self, journal: "Journal", key: str) -> Executor: ...
+
+
 class Line(Protocol):
     """The way of one execution of a foreign agent to its model: HTTP that the gateway answers.
 

@@ -16,7 +16,7 @@ from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.graders import grade
 from skillgrad_ci.method.events import Executed, Replied
 from skillgrad_ci.method.evidence import Evidence, Grade, Outcome, Trajectory
-from skillgrad_ci.method.ports import Executor, Grader, Journal, Observer, Result, Sandbox, Workspace
+from skillgrad_ci.method.ports import Executor, Grader, Journal, Observer, Result, Resumable, Sandbox, Workspace
 from skillgrad_ci.method.task import Task, digest_of
 from skillgrad_ci.session.inputs import refuse_twins
 from skillgrad_ci.session.journal import FileJournal
@@ -53,7 +53,7 @@ class Rollouts:
         skill_digest = skill.for_agents().digest if skill else ""
         key = digest_of(["execution", skill_digest, task.digest, versions, iteration, trial])
         if self._to_do(key):
-            evidence = self._execute(skill, task, versions, trial)
+            evidence = self._execute(key, skill, task, versions, trial)
             self.journal.record(key, "execution", {"evidence": evidence_to_json(evidence)})
         known = self.journal.recall(key)
         if known is None:
@@ -78,13 +78,15 @@ class Rollouts:
         graders = [self.graders[kind].identity for kind in kinds]
         return "; ".join([self.executor.identity, self.sandbox.identity, *graders])
 
-    def _execute(self, skill: Skill | None, task: Task, versions: str, trial: int) -> Evidence:
-        started = time.monotonic()
+    def _execute(self, key: str, skill: Skill | None, task: Task, versions: str, trial: int) -> Evidence:
+        started, executor = time.monotonic(), self.executor
+        if isinstance(executor, Resumable):
+            executor = executor.resuming(self.journal, key)
         trajectory = Trajectory()
         try:
             with workspace(task, [*([skill] if skill else []), *self.others]) as folders:
                 with self.sandbox.open(folders, network=task.network) as session:
-                    trajectory = self.executor.execute(task, skill, session)
+                    trajectory = executor.execute(task, skill, session)
                 verdict = grade(task, Result(folders.work, trajectory.answer, trajectory), self.graders)
         except EnvironmentFailure as failure:
             verdict = Grade(Outcome.UNMEASURED, feedback=str(failure))
