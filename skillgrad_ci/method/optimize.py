@@ -116,7 +116,8 @@ def iterate(run: Run, world: World, tasks: Sequence[Task]) -> Iteration:
     if not step.usable:
         return replace(step, verdict="not used: more than half of the batch is unmeasured")
     if not step.diagnoses:
-        return replace(step, verdict="nothing to learn from")
+        lost = next(iter(step.dropped.values()), None)
+        return replace(step, verdict=f"no diagnosis: {lost}" if lost else "nothing to learn from")
     step, proposal = propose(run, world, step)
     return accept(run, world, step, proposal) if proposal else step
 
@@ -124,6 +125,7 @@ def iterate(run: Run, world: World, tasks: Sequence[Task]) -> Iteration:
 def teach(run: Run, world: World, step: Iteration, tasks: Sequence[Task]) -> Iteration:
     """The step with its batch's evidence and diagnoses: no task waits for another."""
     initial = {row.task_id: row for row in run.baseline if row.failed}
+    dropped: dict[str, str] = {}
 
     def attempt(task: Task) -> tuple[Evidence, Diagnosis | None]:
         evidence = world.rollout(step.skill, task, iteration=str(step.number))
@@ -133,11 +135,13 @@ def teach(run: Run, world: World, step: Iteration, tasks: Sequence[Task]) -> Ite
             return evidence, diagnose(world.agent, step.skill, task, evidence, initial[task.id])
         except (ReplyError, EnvironmentFailure) as error:
             world.observe(Dropped(task.id, str(error)))
+            dropped[task.id] = str(error)
             return evidence, None
 
     seen = world.all(attempt, tasks)
     diagnoses = [diagnosis for _, diagnosis in seen if diagnosis is not None]
-    return replace(step, batch=[evidence for evidence, _ in seen], diagnoses=diagnoses)
+    lost = {task.id: dropped[task.id] for task in tasks if task.id in dropped}
+    return replace(step, batch=[evidence for evidence, _ in seen], diagnoses=diagnoses, dropped=lost)
 
 
 @dataclass(frozen=True)

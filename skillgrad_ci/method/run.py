@@ -1,6 +1,6 @@
 """What a run is made of: the skill in hand, its iterations, its result."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -18,7 +18,8 @@ from skillgrad_ci.skill.skill import Skill
 class Iteration:
     """One step, as it went: `verdict` says what became of its patch, `incumbent` is the skill in hand after it.
 
-    `validation` is what this step measured of the skill that it accepted.
+    `validation` is what this step measured of the skill that it accepted. `dropped` tells by task why its
+    diagnosis could not be had.
     """
 
     number: int
@@ -26,6 +27,7 @@ class Iteration:
     memory: PatternMemory
     batch: Sequence[Evidence] = ()
     diagnoses: Sequence[Diagnosis] = ()
+    dropped: Mapping[str, str] = field(default_factory=dict)
     overlay: Overlay = field(default_factory=Overlay)
     edits: Sequence[EditResult] = ()
     verdict: str = ""

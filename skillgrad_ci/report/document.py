@@ -7,7 +7,7 @@ Accuracy is passed over measured executions, in [0, 1]; None where nothing was m
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Facts(BaseModel):
@@ -94,7 +94,10 @@ class EditFacts(Facts):
 
 
 class IterationFacts(Facts):
-    """One iteration. `batch`, `failed`, `unmeasured` and `contrastive` are task ids."""
+    """One iteration. `batch`, `failed`, `unmeasured` and `contrastive` are task ids.
+
+    `dropped` tells by task why a diagnosis that was asked for could not be had.
+    """
 
     number: int
     batch: tuple[str, ...]
@@ -107,6 +110,7 @@ class IterationFacts(Facts):
     edits: tuple[EditFacts, ...]
     verdict: str
     validation: Measured | None = None
+    dropped: Mapping[str, str] = Field(default_factory=dict)
 
 
 class TaskFacts(Facts):

@@ -148,6 +148,7 @@ def _iteration(step: Iteration) -> doc.IterationFacts:
         edits=tuple(map(_edit, step.edits)),
         verdict=step.verdict,
         validation=measured_of(step.validation) if step.validation else None,
+        dropped=dict(step.dropped),
     )
 
 

@@ -249,6 +249,7 @@ def test_a_diagnosis_that_cannot_be_had_drops_its_task(row: Row) -> None:
     assert dropped.what in {evidence.task_id for evidence in first.batch}
     assert {d.task_id for d in first.diagnoses} == {e.task_id for e in first.batch} - {dropped.what}
     assert first.verdict == "accepted", "the others are learned from"
+    assert first.dropped == {dropped.what: dropped.why}
 
 
 @hits

@@ -28,7 +28,7 @@ from skillgrad_ci.report.report import Circumstances, report_of
 from skillgrad_ci.report.templating import code, plain
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.skill.skill import Skill
-from tests.support.worlds import SKILL, Synthetic, suite, world
+from tests.support.worlds import SKILL, Oracle, Synthetic, suite, world
 
 NOWHERE = Path("/nonexistent")  # a run folder without files: the page is made of the report alone
 AROUND = Circumstances(
@@ -73,6 +73,18 @@ def test_the_headline_compares_what_was_measured_twice() -> None:
     final = as_if(result.measured, hard, easy - set(unseen[-1:]))  # of the easy ones one is measured again, and fails
     said = report(replace(result, baseline=baseline, measured=final)).headline
     assert "50.0% before and after" in said
+
+
+def test_a_diagnosis_that_could_not_be_had_stands_in_run_and_report_with_its_reason() -> None:
+    lost = run(agent=Oracle(lambda role, number: role == "diagnoser" and number <= 5))
+    first, second = report(lost).iterations[:2]
+    assert first.verdict == "no diagnosis: diagnoser: no reply"
+    assert set(first.dropped) == set(first.batch)
+    assert len(second.dropped) == 1
+    for step in (first, second):
+        page = as_markdown(report(lost), step.number)
+        assert all(f"- `{task}`: diagnoser: no reply" in page for task in step.dropped)
+    assert render_page(report(lost), NOWHERE).count('<td class="soft">diagnoser: no reply') == 5
 
 
 def test_report_json_has_the_fields_that_others_rely_on(tmp_path: Path) -> None:
