@@ -17,6 +17,8 @@ COMMANDS = {  # imported when asked for: each needs other heavy things
     "evaluate": ("evaluate", "evaluate_skill"),
     "grade": ("suite", "grade"),
     "suite": ("suite", "suite"),
+    "report": ("report", "report"),
+    "view": ("view", "view"),
     "lint": ("lint", "lint_skills"),
 }
 

@@ -20,6 +20,8 @@ COMMANDS = {
     "evaluate": "measure a skill on a suite, without changing it",
     "grade": "grade outputs that exist already, with no model",
     "suite": "say what a suite holds and what is wrong with it",
+    "report": "a run's report again, in another form",
+    "view": "run folders as pages: list, compare, follow",
     "lint": "check skills against the rules of their layers",
     "action": "answer a GitHub event, as the action does",
 }
@@ -57,6 +59,8 @@ def parser() -> argparse.ArgumentParser:
         "folder", nargs="?", type=Path, default=Path("skillgrad-demo"), metavar="DIR", help="folder (skillgrad-demo)"
     )
     _lint(made["lint"])
+    _report(made["report"])
+    _view(made["view"])
     return main
 
 
@@ -70,6 +74,19 @@ def _lint(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--hosts", metavar="HOSTS", help="hosts whose fields and limits count, as in claude-code,codex"
     )
+
+
+def _report(command: argparse.ArgumentParser) -> None:
+    command.add_argument("run", type=Path, metavar="RUN", help="a run folder")
+    command.add_argument("--format", choices=("html", "md", "json", "junit"), default="html", help="form (html)")
+    command.add_argument("--open", action="store_true", help="open the page in a browser")
+
+
+def _view(command: argparse.ArgumentParser) -> None:
+    command.add_argument("runs", nargs="*", type=Path, default=[Path("runs")], metavar="RUNS", help="folders (runs)")
+    command.add_argument("--host", default="127.0.0.1", help="address to serve on (127.0.0.1)")
+    command.add_argument("--port", type=int, default=0, help="port (any that is free)")
+    command.add_argument("--open", action="store_true", help="open the page in a browser")
 
 
 def _optimize(command: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ from skillgrad_ci.report.document import EditFacts, Report
 from skillgrad_ci.report.executions import AFTER, BEFORE, Executions, read_executions
 from skillgrad_ci.report.templating import environment
 
+ASSETS = ("report.css", "report.js")
 MEMORY, PATCH, NOT_KEPT = "momentum.md", "skill.patch", "candidate.patch"
 DIFF_BOUND = 4_000  # lines of the skill's diff that the page carries
 
@@ -36,11 +37,7 @@ class Hunk:
 def render_page(report: Report, folder: Path, *, served: bool = False) -> str:
     """The page of a run. `served`: executions that the page does not carry may be fetched from where it came from."""
     executions = read_executions(folder, report)
-    style, script = _asset("report.css"), _asset("report.js")
-    policy = [
-        "default-src 'none'", f"style-src '{_digest(style)}'", f"script-src '{_digest(script)}'",
-        "base-uri 'none'", "form-action 'none'",
-    ]  # fmt: skip
+    style, script = style_and_script()
     return environment().get_template("report.html").render(
         report=report,
         columns=executions.columns,
@@ -51,7 +48,7 @@ def render_page(report: Report, folder: Path, *, served: bool = False) -> str:
         patterns=_patterns(folder),
         style=style,
         script=script,
-        policy="; ".join([*policy, *(["connect-src 'self'"] if served else [])]),
+        policy=policy_of(style, script, served=served),
     )  # fmt: skip
 
 
@@ -128,8 +125,20 @@ def _patterns(folder: Path) -> list[Pattern]:
     return sorted(memory.patterns, key=lambda pattern: (-len(pattern.appeared_in), -len(pattern.evidence)))
 
 
-def _asset(name: str) -> str:
-    return (resources.files("skillgrad_ci.report") / "templates" / name).read_text("utf-8")
+def style_and_script() -> tuple[str, str]:
+    """What every page looks like, and what the report's page does."""
+    style, script = (
+        (resources.files("skillgrad_ci.report") / "templates" / name).read_text("utf-8") for name in ASSETS
+    )
+    return style, script
+
+
+def policy_of(style: str, script: str = "", *, served: bool = False) -> str:
+    """A page's content security policy: its own style and script, and nothing from elsewhere."""
+    rules = ["default-src 'none'", f"style-src '{_digest(style)}'", "base-uri 'none'"]
+    if script:
+        rules += [f"script-src '{_digest(script)}'", "form-action 'none'"]
+    return "; ".join([*rules, *(["connect-src 'self'"] if served else [])])
 
 
 def _digest(text: str) -> str:

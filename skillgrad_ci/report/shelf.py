@@ -1,0 +1,109 @@
+"""Run folders as they lie on disk: found, read, told of, and compared two by two."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from skillgrad_ci.errors import UserError
+from skillgrad_ci.report.document import Report
+from skillgrad_ci.report.executions import FOLDER
+from skillgrad_ci.report.page import policy_of, style_and_script
+from skillgrad_ci.report.templating import environment
+
+REPORT, JOURNAL = "report.json", "journal.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run folder. `report` is None while the run is going on, or where it was killed."""
+
+    folder: Path
+    report: Report | None
+
+    @property
+    def executions(self) -> dict[str, int]:
+        """How many executions of each measurement are there so far."""
+        folders = sorted((self.folder / FOLDER).glob("*"), key=lambda path: path.stat().st_mtime)
+        return {path.name: sum(1 for _ in path.glob("*.jsonl")) for path in folders if path.is_dir()}
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """One task in two runs: whether it passed at the end of each; None where it was not measured."""
+
+    task: str
+    splits: tuple[str, str]
+    first: float | None
+    second: float | None
+
+
+def read_report(folder: Path) -> Report:
+    """The report of a run folder. Raises UserError where none can be read."""
+    path = folder / REPORT
+    try:
+        return Report.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; name a run folder that `skillgrad-ci optimize` wrote") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(
+            f"{path}: {where}: {first['msg']}; it was written by another version: run `skillgrad-ci optimize` again, "
+            "which takes the results from the journal"
+        ) from error
+
+
+def find_runs(paths: Sequence[Path]) -> list[Entry]:
+    """The run folders at and below `paths`, newest first. Raises UserError where a path has none."""
+    found: dict[Path, Entry] = {}
+    for path in paths:
+        folders = {file.parent for name in (REPORT, JOURNAL) for file in path.rglob(name)}
+        if not folders:
+            raise UserError(f"{path}: no run folder is here; name what `skillgrad-ci optimize` printed, or `runs`")
+        for folder in folders:
+            found[folder.resolve()] = Entry(folder, _report_or_none(folder))
+    return sorted(found.values(), key=lambda entry: entry.folder.stat().st_mtime, reverse=True)
+
+
+def _report_or_none(folder: Path) -> Report | None:
+    try:
+        return read_report(folder)
+    except UserError:
+        return None
+
+
+def pairings(first: Report, second: Report) -> Iterator[Pairing]:
+    """The tasks of both runs, those that differ first."""
+    others = {task.id: task for task in second.tasks}
+    pairs = [
+        Pairing(task.id, (task.split, other.split), _end(task.final, task.baseline), _end(other.final, other.baseline))
+        for task in first.tasks
+        if (other := others.get(task.id))
+    ]
+    yield from sorted(pairs, key=lambda pair: pair.first == pair.second)
+
+
+def _end(final: float | None, baseline: float | None) -> float | None:
+    return baseline if final is None else final
+
+
+def render_list(entries: Sequence[Entry]) -> str:
+    """The page that lists runs; it loads itself again while one is going on."""
+    return _render("runs.html", entries=entries, going=any(entry.report is None for entry in entries))
+
+
+def render_comparison(first: Entry, second: Entry) -> str:
+    """The page that shows two finished runs side by side."""
+    if first.report is None or second.report is None:
+        raise UserError("both runs must have ended to be compared")
+    return _render(
+        "compare.html", runs=(first, second), pairings=list(pairings(first.report, second.report)),
+        same_suite=first.report.suite.path == second.report.suite.path,
+    )  # fmt: skip
+
+
+def _render(name: str, **values: object) -> str:
+    style, _ = style_and_script()
+    return environment().get_template(name).render(style=style, policy=policy_of(style), **values)

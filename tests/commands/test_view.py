@@ -1,0 +1,120 @@
+"""Run folders as pages: served to this machine alone, whole, and nothing else of it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
+
+import pytest
+
+from skillgrad_ci.__main__ import main
+from skillgrad_ci.commands.view import Viewer
+from skillgrad_ci.report import executions
+from tests.report.test_page import chromium, written
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+__all__ = ["chromium"]
+
+
+@contextmanager
+def serving(*paths: Path, host: str = "127.0.0.1") -> Iterator[Viewer]:
+    with Viewer(host, 0, paths) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def get(server: Viewer, path: str, host: str | None = None) -> tuple[int, str]:
+    connection = HTTPConnection("127.0.0.1", server.server_address[1], timeout=30)
+    connection.request("GET", path, headers={"Host": host} if host else {})
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def test_runs_are_listed_opened_and_compared(tmp_path: Path) -> None:
+    written(tmp_path / "a")
+    written(tmp_path / "b")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "journal.jsonl").touch()
+    with serving(tmp_path) as server:
+        status, page = get(server, "/")
+        assert (status, "3 runs" in page, "Going on, or stopped" in page) == (200, True, True)
+        number = page.split('href="run/')[1].split("/")[0]
+        status, page = get(server, f"/run/{number}/")
+        assert (status, "connect-src &#39;self&#39;" in page) == (200, True)
+        status, page = get(server, f"/compare?a={number}&b={number}")
+        assert (status, "Two runs side by side" in page) == (200, True)
+
+
+@pytest.mark.parametrize(
+    "file", ["../report.json", "trajectories/../report.json", "/etc/passwd", "trajectories/none.jsonl"]
+)
+def test_nothing_but_trajectories_is_served(tmp_path: Path, file: str) -> None:
+    written(tmp_path)
+    with serving(tmp_path) as server:
+        assert get(server, f"/run/0/events?file={file}")[0] == 404
+
+
+def test_a_page_of_another_site_cannot_reach_it_by_a_name_of_its_own(tmp_path: Path) -> None:
+    written(tmp_path)
+    with serving(tmp_path) as server:
+        assert get(server, "/", host="localhost")[0] == 200
+        assert get(server, "/", host="evil.example")[0] == 403
+
+
+def test_beyond_loopback_the_link_is_the_key(tmp_path: Path) -> None:
+    written(tmp_path)
+    with serving(tmp_path, host="0.0.0.0") as server:
+        assert get(server, "/")[0] == 403
+        assert get(server, "/guess/")[0] == 403
+        assert get(server, urlsplit(server.address).path)[0] == 200
+        assert len(server.token) > 16
+
+
+@pytest.mark.browser
+def test_what_the_page_does_not_carry_is_loaded(
+    chromium: "Browser", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = written(tmp_path)
+    monkeypatch.setattr(executions, "PAGE_BOUND", 0)
+    with serving(tmp_path) as server:
+        page = chromium.new_page()
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(f"{server.address}run/0/")
+        page.get_by_role("button", name=result.suite.tasks[0].id, exact=True).click()
+        page.get_by_role("dialog").locator("summary", has_text="shell").first.wait_for()
+        assert said == []
+        page.close()
+
+
+def test_a_report_is_made_again_in_other_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = written(tmp_path)
+    kept = {name: (tmp_path / name).read_text() for name in ("report.html", "report.json", "report.md")}
+    (tmp_path / "report.html").unlink()
+    assert main(["report", str(tmp_path)]) == 0
+    assert (tmp_path / "report.html").read_text() == kept["report.html"]
+    capsys.readouterr()
+    for form, name in (("json", "report.json"), ("md", "report.md")):
+        assert main(["report", str(tmp_path), "--format", form]) == 0
+        assert capsys.readouterr().out == kept[name]
+    assert main(["report", str(tmp_path), "--format", "junit"]) == 0
+    suite = ElementTree.fromstring(capsys.readouterr().out)
+    assert len(suite) == len(result.suite.tasks) == int(suite.attrib["tests"])
+    assert int(suite.attrib["failures"]) == len(suite.findall("testcase/failure")) > 0
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path)]) == 2
+    assert "name a run folder" in capsys.readouterr().err
+    assert main(["view", str(tmp_path)]) == 2
+    assert "no run folder is here" in capsys.readouterr().err
+    (tmp_path / "report.json").write_text('{"skill": 1}')
+    assert main(["report", str(tmp_path)]) == 2
+    assert "another version" in capsys.readouterr().err
