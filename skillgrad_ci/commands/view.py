@@ -20,7 +20,7 @@ from skillgrad_ci.commands.terminal import say
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.report.executions import FOLDER, events_of
 from skillgrad_ci.report.page import render_page
-from skillgrad_ci.report.shelf import Entry, find_runs, render_comparison, render_list
+from skillgrad_ci.report.shelf import FoundRun, find_runs, render_comparison, render_list
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
@@ -92,7 +92,7 @@ class Requests(BaseHTTPRequestHandler):
         """Requests are no news."""
 
 
-def _trajectory(entry: Entry, name: str) -> Path:
+def _trajectory(entry: FoundRun, name: str) -> Path:
     """A file of the run's trajectories. Raises LookupError for anything else."""
     root = (entry.folder / FOLDER).resolve()
     path = (entry.folder / name).resolve()

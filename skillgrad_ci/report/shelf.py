@@ -16,7 +16,7 @@ REPORT, JOURNAL = "report.json", "journal.jsonl"
 
 
 @dataclass(frozen=True)
-class Entry:
+class FoundRun:
     """A run folder. `report` is None while the run is going on, or where it was killed."""
 
     folder: Path
@@ -55,15 +55,15 @@ def read_report(folder: Path) -> Report:
         ) from error
 
 
-def find_runs(paths: Sequence[Path]) -> list[Entry]:
+def find_runs(paths: Sequence[Path]) -> list[FoundRun]:
     """The run folders at and below `paths`, newest first. Raises UserError where a path has none."""
-    found: dict[Path, Entry] = {}
+    found: dict[Path, FoundRun] = {}
     for path in paths:
         folders = {file.parent for name in (REPORT, JOURNAL) for file in path.rglob(name)}
         if not folders:
             raise UserError(f"{path}: no run folder is here; name what `skillgrad-ci optimize` printed, or `runs`")
         for folder in folders:
-            found[folder.resolve()] = Entry(folder, _report_or_none(folder))
+            found[folder.resolve()] = FoundRun(folder, _report_or_none(folder))
     return sorted(found.values(), key=lambda entry: entry.folder.stat().st_mtime, reverse=True)
 
 
@@ -89,12 +89,12 @@ def _end(final: float | None, baseline: float | None) -> float | None:
     return baseline if final is None else final
 
 
-def render_list(entries: Sequence[Entry]) -> str:
+def render_list(entries: Sequence[FoundRun]) -> str:
     """The page that lists runs; it loads itself again while one is going on."""
     return _render("runs.html", entries=entries, going=any(entry.report is None for entry in entries))
 
 
-def render_comparison(first: Entry, second: Entry) -> str:
+def render_comparison(first: FoundRun, second: FoundRun) -> str:
     """The page that shows two finished runs side by side."""
     if first.report is None or second.report is None:
         raise UserError("both runs must have ended to be compared")
