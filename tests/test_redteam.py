@@ -2,12 +2,20 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import annotated_types
+import pydantic
+import pydantic_core
 import pytest
+import typing_extensions
+import typing_inspection
+import yaml
 from filelock import FileLock
 
 from tests.redteam.attempts import ATTEMPTS, table
@@ -36,12 +44,13 @@ REFUSED = {
 linux = pytest.mark.skipif(sys.platform != "linux", reason="sandlock needs Linux")
 
 
-def attack(*arguments: str, user: int | None = None) -> dict[str, dict[str, Any]]:
+def attack(
+    *arguments: str, python: str = sys.executable, cwd: Path = ROOT, user: int | None = None
+) -> dict[str, dict[str, Any]]:
     """The attempts' records by name, from a process of their own that has secrets to lose."""
-    command = [sys.executable, "-m", "tests.redteam", *arguments]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False, user=user, group=user,
-        env={**os.environ, "HOME": "/nowhere"} if user else None, extra_groups=[] if user else None,
+        [python, "-m", "tests.redteam", *arguments], cwd=cwd, capture_output=True, text=True, timeout=900, check=False,
+        user=user, group=user, extra_groups=None if user is None else [],
     )  # fmt: skip
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert records, done.stderr
@@ -73,12 +82,33 @@ def test_sandlock_refuses(name: str, tmp_path_factory: pytest.TempPathFactory) -
 @linux
 @pytest.mark.skipif(sys.platform == "linux" and os.geteuid() != 0, reason="the tests run as an ordinary user already")
 def test_sandlock_refuses_an_ordinary_users_too() -> None:
-    try:
-        subprocess.run([sys.executable, "-c", "import skillgrad_ci"], cwd=ROOT, user=1000, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("an ordinary user cannot start this Python")
-    for record in attack("sandlock", user=1000).values():
-        refused(record)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for record in attack("sandlock", python=reachable_python(folder), cwd=folder, user=1000).values():
+            refused(record)
+
+
+def reachable_python(folder: Path) -> str:
+    """A virtual environment with what the attempts import, and a copy of the project, that any user can read."""
+    import sandlock  # there on Linux alone
+
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for python in (sys._base_executable, f"/usr/bin/{version}"):  # type: ignore[attr-defined]
+        try:
+            subprocess.run([python, "-c", ""], user=1000, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        subprocess.run([python, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+        packages = folder / "venv" / "lib" / version / "site-packages"
+        for module in (pydantic, pydantic_core, annotated_types, typing_inspection, yaml, sandlock):
+            source = Path(str(module.__file__)).parent
+            shutil.copytree(source, packages / source.name)
+        shutil.copy(str(typing_extensions.__file__), packages)
+        for room in ("skillgrad_ci", "tests"):
+            shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+        folder.chmod(0o755)
+        return str(folder / "venv" / "bin" / "python")
+    pytest.skip(f"an ordinary user can start no {version}")
 
 
 @pytest.mark.docker

@@ -227,6 +227,24 @@ def test_with_the_network_this_machines_own_services_stay_out_of_reach(workspace
         assert session.run(send, timeout=10).exit_code == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="sandlock needs Linux")
+def test_with_the_network_there_are_plain_internet_sockets_and_no_others(workspace: Workspace) -> None:
+    probe = """python3 - <<'E'
+import socket
+for family in range(1, 46):
+    for kind, protocol in ((1, 0), (2, 0), (1, 262), (1, 132), (3, 255)):
+        try: socket.socket(family, kind, protocol); print(family, kind, protocol)
+        except (OSError, ValueError): pass
+E"""
+    with made("sandlock").open(workspace, network=True) as session:
+        opened = session.run(probe, timeout=30).output.splitlines()
+    plain = {f"{int(family)} {kind} 0" for family in (socket.AF_INET, socket.AF_INET6) for kind in (1, 2)}
+    assert "2 1 0" in opened
+    assert {
+        line for line in opened if not line.startswith(("1 ", "16 "))
+    } <= plain  # Unix; netlink is the library's own
+
+
 def test_a_full_disk_is_an_outage(workspace: Workspace) -> None:
     full = choose("sandlock")
     full.limits = Limits(free=1 << 60)  # type: ignore[attr-defined]
