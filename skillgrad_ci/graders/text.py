@@ -42,6 +42,7 @@ class TextGrader:
             "regex": _regex,
             "number": _numeric,
             "json": _json,
+            "is_json": _is_json,
             "choice": _choice,
         }
         try:
@@ -124,6 +125,14 @@ def _json(text: str, options: TextOptions) -> tuple[float, str]:
         return 1.0, "the JSON value is right"
     place = f" at {options.path}" if options.path else ""
     return 0.0, f"expected {_shown(wanted)}{place}, got {_shown(given)}"
+
+
+def _is_json(text: str, _options: TextOptions) -> tuple[float, str]:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        return 0.0, f"no JSON ({str(problem)[:100]}): {text.strip()[:200]!r}"
+    return 1.0, "the text is JSON"
 
 
 def _shown(value: Any) -> str:

@@ -58,7 +58,7 @@ class RewardOptions(Options):
     env: dict[str, str] = Field(default_factory=dict, description="variables that are set for them")
 
 
-TEXT_CHECKS = ("exact", "contains", "not_contains", "regex", "number", "equals_json", "choice", "exists")
+TEXT_CHECKS = ("exact", "contains", "not_contains", "regex", "number", "equals_json", "is_json", "choice", "exists")
 
 
 class TextOptions(Options):
@@ -75,6 +75,7 @@ class TextOptions(Options):
         1e-6, ge=0, description="how far `number` may be off, its edge included; with `json`, every number in it"
     )
     equals_json: Any = Field(None, alias="json", description="JSON value that the text must equal")
+    is_json: Literal[True] | None = Field(None, description="the whole text is JSON")
     path: str = Field("", description="where in the text's JSON to look, as in items.0.name; keys may hold dots")
     choice: str | None = Field(None, description="the right one of `choices`")
     choices: list[str] | None = Field(None, min_length=2, description="all choices, as in [A, B, C, D]")

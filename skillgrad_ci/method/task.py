@@ -171,6 +171,12 @@ def names_folder(name: str) -> bool:
     return _ID.fullmatch(name) is not None
 
 
+def folder_of(task_id: str) -> str:
+    """A folder's or file's name for a task, on every system and in every archive: its id where that is plain."""
+    plain = re.sub(r"[^A-Za-z0-9._ -]+", "-", task_id).strip(". -")
+    return task_id if plain == task_id else f"{plain[:80] or 'task'}-{digest_of(task_id)[:6]}"
+
+
 def digest_of(value: object) -> str:
     """SHA-256 (hexadecimal) of a JSON value, with sorted keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

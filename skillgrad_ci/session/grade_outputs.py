@@ -13,7 +13,7 @@ from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.graders import grade
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.ports import Each, Result
-from skillgrad_ci.method.task import Suite, Task
+from skillgrad_ci.method.task import Suite, Task, folder_of
 from skillgrad_ci.session.check import empty_folder, without_judge
 from skillgrad_ci.session.parts import Parts
 from skillgrad_ci.session.rollout import place
@@ -32,11 +32,17 @@ def grade_outputs(suite: Suite, outputs: Path, made: Parts, each: Each) -> Seque
     """Every task's grade, in the suite's order. Raises UserError where no folder is a task's."""
     if not outputs.is_dir():
         raise UserError(f"{outputs}: no such folder; it holds one folder per task, named by the task's id")
-    if not any((outputs / task.id).is_dir() for task in suite.tasks):
+    if not any(_left(outputs, task).is_dir() for task in suite.tasks):
         example = suite.tasks[0].id
         raise UserError(f"{outputs}: no folder in it is named by a task's id, as {example!r} would be")
     _ = made.graders  # once, before threads ask for them
-    return list(each(lambda task: Graded(task.id, _grade(task, outputs / task.id, made)), suite.tasks))
+    return list(each(lambda task: Graded(task.id, _grade(task, _left(outputs, task), made)), suite.tasks))
+
+
+def _left(outputs: Path, task: Task) -> Path:
+    """The folder of a task's output: its id, or where that is no plain name, the name made of it."""
+    given = outputs / task.id
+    return given if given.is_dir() else outputs / folder_of(task.id)
 
 
 def _grade(task: Task, left: Path, made: Parts) -> Grade:

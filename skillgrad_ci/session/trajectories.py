@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from skillgrad_ci.method.evidence import Evidence
+from skillgrad_ci.method.task import folder_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.atif import atif
 from skillgrad_ci.skill.folder import write_atomically
@@ -19,7 +20,7 @@ def keep_in(folder: Path, redactor: Redactor) -> Callable[[str, Evidence], None]
     """
 
     def keep(iteration: str, evidence: Evidence) -> None:
-        path = folder / "trajectories" / iteration / f"{evidence.task_id}.{evidence.trial}.jsonl"
+        path = folder / "trajectories" / iteration / f"{folder_of(evidence.task_id)}.{evidence.trial}.jsonl"
         if path.exists() and not evidence.trajectory.events:
             return
         rows = [*evidence.trajectory.events, _verdict(evidence)]

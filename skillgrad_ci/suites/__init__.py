@@ -12,6 +12,7 @@ from typing import Protocol, cast
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.method.ports import Result, Sandbox, Workspace
 from skillgrad_ci.method.task import Suite, Task
+from skillgrad_ci.suites.unread import hint
 
 # One module each, imported when a suite is read.
 FORMATS = (
@@ -20,8 +21,10 @@ FORMATS = (
     "eval_yaml",
     "spreadsheetbench",
     "wikitablequestions",
-    "triggers",
     "harbor",
+    "scenarios",
+    "promptfoo",
+    "triggers",
     "folder",
 )
 
@@ -60,6 +63,8 @@ def reader_for(path: Path) -> SuiteReader:
     if found:
         names = ", ".join(reader.READS for reader in found)
         raise UserError(f"{path}: this could be several suites ({names}); name the file instead of the folder")
+    if advice := hint(path):
+        raise UserError(f"{path}: no suite is recognised here: {advice}")
     reads = "; ".join(reader.READS for reader in readers())
     raise UserError(f"{path}: no suite is recognised here; read are {reads}. Seen: {_seen(path)}")
 

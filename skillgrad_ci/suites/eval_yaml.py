@@ -13,8 +13,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from skillgrad_ci.document import Document, Foreign, Where
+from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.grader_options import CommandOptions, JudgeOptions
 from skillgrad_ci.method.task import GraderSpec, Reference, Suite, Task
+from skillgrad_ci.suites import promptfoo, scenarios
+from skillgrad_ci.suites.foreign import Seconds
 from skillgrad_ci.suites.ids import check_ids
 from skillgrad_ci.suites.paths import Files, executable
 from skillgrad_ci.suites.references import reference_result, untouched_result
@@ -65,7 +68,7 @@ class EvalTask(Foreign):
     graders: list[Annotated[Deterministic | LlmRubric, Field(discriminator="type")]] = Field(min_length=1)
     solution: str | None = None
     trials: int | None = Field(None, ge=1)
-    timeout: float | None = Field(None, gt=0)
+    timeout: Seconds | None = None
 
     @model_validator(mode="after")
     def _weighed(self) -> "EvalTask":
@@ -78,7 +81,7 @@ class EvalDefaults(Foreign):
     """skillgrade's own defaults, where a file gives none."""
 
     trials: int | None = Field(None, ge=1)
-    timeout: float = Field(300.0, gt=0)
+    timeout: Seconds = 300.0
     threshold: float = Field(0.8, gt=0, le=1)
 
 
@@ -90,16 +93,18 @@ class EvalFile(Foreign):
 
 
 def file_of(path: Path) -> Path | None:
-    """The `eval.yaml` that `path` is or holds; another YAML file when its tasks have graders by name."""
-    if path.is_dir():
-        return path / NAME if (path / NAME).is_file() else None
-    if path.name == NAME:
-        return path
-    if path.suffix not in {".yaml", ".yml"}:
+    """The `eval.yaml` that `path` is or holds, unless it is another tool's; another YAML file by its content."""
+    file = path / NAME if path.is_dir() else path
+    if not file.is_file() or file.suffix not in {".yaml", ".yml"}:
         return None
-    value = Document.read(path).value
+    try:
+        value = Document.read(file).value
+    except UserError:
+        return file if file.name == NAME else None  # reading it says what is wrong
     rows = value.get("tasks") if isinstance(value, dict) else None
-    return path if any(isinstance(row, dict) and {"name", "graders"} <= set(row) for row in rows or ()) else None
+    if any(isinstance(row, dict) and {"name", "graders"} <= set(row) for row in rows or ()):
+        return file
+    return file if file.name == NAME and not scenarios.is_other(value) and not promptfoo.is_config(value) else None
 
 
 def recognises(path: Path) -> bool:

@@ -1,18 +1,23 @@
-"""Agent Skills evals: `<skill>/evals/evals.json`, graded by a judge.
+"""Agent Skills evals: `<skill>/evals/evals.json`, graded by a judge and by program checks.
 
-Both spellings of the statements are read: `assertions` (the Agent Skills guide) and `expectations`
-(the skill-creator skill). Files are relative to the skill's folder.
+Read by content: rows with a prompt and something to grade by, under `evals`, `cases`, `tests` or `test_cases`, or as a
+bare list. The statements' spellings (`assertions` of the Agent Skills guide, `expectations` of the skill-creator
+skill, and others) are taken together. Files are relative to the skill's folder.
 """
 
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from skillgrad_ci.document import Document, Foreign, Where
+from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.task import GraderSpec, Suite, Task, names_folder
+from skillgrad_ci.suites.foreign import inline, one_or_more, plain_check
 from skillgrad_ci.suites.ids import check_ids
 from skillgrad_ci.suites.paths import Files, executable
 from skillgrad_ci.suites.references import reference_result, untouched_result
@@ -22,41 +27,102 @@ __all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouch
 FORMAT = "agent-skills-evals"
 READS = "evals/evals.json: Agent Skills evals"
 NAME = "evals.json"
-Statement = Annotated[str, Field(min_length=1)]
+LISTS = ("evals", "cases", "tests", "test_cases", "testCases")
+PROMPTS = ("prompt", "query", "input", "task", "instruction", "user_prompt")
+STATEMENTS = ("assertions", "expectations", "expected_behavior", "expected_behaviors", "criteria", "checks")
+OUTPUTS = ("expected_output", "expected", "expected_result")
+SAYS = ("text", "statement", "assertion", "description", "check", "criterion", "expectation", "name")
+TRIGGERS = ("should_trigger", "should_activate", "shouldTrigger", "expected_skill")
+SHAPE = '{"evals": [{"id": 1, "prompt": "…", "assertions": ["…"]}]}'
+
+
+def _output(value: Any) -> Any:
+    """An expected output may be a list of lines or a JSON value."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return "\n".join(value)
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 class Eval(Foreign):
-    """One eval. `id` may be a string or an integer."""
+    """One eval. `id` may be a string or a number."""
 
-    id: str | int | None = None
+    id: str | int | float | None = None
     prompt: str = Field(min_length=1)
-    expected_output: str = ""
-    files: list[str] = Field(default_factory=list)
-    assertions: list[Statement] = Field(default_factory=list)
-    expectations: list[Statement] = Field(default_factory=list)
+    expected_output: Annotated[str, BeforeValidator(_output)] = ""
+    files: Annotated[list[str | dict[str, Any]], BeforeValidator(one_or_more)] = Field(default_factory=list)
+    assertions: Annotated[list[Any], BeforeValidator(one_or_more)] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_spelling(cls, value: Any) -> Any:
+        """Other tools' names for a field, as this one; all spellings of the statements together, each once."""
+        if not isinstance(value, dict):
+            return value
+        row = dict(value)
+        for name, others in (("prompt", PROMPTS), ("expected_output", OUTPUTS), ("id", ("id", "name"))):
+            spelling = next((other for other in others if row.get(other) is not None), None)
+            if spelling is not None and spelling != name and row.get(name) is None:
+                row[name] = row.pop(spelling)
+        found: list[Any] = []
+        for spelling in STATEMENTS:
+            if spelling in row and (spelling in ("assertions", "expectations") or not isinstance(row[spelling], dict)):
+                found += (one for one in one_or_more(row.pop(spelling)) or [] if one not in found)
+        return row | ({"assertions": found} if found else {})
 
     @model_validator(mode="after")
     def _gradable(self) -> "Eval":
-        if self.assertions and self.expectations:
-            raise ValueError("has assertions and expectations; these are two spellings of one field, keep one")
-        if not (self.assertions or self.expectations or self.expected_output.strip()):
+        if not (self.assertions or self.expected_output.strip()):
             raise ValueError("has nothing to grade by; give it assertions or an expected_output")
         return self
 
 
-class EvalsFile(Foreign):
-    skill_name: str = ""
-    evals: list[Eval] = Field(min_length=1)
+def rows_in(value: Any) -> tuple[list[Any], list[str | int]] | None:
+    """The rows of a file and where they stand; None where it holds none."""
+    if isinstance(value, list):
+        return value, []
+    if isinstance(value, dict) and "prompts" not in value:
+        for key in LISTS:
+            if isinstance(value.get(key), list):
+                return value[key], [key]
+    return None
+
+
+def _is_eval(row: Any) -> bool:
+    if not isinstance(row, dict) or any(key in row for key in TRIGGERS):
+        return False
+    return any(key in row for key in PROMPTS) and any(key in row for key in (*STATEMENTS, *OUTPUTS))
+
+
+def is_evals(value: Any) -> bool:
+    """Whether a file's content is evals, whatever it is called."""
+    found = rows_in(value)
+    return found is not None and any(map(_is_eval, found[0]))
 
 
 def file_of(path: Path) -> Path | None:
-    """The `evals.json` that `path` is or holds; another JSON file by its content."""
-    if path.is_dir():
-        return path / NAME if (path / NAME).is_file() else None
-    if path.suffix != ".json":
+    """The `evals.json` that `path` is or holds; another JSON file by its content. A list of triggers is none."""
+    file = path / NAME if path.is_dir() else path
+    if not file.is_file() or file.suffix != ".json":
         return None
-    value: Any = {"evals": []} if path.name == NAME else Document.read(path).value
-    return path if isinstance(value, dict) and "evals" in value else None
+    try:
+        value: Any = Document.read(file).value
+    except UserError:
+        return file if file.name == NAME else None  # reading it says what is wrong
+    if is_evals(value) or (isinstance(value, dict) and "evals" in value and not _of_triggers(value["evals"])):
+        return file
+    return file if file.name == NAME and not _of_triggers(value) and not _known_elsewhere(value) else None
+
+
+def _of_triggers(value: Any) -> bool:
+    rows = value if isinstance(value, list) else []
+    return any(isinstance(row, dict) and any(key in row for key in TRIGGERS) for row in rows)
+
+
+def _known_elsewhere(value: Any) -> bool:
+    """Whether another reader takes it: a trigger set in another shape, a promptfoo configuration."""
+    from skillgrad_ci.suites.triggers import is_trigger_set
+
+    return is_trigger_set(value) or (isinstance(value, dict) and "prompts" in value and "tests" in value)
 
 
 def recognises(path: Path) -> bool:
@@ -67,45 +133,93 @@ def load(path: Path) -> Suite:
     file = file_of(path)
     assert file is not None, "load follows recognises"
     document = Document.read(file)
-    content = document.parse(EvalsFile)
+    found = rows_in(document.value)
+    if found is None or not found[0]:
+        at, what = (found[1], "is empty") if found else ((), f"no rows under {', '.join(LISTS[:4])}")
+        raise document.error(at, f"{what}; the shape is {SHAPE}")
+    rows, where = found
+    evals = [document.validate(Eval, row, [*where, position]) for position, row in enumerate(rows)]
     skill = file.parent.parent if file.parent.resolve().name == "evals" else file.parent
-    ids = [str(number if row.id is None else row.id) for number, row in enumerate(content.evals, 1)]
-    check_ids(document, ids, ["evals"], "id")
+    ids = [str(number if row.id is None else row.id).strip() for number, row in enumerate(evals, 1)]
+    check_ids(document, ids, where, "id")
     files = Files(document, skill)
     tasks = [
-        _task(files, name, row, ["evals", position])
-        for position, (name, row) in enumerate(zip(ids, content.evals, strict=True))
+        _task(files, name, row, [*where, position]) for position, (name, row) in enumerate(zip(ids, evals, strict=True))
     ]
-    name = content.skill_name if names_folder(content.skill_name) else skill.resolve().name
+    named = document.value.get("skill_name") if isinstance(document.value, dict) else None
+    name = named if isinstance(named, str) and names_folder(named) else skill.resolve().name
     return Suite(name, FORMAT, file.parent, tasks, named=files.named)
 
 
 def _task(files: Files, name: str, row: Eval, where: Where) -> Task:
-    options = JudgeOptions(
-        assertions=[*row.assertions, *row.expectations], expected_output=row.expected_output, transcript=True
-    )
-    inputs = _inputs(files, row, [*where, "files"])
+    statements: list[str] = []
+    graders: list[GraderSpec] = []
+    for position, one in enumerate(row.assertions):
+        grader = _check(one)
+        if grader is not None:
+            graders.append(grader)
+        else:
+            statements.append(_statement(files.document, one, [*where, "assertions", position]))
+    if statements or not graders:
+        options = JudgeOptions(assertions=statements, expected_output=row.expected_output, transcript=True)
+        weight = float(len(statements) or 1)
+        graders.append(GraderSpec("judge", options.model_dump(mode="json", exclude_unset=True), weight=weight))
+    inputs = dict(_inputs(files, row, [*where, "files"]))
     return Task(
         id=name,
         instruction=row.prompt,
-        graders=[GraderSpec("judge", options.model_dump(mode="json", exclude_unset=True))],
+        graders=graders,
         files=inputs,
         executable=executable(inputs),
         expected=[row.expected_output] if row.expected_output.strip() else [],
     )
 
 
-def _inputs(files: Files, row: Eval, where: Where) -> dict[str, Path]:
-    """Each file where the prompt says it is, else by its base name."""
-    found: dict[str, Path] = {}
+def _check(one: Any) -> GraderSpec | None:
+    """A typed assertion as a program check; None for a statement."""
+    if not isinstance(one, dict) or not isinstance(one.get("type"), str):
+        return None
+    value = next((one[key] for key in ("value", "expected", "pattern", "path", "file") if key in one), None)
+    if "contains" in one["type"] and isinstance(one.get("path"), str) and "value" in one:
+        value = {"path": one["path"], "value": one["value"]}
+    return plain_check(one["type"], value) if value is not None else None
+
+
+def _statement(document: Document, one: Any, where: Where) -> str:
+    """What an assertion says, as text. Raises UserError for one that says nothing."""
+    said = one if isinstance(one, str) else None
+    if isinstance(one, dict):
+        said = next((one[key] for key in SAYS if isinstance(one.get(key), str) and one[key].strip()), None)
+    if said is None or not said.strip():
+        kind = f" of the type {one['type']!r}" if isinstance(one, dict) and "type" in one else ""
+        raise document.error(where, f"an assertion{kind} that is not read; write it as a text, or as {{text: …}}")
+    return said
+
+
+def _inputs(files: Files, row: Eval, where: Where) -> Iterator[tuple[str, Path]]:
+    """Each file where the prompt says it is, else by its base name; a text given inline under its own path."""
+    seen: set[str] = set()
     for position, source in enumerate(row.files):
         at = [*where, position]
-        copies = files.expand(_place(row.prompt, PurePosixPath(source).name), source, at)
-        twice = sorted(set(copies) & set(found))
+        name, content = (source, None) if isinstance(source, str) else _described(files, source, at)
+        if content is not None:
+            copies = {files.work_name(name, at): inline(content)}
+        else:
+            copies = files.expand(_place(row.prompt, PurePosixPath(name).name), name, at)
+        twice = sorted(set(copies) & seen)
         if twice:
             raise files.document.error(at, f"two files would be {twice[0]!r} in the work folder; rename one")
-        found |= copies
-    return found
+        seen |= set(copies)
+        yield from copies.items()
+
+
+def _described(files: Files, source: dict[str, Any], where: Where) -> tuple[str, str | None]:
+    """Path and inline content of a file that is written as an object."""
+    name = next((source[key] for key in ("path", "name", "file", "filename", "src") if source.get(key)), None)
+    content = source.get("content")
+    if not isinstance(name, str) or not (content is None or isinstance(content, str)):
+        raise files.document.error(where, "a file is a path, or {path: …} with content where it lies nowhere")
+    return name, content
 
 
 def _place(prompt: str, name: str) -> str:

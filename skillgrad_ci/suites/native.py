@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from skillgrad_ci.document import Document, Strict, Where
+from skillgrad_ci.method.grader_options import Names
 from skillgrad_ci.method.task import Reference, Split, Suite, Task
 from skillgrad_ci.suites.goldens import ExpectedValues
 from skillgrad_ci.suites.grader_rows import GraderRows, specs
@@ -52,19 +53,27 @@ def _reference(value: Any) -> Any:
     return {"files": {"": value}} if isinstance(value, str) else value
 
 
+def _listed(value: Any) -> Any:
+    """One path stands for a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
 class TaskRow(Strict):
     """One task."""
 
     id: Annotated[str, BeforeValidator(_id, json_schema_input_type=str | int), Field(min_length=1)]
     instruction: str | None = Field(None, min_length=1, description="what the agent is asked")
     instruction_file: str | None = Field(None, min_length=1, description="a file that holds the instruction")
-    files: list[str] | dict[str, str] = Field(
+    files: Annotated[
+        list[str] | dict[str, str],
+        BeforeValidator(_listed, json_schema_input_type=list[str] | dict[str, str] | str),
+    ] = Field(
         default_factory=list, description="inputs: paths (each keeps its base name), or {name in the work folder: path}"
     )
-    outputs: list[str] = Field(default_factory=list, description="files that the instruction asks for")
+    outputs: Names = Field(default_factory=list, description="files that the instruction asks for")
     grader: GraderRows | None = Field(None, description="one grader, or a list of them with weights")
     split: Literal["train", "validation", "heldout"] | None = Field(None, description="where the task is used")
-    tags: list[str] = Field(default_factory=list)
+    tags: Names = Field(default_factory=list)
     timeout: Timeout | None = None
     network: Network | None = None
     trials: Trials | None = None

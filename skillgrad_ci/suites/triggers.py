@@ -1,22 +1,35 @@
-"""Trigger evaluations: `[{query, should_trigger}]`, the Agent Skills form.
+"""Trigger evaluations: which queries should make an agent activate the skill, and which should not.
 
-They ask whether the description (layer H) makes the model activate the right skill. Each query is
-a task whose grader looks at the trajectory alone.
+They ask whether the description (layer H) makes the model activate the right skill. Each query is a task whose grader
+looks at the trajectory alone. Read in the shapes that are out there: a list of `{query, should_trigger}`, such a
+list under one key, two lists, and rows that name the skill that should fire; as JSON or YAML.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
-from skillgrad_ci.document import Document, Foreign
+from skillgrad_ci.document import Document, Foreign, Where
+from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.grader_options import TriggerOptions
 from skillgrad_ci.method.ports import Result
 from skillgrad_ci.method.task import GraderSpec, Suite, Task, digest_of
-from skillgrad_ci.suites.ids import refuse_repeats
+from skillgrad_ci.skill.skill import MAIN, name_of
 
 FORMAT = "triggers"
-READS = "a JSON list of {query, should_trigger}: trigger evaluations"
+READS = "a list of {query, should_trigger}: trigger evaluations"
+NAMES = ("evals.json", "triggers.json", "triggers.yaml", "triggers.yml")  # looked for in a folder
 TIMEOUT = 120.0  # seconds: a skill is activated at the start or not at all
+WANTED, UNWANTED, FIRES = "should-trigger", "should-not-trigger", "fires:"
+QUERIES = ("query", "prompt", "input", "utterance", "message", "text")
+VERDICTS = ("should_trigger", "should_activate", "shouldTrigger", "expected_skill", "trigger", "activate")
+POSITIVE = ("should_trigger", "should_activate", "positive", "positives", "trigger", "should_fire")
+NEGATIVE = ("should_not_trigger", "should_not_activate", "negative", "negatives", "no_trigger", "should_not_fire")
+NO_SKILL = {"none", "null", ""}
+YES_OR_NO = {"yes", "no", "true", "false", "y", "n", "on", "off"}
 
 
 class Query(Foreign):
@@ -24,31 +37,148 @@ class Query(Foreign):
     should_trigger: bool
 
 
-def recognises(path: Path) -> bool:
-    if not path.is_file() or path.suffix != ".json":
-        return False
-    value = Document.read(path).value
+@dataclass(frozen=True)
+class Asked:
+    """A query as it was read, where, and the skill that should fire where the file names it."""
+
+    query: str
+    should_trigger: bool
+    where: Where
+    skill: str | None = None
+
+
+def is_trigger_set(value: Any) -> bool:
+    """Whether a file's content is a trigger set."""
+    if isinstance(value, dict):
+        return _two_lists(value) is not None or _under_one_key(value) is not None
+    return _is_list(value)
+
+
+def _is_list(value: Any) -> bool:
     rows = value if isinstance(value, list) else []
-    return any(isinstance(row, dict) and not {"query", "should_trigger"}.isdisjoint(row) for row in rows)
+    clear = ("should_trigger", "should_activate", "shouldTrigger", "expected_skill")
+    return any(
+        isinstance(row, dict)
+        and (any(key in row for key in clear) or set(row) <= {"query", "id"})
+        and (any(key in row for key in (*QUERIES, *clear)))
+        for row in rows
+    )
+
+
+def _two_lists(value: dict[str, Any]) -> tuple[str | None, str | None] | None:
+    """The keys of the positive and the negative queries; one of them may be absent."""
+    keys = [next((key for key in names if isinstance(value.get(key), list)), None) for names in (POSITIVE, NEGATIVE)]
+    lists = [item for key in keys if key for item in value[key]]
+    plain = all(isinstance(item, str) or (isinstance(item, dict) and _query(item)) for item in lists)
+    return (keys[0], keys[1]) if lists and plain else None
+
+
+def _under_one_key(value: dict[str, Any]) -> str | None:
+    keys = [key for key, rows in value.items() if _is_list(rows)]
+    return keys[0] if len(keys) == 1 else None
+
+
+def file_of(path: Path) -> Path | None:
+    """The trigger set that `path` is, or holds under one of `NAMES`."""
+    files = [path / name for name in NAMES] if path.is_dir() else [path]
+    for file in files:
+        if file.suffix in {".json", ".yaml", ".yml"} and file.is_file():
+            try:
+                if is_trigger_set(Document.read(file).value):
+                    return file
+            except UserError:
+                continue
+    return None
+
+
+def recognises(path: Path) -> bool:
+    """A folder is a trigger set only where no other suite lies in it."""
+    if path.is_dir() and any((path / name).is_file() for name in ("tasks.yaml", "eval.yaml")):
+        return False
+    file = file_of(path)
+    return file is not None and (file.name == "evals.json" or not (path / "evals.json").is_file())
 
 
 def load(path: Path) -> Suite:
     """Task ids come from the queries, so they stay when queries are added or moved."""
-    document = Document.read(path)
-    queries = document.parse_list(Query)
-    refuse_repeats(document, [row.query for row in queries], [], "query")
+    file = file_of(path)
+    assert file is not None, "load follows recognises"
+    document = Document.read(file)
+    asked = list(_asked(document, _Skill(file, document.value)))
+    first: dict[str, Asked] = {}
+    for one in asked:
+        if first.setdefault(one.query, one) is not one:
+            line = document.line(first[one.query].where)
+            raise document.error([*one.where, "query"], f"{one.query!r} stands in line {line} already; ids are unique")
     tasks = [
         Task(
-            id=f"trigger-{digest_of(row.query)[:8]}",
-            instruction=row.query,
-            graders=[GraderSpec("trigger", TriggerOptions(should_trigger=row.should_trigger).model_dump())],
+            id=f"trigger-{digest_of(one.query)[:8]}",
+            instruction=one.query,
+            graders=[GraderSpec("trigger", TriggerOptions(should_trigger=one.should_trigger).model_dump())],
             timeout=TIMEOUT,
             probe=True,
-            tags=["should-trigger" if row.should_trigger else "should-not-trigger"],
+            tags=[WANTED if one.should_trigger else UNWANTED, *([f"{FIRES}{one.skill}"] if one.skill else [])],
         )
-        for row in queries
+        for one in asked
     ]
-    return Suite(path.stem, FORMAT, path.parent, tasks, named=[path])
+    return Suite(file.stem, FORMAT, file.parent, tasks, named=[file])
+
+
+class _Skill:
+    """The skill that a set is about: named in the file, else the one that it lies in."""
+
+    def __init__(self, file: Path, value: Any) -> None:
+        self._file = file
+        fields = value if isinstance(value, dict) else {}
+        self._named = next((fields[key] for key in ("skill_name", "skill") if isinstance(fields.get(key), str)), None)
+
+    def name(self, document: Document, where: Where) -> str:
+        """Raises UserError where nothing says which skill is meant."""
+        if self._named:
+            return str(self._named)
+        for folder in list(self._file.resolve().parents)[:3]:
+            if (folder / MAIN).is_file():
+                return name_of(folder)
+        raise document.error(
+            where, "names a skill, and nothing says which one is measured; add skill_name: … at the top"
+        )
+
+
+def _asked(document: Document, skill: _Skill) -> Iterator[Asked]:
+    value: Any = document.value
+    if isinstance(value, dict) and (keys := _two_lists(value)):
+        for key, wanted in zip(keys, (True, False), strict=True):
+            for position, item in enumerate(value[key] if key else []):
+                query = item if isinstance(item, str) else str(_query(item))
+                yield Asked(query, wanted, [key or "", position])
+        return
+    key = _under_one_key(value) if isinstance(value, dict) else None
+    where: list[str | int] = [key] if key else []
+    for position, row in enumerate(value[key] if key else value):
+        yield _row(document, row, [*where, position], skill)
+
+
+def _query(row: dict[str, Any]) -> str | None:
+    return next((row[key] for key in QUERIES if isinstance(row.get(key), str) and row[key]), None)
+
+
+def _row(document: Document, row: Any, where: Where, skill: _Skill) -> Asked:
+    """One row. A text where a verdict is expected names the skill that should fire."""
+    fields, fires = dict(row) if isinstance(row, dict) else row, None
+    if isinstance(fields, dict):
+        spelling = next((key for key in QUERIES if isinstance(fields.get(key), str)), None)
+        if spelling in ("prompt", "input", "utterance", "message") and "query" not in fields:
+            fields["query"] = fields.pop(spelling)
+        key = next((key for key in VERDICTS if key in fields), None)
+        verdict = fields.get(key) if key else None
+        if key and (verdict is None or (isinstance(verdict, str) and verdict.lower() not in YES_OR_NO)):
+            fires = "" if verdict is None or verdict.lower() in NO_SKILL else str(verdict)
+            verdict = bool(fires) and fires == skill.name(document, [*where, key])
+        if key:
+            fields.pop(key)
+            fields["should_trigger"] = verdict
+    read = document.validate(Query, fields, where)
+    return Asked(read.query, read.should_trigger, where, fires)
 
 
 def reference_result(_task: Task, _work: Path) -> Result | None:

@@ -76,6 +76,8 @@ def graded(answer: str, work: Path = Path("/nonexistent"), **options: Any) -> Gr
         ('Here:\n```json\n{"a": {"b": [5]}}\n```\n', {"json": 5, "path": "a.b.0"}, True),
         ("```\n1\n```\ntext\n```\n2\n```", {"json": 2}, True),
         ("true", {"json": 1}, False),
+        ('{"a": [1]}', {"is_json": True}, True),
+        ('So: {"a": 1}', {"is_json": True}, False),
         ("null", {"json": None}, True),
         ("{", {"json": None}, False),
         ('{"a": 1}', {"json": 1, "path": "b"}, False),
