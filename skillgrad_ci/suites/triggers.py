@@ -38,7 +38,7 @@ class Query(Foreign):
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedQuery:
     """A query as it was read, where, and the skill that should fire where the file names it."""
 
     query: str
@@ -105,7 +105,7 @@ def load(path: Path) -> Suite:
     assert file is not None, "load follows recognises"
     document = Document.read(file)
     asked = list(_asked(document, _Skill(file, document.value)))
-    first: dict[str, Asked] = {}
+    first: dict[str, AskedQuery] = {}
     for one in asked:
         if first.setdefault(one.query, one) is not one:
             line = document.line(first[one.query].where)
@@ -144,13 +144,13 @@ class _Skill:
         )
 
 
-def _asked(document: Document, skill: _Skill) -> Iterator[Asked]:
+def _asked(document: Document, skill: _Skill) -> Iterator[AskedQuery]:
     value: Any = document.value
     if isinstance(value, dict) and (keys := _two_lists(value)):
         for key, wanted in zip(keys, (True, False), strict=True):
             for position, item in enumerate(value[key] if key else []):
                 query = item if isinstance(item, str) else str(_query(item))
-                yield Asked(query, wanted, [key or "", position])
+                yield AskedQuery(query, wanted, [key or "", position])
         return
     key = _under_one_key(value) if isinstance(value, dict) else None
     where: list[str | int] = [key] if key else []
@@ -162,7 +162,7 @@ def _query(row: dict[str, Any]) -> str | None:
     return next((row[key] for key in QUERIES if isinstance(row.get(key), str) and row[key]), None)
 
 
-def _row(document: Document, row: Any, where: Where, skill: _Skill) -> Asked:
+def _row(document: Document, row: Any, where: Where, skill: _Skill) -> AskedQuery:
     """One row. A text where a verdict is expected names the skill that should fire."""
     fields, fires = dict(row) if isinstance(row, dict) else row, None
     if isinstance(fields, dict):
@@ -178,7 +178,7 @@ def _row(document: Document, row: Any, where: Where, skill: _Skill) -> Asked:
             fields.pop(key)
             fields["should_trigger"] = verdict
     read = document.validate(Query, fields, where)
-    return Asked(read.query, read.should_trigger, where, fires)
+    return AskedQuery(read.query, read.should_trigger, where, fires)
 
 
 def reference_result(_task: Task, _work: Path) -> Result | None:
