@@ -120,7 +120,8 @@ class Settings(LoopSettings):
 
     models: Models = Field(default_factory=Models)
     agent: Annotated[str, Field(min_length=1)] = "loop"
-    """Who works on the tasks: `loop` (the built-in tool loop) or `chat` (one call without tools)."""
+    """Who works on the tasks: loop (the built-in tool loop), chat (one call without tools), claude-code, codex, gemini,
+    opencode, copilot, goose, or the path of a description."""
     concurrency: Count = 4
     """Executions at once."""
     judge_trials: Annotated[int, Field(ge=1, le=15)] = 1

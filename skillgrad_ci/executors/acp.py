@@ -22,7 +22,7 @@ from skillgrad_ci.method.task import Task, digest_of
 from skillgrad_ci.skill.skill import Skill
 
 SETUP = 20.0  # seconds for the agent's home to be made
-ACTIVATORS = ("skill", "activate_skill", "use_skill")  # tools that activate a skill by its name
+ACTIVATORS = ("skill", "activate_skill", "load_skill", "loadskill")  # tools that activate a skill by its name
 ENDS = {"refusal": "refused", "max_turn_requests": "turns"}  # the protocol's stop reasons that we tell apart
 
 

@@ -40,15 +40,17 @@ class Login(_Form):
 class AgentDescription(_Form):
     """One agent that speaks the Agent Client Protocol.
 
-    In `environment`, `files` and `login` the placeholders `{{gateway}}` (the address inside the sandbox),
-    `{{key}}` (a token that is good for one execution), `{{model}}` (without its provider) and `{{home}}`
-    are filled in. `files` are written below the agent's home before it starts. `refusal` is the HTTP
-    status that ends the agent at its first call, where its dialect does not know a better way.
+    `install` runs once in the image that the settings name, or in `image`. In `environment`, `files` and
+    `login` the placeholders `{{gateway}}` (the address inside the sandbox), `{{key}}` (a token that is good
+    for one execution), `{{model}}` (without its provider) and `{{home}}` are filled in. `files` are written
+    below the agent's home before it starts. `refusal` is the HTTP status that ends the agent at its first
+    call, where its dialect does not know a better way.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", strict=True)]
     title: Text
     version: Text
+    image: Text = "node:22-bookworm"
     install: Text
     command: Annotated[list[Text], Field(min_length=1)]
     skills: Home

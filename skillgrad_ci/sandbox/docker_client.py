@@ -13,13 +13,16 @@ NAMED_BY_DOCKER = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}  # mounted
 START = 60.0  # seconds for Docker to start a container, and to copy a folder
 
 
-def docker(arguments: Sequence[str], timeout: float = START) -> str:
-    """Output of one `docker` command. Raises EnvironmentFailure with Docker's own words."""
+def docker(arguments: Sequence[str], timeout: float = START, text: str = "") -> str:
+    """Output of one `docker` command, whose standard input is `text`.
+
+    Raises EnvironmentFailure with Docker's own words.
+    """
     command = ["docker", *arguments]
     try:
         done = subprocess.run(  # noqa: S603
             command, capture_output=True, text=True, errors="replace", timeout=timeout, env=client_environment(),
-            stdin=subprocess.DEVNULL,
+            input=text,
         )  # fmt: skip
     except FileNotFoundError as error:
         raise EnvironmentFailure("docker is not installed") from error

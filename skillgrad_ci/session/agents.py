@@ -3,22 +3,31 @@
 An executor's identity begins with the agent's name and version, as in `chat/1`. That is what reports show.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.executors.agents import load_agent
-from skillgrad_ci.method.ports import Executor, Model
+from skillgrad_ci.method.budget import Metered
+from skillgrad_ci.method.ports import Executor
 from skillgrad_ci.method.prompting import load
 from skillgrad_ci.method.task import Suite
 from skillgrad_ci.skill.skill import Skill
 
+if TYPE_CHECKING:
+    from skillgrad_ci.method.budget import Ledger
+    from skillgrad_ci.models.provider import LitellmModel
+
 LOOP, CHAT = "loop", "chat"
+SUBSCRIPTION = "CLAUDE_CODE_OAUTH_TOKEN"  # a login that stands for a key, for its own agent alone
 
 
-def make_executor(job: SkillRun, model: Model, others: Sequence[Skill]) -> Executor:
+def make_executor(job: SkillRun, source: "LitellmModel", ledger: "Ledger", others: Sequence[Skill]) -> Executor:
     """The executor of the agent that the settings name. Raises UserError for a name that nobody has."""
     settings = job.settings
+    model = Metered(source, ledger, "executor")
     if settings.agent == CHAT:
         from skillgrad_ci.executors.chat import Chat
 
@@ -27,13 +36,40 @@ def make_executor(job: SkillRun, model: Model, others: Sequence[Skill]) -> Execu
         from skillgrad_ci.executors.tool_loop import ToolLoop
 
         return ToolLoop(model, load("execute"), settings.max_turns, settings.command_timeout, others=others)
-    described = load_agent(settings.agent, job.root)
-    raise UserError(f"agent: {described.name} is described, and this version cannot run it; take {LOOP} or {CHAT}")
+    from skillgrad_ci.executors.acp import AcpExecutor
+    from skillgrad_ci.models.gateway import ProviderGateway
+
+    agent = load_agent(settings.agent, job.root)
+    gateway = ProviderGateway.of(source, ledger, agent.dialect, agent.title)
+    return AcpExecutor(agent, gateway, settings.max_turns, others)
+
+
+def is_foreign(job: SkillRun) -> bool:
+    """Whether the agent is a program of somebody else's, that runs in the sandbox."""
+    return job.settings.agent not in (LOOP, CHAT)
+
+
+def by_subscription(job: SkillRun) -> bool:
+    """Whether the agent's model is reached by a login, which no call but the agent's own may use."""
+    return is_foreign(job) and SUBSCRIPTION in os.environ and "ANTHROPIC_API_KEY" not in os.environ
+
+
+def place_of(job: SkillRun, tell: Callable[[str], None]) -> tuple[str, str | None]:
+    """The kind of sandbox and its image: for a foreign agent a container in which it is installed."""
+    settings = job.settings
+    if not is_foreign(job) or settings.sandbox == "none":
+        return settings.sandbox, settings.image
+    if settings.sandbox == "sandlock":
+        raise UserError(f"sandbox: the agent {settings.agent} runs in a container of its own; use sandbox: docker")
+    from skillgrad_ci.sandbox.agent_image import agent_image
+
+    agent = load_agent(settings.agent, job.root)
+    return "docker", agent_image(settings.image or agent.image, agent.installation, tell)
 
 
 def described_version(job: SkillRun) -> str:
     """The version of a described agent, for a run's fingerprint; that of a built-in one is the program's."""
-    return "" if job.settings.agent in (LOOP, CHAT) else load_agent(job.settings.agent, job.root).identity
+    return load_agent(job.settings.agent, job.root).identity if is_foreign(job) else ""
 
 
 def refuse_unfit(job: SkillRun, suite: Suite) -> None:

@@ -17,7 +17,14 @@ from skillgrad_ci.method.events import Noted
 from skillgrad_ci.method.ports import Agent, Executor, Grader, Journal, Model, Observer
 from skillgrad_ci.method.prompting import StructuredAgent
 from skillgrad_ci.method.task import Suite
-from skillgrad_ci.session.agents import containers_of, make_executor, refuse_unfit, runs_commands
+from skillgrad_ci.session.agents import (
+    by_subscription,
+    containers_of,
+    make_executor,
+    place_of,
+    refuse_unfit,
+    runs_commands,
+)
 from skillgrad_ci.session.journal import NoJournal
 from skillgrad_ci.session.rollout import ended_in_outage
 from skillgrad_ci.skill.skill import Skill
@@ -98,8 +105,9 @@ class Parts:
 
     @property
     def unpriced(self) -> set[str]:
-        """The models whose price is unknown."""
-        return {model.name for model in self.models.values() if not model.priced}
+        """The models whose price is unknown, or whose calls have none."""
+        known = {self.models["executor"].name} if by_subscription(self.job) else set()
+        return known | {model.name for model in self.models.values() if not model.priced}
 
     @cached_property
     def agent(self) -> Agent:
@@ -111,7 +119,8 @@ class Parts:
         from skillgrad_ci.models.provider import check_access
 
         asked = set()
-        for role in ("executor", "patcher", *(["judge"] if "judge" in self.graders else [])):
+        first = [] if by_subscription(self.job) else ["executor"]
+        for role in (*first, "patcher", *(["judge"] if "judge" in self.graders else [])):
             model = self.models[ROLES[role]]
             if model.name not in asked and not model.name.startswith(f"{REHEARSAL}/"):
                 check_access(self._journaled(role, afresh=True))
@@ -125,7 +134,7 @@ class Parts:
     def executor(self) -> Executor:
         """The agent. Raises UserError for one that there is not, or that cannot do the suite's tasks."""
         refuse_unfit(self.job, self.suite)
-        return make_executor(self.job, Metered(self.models["executor"], self.ledger, "executor"), self.others)
+        return make_executor(self.job, self.models["executor"], self.ledger, self.others)
 
     @cached_property
     def sandbox(self) -> "StoppableSandbox":
@@ -133,11 +142,13 @@ class Parts:
         from skillgrad_ci.sandbox import choose
         from skillgrad_ci.sandbox.no_sandbox import NoCommands
 
-        settings = self.job.settings
+        def tell(text: str) -> None:
+            self.observe(Noted(text))
+
         if not runs_commands(self.job, self.suite):
             return NoCommands()
-        kind, image = containers_of(self.suite, settings.sandbox, settings.image)
-        sandbox = choose(kind, image, tell=lambda text: self.observe(Noted(text)))
+        kind, image = containers_of(self.suite, *place_of(self.job, tell))
+        sandbox = choose(kind, image, tell=tell)
 
         def end() -> None:
             self.stop.wait()

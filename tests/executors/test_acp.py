@@ -1,11 +1,13 @@
 """A foreign agent over the protocol: a small real one in a plain session, a real gateway, a scripted provider."""
 
+import asyncio
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,14 +17,14 @@ from skillgrad_ci.executors.acp import AcpExecutor
 from skillgrad_ci.executors.agents import AgentDescription
 from skillgrad_ci.method.budget import Cap, Ledger
 from skillgrad_ci.method.evidence import Trajectory
-from skillgrad_ci.method.ports import CommandResult
+from skillgrad_ci.method.ports import CommandResult, Line, Workspace
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.models.gateway import ProviderGateway
 from skillgrad_ci.models.provider import LitellmModel
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
 from skillgrad_ci.session.rollout import workspace
 from skillgrad_ci.skill.skill import Skill
-from tests.support.agent_provider import AgentProvider, Answer, Call, Reply, Stall, error, provider
+from tests.support.agent_provider import AgentProvider, Answer, Call, Reply, error, provider
 
 SMALL = Path(__file__).parent.parent / "support" / "small_agent.py"
 AGENT = AgentDescription.model_validate(
@@ -144,14 +146,31 @@ def test_turns_are_limited() -> None:
     assert files["log"] == "again\n" * 3
 
 
-def test_the_agents_time_is_limited_and_its_models_is_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_agents_time_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(acp_client, "CANCEL", 0.2)
     with provider([]) as world:
         trajectory, _ = executed(executor(world), task("HANG", timeout=0.5))
     assert trajectory.stopped == "timeout"
-    with provider([Stall(3.0)]) as world:
-        trajectory, _ = executed(executor(world), task(timeout=2.5))
-    assert (trajectory.stopped, trajectory.answer) == ("answered", "late")
+
+
+def test_the_models_time_is_not_the_agents(tmp_path: Path) -> None:
+    """A line that says that all of the time was the provider's."""
+
+    class Waiting:
+        stopped = ""
+        started = time.monotonic()
+
+        @property
+        def waited(self) -> float:
+            return time.monotonic() - self.started
+
+        def stop(self, reason: str) -> None:
+            self.stopped = reason
+
+    command = [sys.executable, str(SMALL)]
+    with NoSandbox().open(Workspace(tmp_path)) as session, session.pipe(command, {"HOME": str(tmp_path)}) as pipe:
+        conversation = acp_client.Conversation(pipe, cast("Line", Waiting()), seconds=0.1)
+        assert asyncio.run(conversation.hold(str(tmp_path), "SLOW, EARLY", None)) == "end_turn"
 
 
 @contextmanager
@@ -169,12 +188,17 @@ def test_an_agent_that_crashes_is_not_measured() -> None:
         executed(executor(world), task("CRASH"))
 
 
-@pytest.mark.parametrize(("command", "said"), [("exit 1", "it ended in the middle"), ("sleep 600", "not ready within")])
-def test_an_agent_that_does_not_start_is_not_measured(command: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acp_client, "START", 1.0)
+def never_ready(world: AgentProvider, command: str) -> AcpExecutor:
     agent = AgentDescription.model_validate(AGENT.model_dump() | {"command": ["bash", "-c", command]})
-    with provider([]) as world, raised(EnvironmentFailure, said):
-        executed(executor(world, agent=agent), task())
+    return executor(world, agent=agent)
+
+
+def test_an_agent_that_does_not_start_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    with provider([]) as world, raised(EnvironmentFailure, "it ended in the middle: no such key"):
+        executed(never_ready(world, "echo no such key >&2; exit 1"), task())
+    monkeypatch.setattr(acp_client, "START", 0.5)
+    with provider([]) as world, raised(EnvironmentFailure, "not ready within"):
+        executed(never_ready(world, "sleep 600"), task())
 
 
 def test_an_agent_that_asks_no_model_is_not_measured() -> None:

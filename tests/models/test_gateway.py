@@ -32,7 +32,7 @@ DIALECTS = list(PREFIX)
 
 def gateway_to(world: AgentProvider, dialect: str, ledger: Ledger | None = None, **settings: Any) -> ProviderGateway:
     base = f"{world.url}/v1" if PREFIX[dialect] == "openai" else world.url
-    known: dict[str, Any] = {"api_base": base, "api_key": KEY, "backoff": 0.001, "timeout": 20.0}
+    known: dict[str, Any] = {"api_base": base, "api_key": KEY, "backoff": 0.001, "timeout": 300.0}
     known["price"] = Price(1.0, 10.0, 0.1)
     model = LitellmModel(f"{PREFIX[dialect]}/scripted", **(known | settings))
     return ProviderGateway.of(model, ledger or Ledger(), dialect, "the agent")
@@ -55,7 +55,7 @@ def agent(gateway: ProviderGateway, turns: int = 30) -> Iterator[tuple[OpenLine,
 
         threading.Thread(target=listen, daemon=True).start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with httpx.Client(base_url=url, timeout=30.0, headers={"x-api-key": line.token}) as client:
+        with httpx.Client(base_url=url, timeout=600.0, headers={"x-api-key": line.token}) as client:
             yield line, client
         listener.shutdown(socket.SHUT_RDWR)
 
@@ -348,7 +348,7 @@ def test_a_line_that_is_stopped_leaves_its_calls_and_counts_them() -> None:
         answers: list[httpx.Response] = []
         thread = threading.Thread(target=lambda: answers.append(client.post(path, json=body)))
         thread.start()
-        assert asked.wait(20)
+        assert asked.wait(600)
         line.stop("timeout")
         thread.join()
         line.check()

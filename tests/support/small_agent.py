@@ -1,7 +1,7 @@
 """A small agent that speaks the Agent Client Protocol, in plain Python: a real loop over a real shell.
 
 It asks the address in GATEWAY with the key in KEY, in the form of chat completions. Words in the
-prompt have it misbehave: CRASH, HANG, EARLY, ERROR; the variable SHOUT has it write what is no message.
+prompt have it misbehave: CRASH, HANG, SLOW, EARLY, ERROR; the variable SHOUT has it write what is no message.
 """
 
 import json
@@ -60,6 +60,8 @@ def use(call: dict[str, Any]) -> str:
 def work(prompt: str) -> str:
     if "HANG" in prompt:
         time.sleep(600)
+    if "SLOW" in prompt:
+        time.sleep(1.5)
     names = sorted(path.name for path in SKILLS.iterdir()) if SKILLS.exists() else []
     messages = [{"role": "system", "content": f"Skills: {names}"}, {"role": "user", "content": prompt}]
     while "EARLY" not in prompt:

@@ -98,8 +98,17 @@ class ProviderGateway:
         jitter = random.SystemRandom().uniform(0.5, 1.5)
         return max(asked or 0.0, float(self.source.backoff * 2**attempt * jitter))
 
+    @cached_property
+    def most(self) -> int:
+        """Tokens that one reply may have."""
+        try:
+            known = litellm().get_model_info(self.name).get("max_output_tokens")
+        except litellm().exceptions.ModelNotMappedError:
+            known = None
+        return min(MOST, known or MOST)
+
     def limit(self, asked: Asked) -> int:
-        return min(MOST, asked.max_tokens or MOST)
+        return min(self.most, asked.max_tokens or self.most)
 
     def bound(self, asked: Asked) -> Usage:
         """The most that a call can take."""

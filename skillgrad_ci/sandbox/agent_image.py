@@ -1,0 +1,32 @@
+"""An image with a foreign agent in it: a base with one more layer, made once and kept under its content's name."""
+
+import hashlib
+import json
+from collections.abc import Callable
+
+from skillgrad_ci.errors import EnvironmentFailure, UserError
+from skillgrad_ci.sandbox.docker_client import docker
+from skillgrad_ci.sandbox.docker_sandbox import DockerSandbox
+
+BUILD = 1800.0  # seconds: an agent is a few hundred megabytes
+NAME = "skillgrad-agent"
+
+
+def agent_image(base: str, install: str, tell: Callable[[str], None], *, network: str = "default") -> str:
+    """The name of the image `base` in which the shell line `install` was run. Raises UserError where it fails.
+
+    The name is a digest of both, so another version of the agent, or of the base, is another image.
+    """
+    content = json.dumps([DockerSandbox(image=base).image_id, install])
+    name = f"{NAME}:{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+    try:
+        docker(["image", "inspect", "--format", "{{.Id}}", name])
+        return name
+    except EnvironmentFailure:
+        tell(f"sandbox: the image of the agent is made, once: {install} (on {base})")
+    layer = f"FROM {base}\nUSER root\nRUN {json.dumps(['/bin/sh', '-c', install])}\n"
+    try:
+        docker(["build", "--quiet", "--network", network, "--tag", name, "-"], timeout=BUILD, text=layer)
+    except EnvironmentFailure as failure:
+        raise UserError(f"agent: it cannot be installed on the image {base} ({failure}); give another image") from None
+    return name

@@ -1,0 +1,53 @@
+"""Foreign agents in a run: where they work, and what is refused before anything is spent."""
+
+from pathlib import Path
+
+import pytest
+
+from skillgrad_ci.config.config import SkillRun
+from skillgrad_ci.config.settings import Settings
+from skillgrad_ci.errors import UserError
+from skillgrad_ci.executors.acp import AcpExecutor
+from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.models.provider import LitellmModel
+from skillgrad_ci.session.agents import agent_of, by_subscription, make_executor, place_of
+from tests.support import small_repository
+
+
+def job(folder: Path, **settings: object) -> SkillRun:
+    root = small_repository.make(folder)
+    made = Settings.model_validate({"agent": "claude-code", **settings})
+    return SkillRun(root / "skills/greeter", root / "evals", made, root)
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+def test_a_foreign_agent_is_behind_the_gateway_and_named_with_its_version(tmp_path: Path) -> None:
+    model = LitellmModel("anthropic/claude-x", api_key="sk-1234567890")
+    made = make_executor(job(tmp_path, max_turns=7), model, Ledger(), [])
+    assert isinstance(made, AcpExecutor)
+    assert (made.max_turns, made.gateway.model) == (7, "claude-x")
+    assert agent_of(made) == f"claude-code/{made.agent.version}"
+
+
+def test_a_model_of_another_dialect_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Claude Code speaks another dialect; name a model as anthropic/…"):
+        make_executor(job(tmp_path), LitellmModel("rehearsal/x"), Ledger(), [])
+
+
+def test_a_foreign_agent_never_runs_open_unless_a_person_says_so(tmp_path: Path) -> None:
+    assert place_of(job(tmp_path / "a", sandbox="none"), quiet) == ("none", None)
+    with pytest.raises(UserError, match="in a container of its own; use sandbox: docker"):
+        place_of(job(tmp_path / "b", sandbox="sandlock"), quiet)
+    assert place_of(job(tmp_path / "c", agent="loop", image="tools:1"), quiet) == ("auto", "tools:1")
+
+
+def test_a_login_stands_for_a_key_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign, own = job(tmp_path / "a"), job(tmp_path / "b", agent="loop")
+    monkeypatch.setenv("CLAUDE_CODE_OAUTH_TOKEN", "oat-123")
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    assert (by_subscription(foreign), by_subscription(own)) == (True, False)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-123")
+    assert not by_subscription(foreign)
