@@ -1,9 +1,12 @@
 """The documents: what they link to is there."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+
+from skillgrad_ci.session.json_documents import output_schema
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "skillgrad_ci"
@@ -43,3 +46,9 @@ def test_a_map_of_the_code_names_what_is_there(page: Path) -> None:
         file = ROOT / path if path.startswith("skillgrad_ci/") else PACKAGE / path
         defined = re.search(rf"^(def|class) {name}\b", file.read_text("utf-8"), re.MULTILINE)
         assert defined, f"{page.name}: {path} has no {name}"
+
+
+def test_the_schema_of_what_commands_print_is_made_of_the_models() -> None:
+    """After a change of a document, replace the file's content by what this test expects."""
+    written = (ROOT / "docs/output.schema.json").read_text("utf-8")
+    assert written == json.dumps(output_schema(), indent=2) + "\n", "write output_schema() to docs/output.schema.json"

@@ -24,11 +24,18 @@ from skillgrad_ci.session.check import Standing, check_suite, of
 from skillgrad_ci.session.evaluation import WITH, WITHOUT, evaluate, reliability
 from skillgrad_ci.session.grade_outputs import grade_outputs
 from skillgrad_ci.session.inputs import RUNS, Measurement, read_skill
-from skillgrad_ci.session.json_documents import GradeDocument, SuiteDocument, as_printed
+from skillgrad_ci.session.json_documents import (
+    GradeDocument,
+    SuiteDocument,
+    as_printed,
+    check_facts,
+    power_facts,
+    split_facts,
+    suite_facts,
+)
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.parts import Parts, open_parts, stop_on_signals
 from skillgrad_ci.session.split import assign, read_recorded, recorded_path, write_recorded
-from skillgrad_ci.session.suite_facts import check_facts, power_facts, split_facts, suite_facts
 from skillgrad_ci.suites import load
 
 SHOWN = 200  # characters of a grader's feedback in a table

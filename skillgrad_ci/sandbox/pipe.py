@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
-from skillgrad_ci.sandbox.output import plain
+from skillgrad_ci.sandbox.supervise import plain
 
 KEPT = 2_000  # bytes of the end of its standard error
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from sandlock import Protection
 
-from skillgrad_ci.sandbox import environment, output
+from skillgrad_ci.sandbox import environment
 from skillgrad_ci.sandbox import sandlock_sandbox as with_sandlock
+from skillgrad_ci.sandbox import supervise as supervision
 from skillgrad_ci.sandbox.supervise import supervise
 
 
@@ -132,6 +133,6 @@ WEAKNESSES = {
     "checked result": Weakness(
         ["result-link", "result-pipe", "result-set-user-id"], patch(with_sandlock, "sanitize", lambda *_: [])
     ),
-    "plain text": Weakness(["terminal-escapes"], patch(output, "plain", lambda text: text)),
+    "plain text": Weakness(["terminal-escapes"], patch(supervision, "plain", lambda text: text)),
     "cut output": Weakness(["output"], patch(with_sandlock, "supervise", _uncut)),
 }

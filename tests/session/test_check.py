@@ -16,8 +16,8 @@ from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.session.check import Standing, check_suite, standing_of
 from skillgrad_ci.session.grade_outputs import grade_outputs
+from skillgrad_ci.session.json_documents import check_facts, power_facts
 from skillgrad_ci.session.parts import Parts
-from skillgrad_ci.session.suite_facts import check_facts, power_facts
 from skillgrad_ci.suites import load
 
 GRADES = st.none() | st.builds(Grade, st.sampled_from(Outcome))

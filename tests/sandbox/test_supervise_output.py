@@ -5,7 +5,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillgrad_ci.sandbox.output import Excerpt, plain
+from skillgrad_ci.sandbox.supervise import Excerpt, plain
 
 CHUNKS = st.lists(st.binary(max_size=50))
 
