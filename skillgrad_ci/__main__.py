@@ -13,6 +13,8 @@ from skillgrad_ci.errors import BudgetExceeded, SkillGradError, UserError
 
 COMMANDS = {  # imported when asked for: each needs other heavy things
     "optimize": ("optimize", "optimize"),
+    "init": ("init", "init"),
+    "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
     "evaluate": ("evaluate", "evaluate_skill"),
     "grade": ("suite", "grade"),

@@ -15,6 +15,8 @@ USER = 2  # a person must fix something: one line says what
 BUDGET = 3  # stopped at a cap, the best result kept
 
 COMMANDS = {
+    "init": "find skills and suites here, and write the configuration and the workflow",
+    "doctor": "say what a run needs here and what is missing",
     "optimize": "optimize a skill on a suite; writes a run folder",
     "demo": "write the example repository, and optimize its skill with the rehearsal model",
     "evaluate": "measure a skill on a suite, without changing it",
@@ -58,10 +60,21 @@ def parser() -> argparse.ArgumentParser:
     made["demo"].add_argument(
         "folder", nargs="?", type=Path, default=Path("skillgrad-demo"), metavar="DIR", help="folder (skillgrad-demo)"
     )
+    for name in ("init", "doctor"):
+        made[name].add_argument(
+            "folder", nargs="?", type=Path, default=Path(), metavar="DIR", help="a repository's root (here)"
+        )
+    _init(made["init"])
     _lint(made["lint"])
     _report(made["report"])
     _view(made["view"])
     return main
+
+
+def _init(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--yes", action="store_true", help="ask nothing, and write")
+    command.add_argument("--model", metavar="M", help="model that works on the tasks, as litellm names it")
+    command.add_argument("--agent", metavar="A", help="who works on the tasks (loop)")
 
 
 def _lint(command: argparse.ArgumentParser) -> None:

@@ -22,7 +22,7 @@ def demo(arguments: argparse.Namespace) -> int:
     if folder.exists() and not (folder / SKILL / "SKILL.md").is_file():
         raise UserError(f"{folder} is there already and is no copy of the example; name another folder")
     if not folder.exists():
-        shutil.copytree(_example(), folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(example(), folder, ignore=shutil.ignore_patterns("__pycache__"))
     command = ["optimize", str(folder / SKILL), "--model", "rehearsal"]
     if not arguments.json:
         say(f"The example repository is in {folder}.", f"$ skillgrad-ci {' '.join(command)}", "")
@@ -30,7 +30,7 @@ def demo(arguments: argparse.Namespace) -> int:
     return optimize(parse([*command, *flags]))
 
 
-def _example() -> Path:
+def example() -> Path:
     """The example: inside the installed package, else in the source tree."""
     packaged = Path(str(resources.files("skillgrad_ci"))) / "example"
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "examples" / "xlsx"

@@ -1,0 +1,90 @@
+"""From a repository with a skill and tasks to a configuration that the next command takes."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from skillgrad_ci.__main__ import main
+from skillgrad_ci.commands.demo import example
+from skillgrad_ci.config.config import load
+
+MODEL = "openai/some-model"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """The example's skill and suite, and a skill whose suite is Agent Skills' own."""
+    root = tmp_path / "a repository"
+    shutil.copytree(example(), root, ignore=shutil.ignore_patterns(".github", ".skillgrad.yml", "__pycache__"))
+    skill = root / "skills" / "greeter"
+    (skill / "evals").mkdir(parents=True)
+    (skill / "SKILL.md").write_text("---\nname: greeter\ndescription: Greets people by name.\n---\n# Greeter\n")
+    rows = [{"id": n, "prompt": f"Greet number {n}.", "expectations": ["It greets."]} for n in range(3)]
+    (skill / "evals" / "evals.json").write_text(json.dumps({"skill_name": "greeter", "evals": rows}))
+    return root
+
+
+def test_skills_and_suites_are_found_and_the_next_command_reads_them(
+    repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-present")
+    assert main(["init", str(repository), "--yes", "--model", MODEL]) == 0
+    said = capsys.readouterr().out
+    assert "Written. Next: skillgrad-ci doctor" in said
+    skills = {job.name: job for job in load(repository / ".skillgrad.yml").skills}
+    assert set(skills) == {"greeter", "workbook-reports"}
+    workflow = (repository / ".github/workflows/skillgrad.yml").read_text()
+    assert "secrets.OPENAI_API_KEY" in workflow
+    form = yaml.safe_load((repository / ".github/ISSUE_TEMPLATE/optimize-skill.yml").read_text())
+    assert form["labels"] == ["optimize-skill"]
+    monkeypatch.chdir(repository)
+    main(["doctor"])
+    said = capsys.readouterr().out
+    assert "ok      skill workbook-reports: reads well" in said
+    assert "ok      suite of greeter: 3 task(s) of the format" in said
+    assert f"ok      model {MODEL}: its key is set" in said
+
+
+def test_a_missing_key_is_named_with_its_remedy(
+    repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    assert main(["init", str(repository), "--yes", "--model", "anthropic/some-model"]) == 0
+    assert "secrets.ANTHROPIC_API_KEY" in (repository / ".github/workflows/skillgrad.yml").read_text()
+    capsys.readouterr()
+    assert main(["doctor", str(repository), "--json"]) == 2
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    missing = rows["model anthropic/some-model"]
+    assert (missing["ok"], missing["remedy"]) == (False, "export ANTHROPIC_API_KEY=…")
+
+
+def test_nothing_is_overwritten_and_nothing_is_written_unasked(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(repository.rglob("*"))
+    assert main(["init", str(repository), "--model", MODEL]) == 2  # no terminal to ask
+    assert "give --model, and --yes" in capsys.readouterr().err
+    assert sorted(repository.rglob("*")) == before
+    workflow = repository / ".github/workflows/skillgrad.yml"
+    workflow.parent.mkdir(parents=True)
+    workflow.write_text("mine")
+    assert main(["init", str(repository), "--yes", "--model", MODEL]) == 0
+    assert workflow.read_text() == "mine"
+    assert main(["init", str(repository), "--yes", "--model", MODEL]) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("skill", [True, False])
+def test_a_repository_without_a_suite_or_a_skill_hears_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], skill: bool
+) -> None:
+    if skill:
+        (tmp_path / "skills" / "lonely").mkdir(parents=True)
+        (tmp_path / "skills" / "lonely" / "SKILL.md").write_text("---\nname: lonely\ndescription: Waits.\n---\n")
+    assert main(["init", str(tmp_path), "--yes", "--model", MODEL]) == 2
+    assert ("put one at evals/lonely" if skill else "no SKILL.md is below") in capsys.readouterr().err
+    assert main(["doctor", str(tmp_path)]) == 2
+    assert "run: skillgrad-ci init" in capsys.readouterr().out
