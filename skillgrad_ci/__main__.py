@@ -17,6 +17,7 @@ COMMANDS = {  # imported when asked for: each needs other heavy things
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
     "evaluate": ("evaluate", "evaluate_skill"),
+    "transfer": ("transfer", "transfer"),
     "grade": ("suite", "grade"),
     "suite": ("suite", "suite"),
     "report": ("report", "report"),

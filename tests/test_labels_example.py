@@ -13,10 +13,13 @@ from benchmarks.real_model.figures import table
 from benchmarks.real_model.machine import Count
 from benchmarks.real_model.runs import Failed, _equal
 from skillgrad_ci.__main__ import main
+from skillgrad_ci.models.rehearsal.script import Script
 from skillgrad_ci.skill.lint import lint
 from skillgrad_ci.skill.skill import Skill
 from skillgrad_ci.suites import load
 from tests.support import small_repository
+from tests.support.rehearsed import served
+from tests.support.scripted_server import serve
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "labels"
@@ -110,6 +113,59 @@ def test_an_agent_that_cannot_do_the_tasks_is_refused_before_another_spends(
     assert main(["evaluate", "skills/greeter", "--agent", "loop,chat", "--sandbox", "none"]) == 2
     assert "agent chat writes no files, and 24 of 24 tasks ask for some" in capsys.readouterr().err
     assert not (root / "runs").exists()
+
+
+# A finished skill with other models and agents
+
+
+def test_a_transfer_sets_the_skill_against_none_and_against_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-scripted")
+    root = tmp_path / "labels"
+    shutil.copytree(EXAMPLE, root)
+    skill = root / "skills" / "word-labels"
+    text = (skill / "SKILL.md").read_text()
+    (skill / "SKILL.md").write_text(f"{text}\nWord: cat\nLabel: animal\n")
+    first = tmp_path / "word-labels"
+    shutil.copytree(skill, first)
+    (skill / "SKILL.md").write_text(f"{text}\nWord: cat\nLabel: animal\n\nWord: tin\nLabel: metal\n")
+    (root / ".skillgrad.yml").unlink()
+    script = Script.load(SUITE / "rehearsal.yaml")
+    with serve(served(script)) as server:
+        words = ["transfer", str(skill), "--models", "openai/one,openai/two", "--agents", "chat", "--tasks", str(SUITE)]
+        words += [
+            "--out",
+            str(tmp_path / "out"),
+            "--initial",
+            str(first),
+            "--api-base",
+            server.url,
+            "--budget-tokens",
+            "10000000",
+        ]
+        assert main([*words, "--json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        asked = {request["model"] for request in server.requests}
+        calls = len(server.requests)
+        assert main(words) == 0  # from the journals
+        assert len(server.requests) == calls
+    assert asked == {"one", "two"}
+    assert [setup["models"]["executor"] for setup in document["setups"]] == ["openai/one", "openai/two"]
+    for setup in document["setups"]:
+        passed = {name: arm["passed"] for name, arm in setup["arms"].items()}
+        assert passed == {"without skill": 0, "initial skill": 10, "with skill": 20}
+        changes = {name: change["change"] for name, change in setup["changes"].items()}
+        assert changes == {"without skill": 0.5, "initial skill": 0.25}
+        assert setup["arms"]["with skill"]["tokens_per_task"] > setup["arms"]["without skill"]["tokens_per_task"]
+    said = capsys.readouterr().out
+    assert "initial skill" in said
+    assert "+25.0 points" in said
+
+
+def test_an_empty_name_is_no_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["transfer", str(SKILL), "--models", "a,,b"]) == 2
+    assert "--models: 'a,,b' has an empty name" in capsys.readouterr().err
 
 
 # The real model: what `make real` checks

@@ -20,6 +20,7 @@ COMMANDS = {
     "optimize": "optimize a skill on a suite; writes a run folder",
     "demo": "write the example repository, and optimize its skill with the rehearsal model",
     "evaluate": "measure a skill on a suite, without changing it",
+    "transfer": "measure a finished skill with other models and agents",
     "grade": "grade outputs that exist already, with no model",
     "suite": "say what a suite holds and what is wrong with it",
     "report": "a run's report again, in another form",
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--json", action="store_true", help="one JSON document on standard output")
     _optimize(made["optimize"])
     _evaluate(made["evaluate"])
+    _transfer(made["transfer"])
     _grade(made["grade"])
     _suite(made["suite"])
     made["demo"].add_argument(
@@ -112,6 +114,15 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
     _skill(command)
     add_flags(command, [name for name in setting_flags() if name not in loop_flags()])
     command.add_argument("--no-skill", action="store_true", help="also run without the skill, side by side")
+
+
+def _transfer(command: argparse.ArgumentParser) -> None:
+    _skill(command)
+    command.add_argument("--models", metavar="A,B", help="models that work on the tasks (the configured one)")
+    command.add_argument("--agents", metavar="A,B", help="agents that work on the tasks (the configured one)")
+    command.add_argument("--initial", type=Path, metavar="SKILL", help="the skill as it was before, measured as well")
+    names = [name for name in setting_flags() if name not in [*loop_flags(), "model", "agent"]]
+    add_flags(command, names)
 
 
 def _grade(command: argparse.ArgumentParser) -> None:

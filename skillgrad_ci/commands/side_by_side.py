@@ -23,16 +23,16 @@ from skillgrad_ci.skill.skill import Skill
 
 REHEARSAL_NOTE = "This is a rehearsal: its accuracy says nothing about a real model."
 HEADERS = ["agent", "model", "", "accuracy", "95% interval", "passed", "unmeasured", "tokens per task",
-           "cost per task", "change"]  # fmt: skip
+           "cost per task", "what the skill changes against it"]  # fmt: skip
 
 
 def compare(
     arguments: argparse.Namespace,
-    agents: Sequence[str],
+    agents: Sequence[str | None],
     models: Sequence[str | None],
     controls: Mapping[str, Skill | None],
 ) -> int:
-    """Measure the skill, and the controls before it, with every agent and model (None: the configured one)."""
+    """Measure the skill, and the controls before it, with every model and agent (None: the configured one)."""
     setups = [_inputs(arguments, agent, model) for model in dict.fromkeys(models) for agent in dict.fromkeys(agents)]
     redactor = Redactor.from_environment(os.environ)
     with stop_on_signals() as stop, showing(sys.stderr, arguments.verbose) as observe:
@@ -61,9 +61,9 @@ def interval(arm: Mapping[str, Any]) -> str:
     return "—" if arm["interval"] is None else " to ".join(map(percent, arm["interval"]))
 
 
-def _inputs(arguments: argparse.Namespace, agent: str, model: str | None) -> Inputs:
-    given = {**vars(arguments), "agent": agent}
-    return read_inputs(skill_job(argparse.Namespace(**(given | ({"model": model} if model else {})))))
+def _inputs(arguments: argparse.Namespace, agent: str | None, model: str | None) -> Inputs:
+    wanted = {name: value for name, value in (("agent", agent), ("model", model)) if value}
+    return read_inputs(skill_job(argparse.Namespace(**{**vars(arguments), **wanted})))
 
 
 def _folder(arguments: argparse.Namespace, inputs: Inputs) -> Path:
@@ -88,9 +88,9 @@ def _say(facts: Mapping[str, Any]) -> None:
 
 
 def _change(row: Mapping[str, Any], arm: str) -> str:
-    """The paired change that the skill brings, with its interval, where the arm without one was measured too."""
-    delta = row["delta"]
-    if arm != WITH or not delta:
+    """What the skill changes against another arm: the paired change, with its interval."""
+    change = row["changes"].get(arm)
+    if not change:
         return ""
-    low, high = delta["interval"]
-    return f"{points(delta['change'])} ({points(low, '')} to {points(high)})"
+    low, high = change["interval"]
+    return f"{points(change['change'])} ({points(low, '')} to {points(high)})"

@@ -16,7 +16,7 @@ from skillgrad_ci.report.statistics import wilson
 from skillgrad_ci.skill.lint import estimate_tokens
 from skillgrad_ci.skill.skill import Skill
 
-WITH, WITHOUT = "with skill", "without skill"
+WITH, WITHOUT, INITIAL = "with skill", "without skill", "initial skill"
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,17 @@ def facts_of(evaluation: Evaluation, skill: Skill | None) -> dict[str, Any]:
     return {
         "arms": {name: _arm(rows) for name, rows in arms.items()},
         "delta": change.model_dump(mode="json") if change else None,
+        "changes": _changes(arms),
         "skill_tokens": _skill_tokens(skill) if skill else None,
         "tasks": _tasks(arms),
         "cut": evaluation.cut,
     }
+
+
+def _changes(arms: Mapping[str, Sequence[Evidence]]) -> dict[str, Any]:
+    """The paired change from each other arm to the skill's."""
+    found = {name: change_of(rows, arms[WITH]) for name, rows in arms.items() if WITH in arms and name != WITH}
+    return {name: change.model_dump(mode="json") if change else None for name, change in found.items()}
 
 
 def executions(suite: Suite, trials: int) -> int:

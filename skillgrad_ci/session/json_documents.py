@@ -119,7 +119,10 @@ class EvaluatedTask(BaseModel):
 
 
 class EvaluationDocument(Facts):
-    """`evaluate`. `delta` is from without the skill to with it; `cut` says why executions are missing."""
+    """`evaluate`. `delta` is from without the skill to with it, `changes` from each other arm to it.
+
+    `cut` says why executions are missing.
+    """
 
     skill: str
     suite: str
@@ -131,6 +134,7 @@ class EvaluationDocument(Facts):
     cost: Cost
     arms: Mapping[str, ArmFacts]
     delta: Change | None
+    changes: Mapping[str, Change | None]
     skill_tokens: SkillTokens | None
     tasks: tuple[EvaluatedTask, ...]
     cut: str
@@ -138,7 +142,7 @@ class EvaluationDocument(Facts):
 
 
 class ComparisonDocument(Facts):
-    """`evaluate` with several agents or models: each setup's own evaluation."""
+    """`evaluate` with several agents, and `transfer`: each setup's own evaluation."""
 
     skill: str
     suite: str
@@ -190,7 +194,8 @@ def power_facts(tasks: int, churn: float | None) -> dict[str, Any]:
 DOCUMENTS: Mapping[str, type[BaseModel]] = {
     "optimize": Report,
     "evaluate": EvaluationDocument,
-    "evaluate, several agents or models": ComparisonDocument,
+    "evaluate, several agents": ComparisonDocument,
+    "transfer": ComparisonDocument,
     "grade": GradeDocument,
     "suite": SuiteDocument,
 }

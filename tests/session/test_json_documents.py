@@ -15,6 +15,7 @@ OPEN = ["--sandbox", "none", "--json"]
 COMMANDS = {
     "optimize": ["skills/greeter", *OPEN, "--iterations", "1"],
     "evaluate": ["skills/greeter", *OPEN, "--no-skill", "--trials", "2"],
+    "transfer": ["skills/greeter", *OPEN, "--agents", "loop"],
     "grade": ["evals", "--outputs", "outputs", "--json"],
     "suite": ["evals", *OPEN, "--check", "--split", "--write"],
 }
