@@ -153,7 +153,7 @@ class LitellmModel:
             arguments["tools"] = copy.deepcopy(list(request.tools))
         if request.schema is not None and with_schema:
             arguments["response_format"] = response_format(request.schema)
-        if self._marks_cache:
+        if self._marks_cache(request):
             last = {"location": "message", "index": -1}
             arguments["cache_control_injection_points"] = [{"location": "message", "role": "system"}, last]
         given = {"api_base": self.api_base, "api_key": self.api_key}
@@ -163,10 +163,13 @@ class LitellmModel:
     def _knows_schemas(self) -> bool:
         return not self._schema_refused.is_set() and bool(litellm().supports_response_schema(self.name))
 
-    @property
-    def _marks_cache(self) -> bool:
-        """Claude's models cache only what is marked; the others cache by themselves."""
-        return provider_of(self.name) in {"anthropic", "bedrock", "vertex_ai"} and "claude" in self.name
+    def _marks_cache(self, request: ModelRequest) -> bool:
+        """Claude's models cache only what is marked, and charge a quarter more for it; the others cache by themselves.
+
+        A conversation with tools goes on from what is marked. Nothing reads the mark of a call that stands alone.
+        """
+        claude = provider_of(self.name) in {"anthropic", "bedrock", "vertex_ai"} and "claude" in self.name
+        return claude and bool(request.tools)
 
     def _reply(self, request: ModelRequest, said: Said) -> ModelReply:
         """The reply with what it took; at the most that can have been, where the provider does not say."""
@@ -189,7 +192,7 @@ class LitellmModel:
 
     def _at_most(self, request: ModelRequest, completion: int) -> Usage:
         prompt = self._prefixes.bound(request)
-        usd = self._usd(Tokens(prompt, completion, written=prompt if self._marks_cache else 0))
+        usd = self._usd(Tokens(prompt, completion, written=prompt if self._marks_cache(request) else 0))
         return Usage(1, prompt, 0, completion, usd)
 
     def _max_tokens(self, request: ModelRequest) -> int:

@@ -5,6 +5,9 @@
 so far, in all its processes. Killed at any moment, at most the last line is torn: it is dropped, told of
 and counted, as is a last line that was damaged in another way. Records whose newline was damaged are
 found by their sums. Anything else that does not read stops the run, for a person must know of it.
+
+A long run's records do not fit into memory: of large ones the place in the file is kept, and they are
+read when they are recalled.
 """
 
 import json
@@ -30,6 +33,10 @@ from skillgrad_ci.secrets import Redactor
 
 NAME = "journal.jsonl"
 START = b'{"sum": "'  # of a record
+VALUE = b', "value": '  # stands before its value, and nowhere before: in a key its quotes would be escaped
+SMALL = 2_048  # bytes of a record that is kept in memory
+
+Place = tuple[int, int]  # where a record's bytes begin in the file, and how many they are
 
 
 @dataclass
@@ -66,6 +73,8 @@ class FileJournal:
         self.damage: Sequence[str] = ()
         self.dropped = 0
         self.earlier = 0.0
+        self._kinds: dict[str, list[str]] = {}
+        self._records: dict[str, Mapping[str, Any] | Place] = {}
         self._guard = threading.Lock()
         self._lock = FileLock(folder / "journal.lock")
         self._made = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -79,7 +88,7 @@ class FileJournal:
         try:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
             try:
-                self._records, self._end = self._replay()
+                self._end = self._replay()
             except BaseException:
                 os.close(self._file)
                 raise
@@ -88,9 +97,30 @@ class FileJournal:
             raise
         self.replayed = frozenset(self._records)
 
+    def replayed_of(self, kind: str) -> list[str]:
+        """The keys of this kind that the journal held when it was opened."""
+        return list(dict.fromkeys(self._kinds.get(kind, ())))
+
     def recall(self, key: str) -> Mapping[str, Any] | None:
+        """The value of a record. Raises EnvironmentFailure where the file was changed under this process."""
         with self._guard:
-            return self._records.get(key)
+            found = self._records.get(key)
+            if not isinstance(found, tuple):
+                return found
+            record = _parse(self._read(*found))
+        if record is None:
+            raise EnvironmentFailure(f"{self.path}: was changed while it is in use; start the run again")
+        return record.value
+
+    def _read(self, begins: int, length: int) -> bytes:
+        try:
+            if self._file >= 0:  # also where the folder was moved since
+                return os.pread(self._file, length, begins)
+            with self.path.open("rb") as file:
+                file.seek(begins)
+                return file.read(length)
+        except OSError as error:
+            raise EnvironmentFailure(f"{self.path}: cannot be read ({error.strerror})") from None
 
     def record(self, key: str, kind: str, value: Mapping[str, Any]) -> None:
         """Keep a result. Raises EnvironmentFailure where it could not be put on disk."""
@@ -98,8 +128,9 @@ class FileJournal:
         facts = {"key": key, "kind": kind, "time": datetime.now(UTC).isoformat(), "elapsed": elapsed}
         content = json.dumps({**facts, "value": mend(self._redactor.clean(value))})
         with self._guard:
-            self._append(_line(content))
-            self._records[key] = json.loads(content)["value"]
+            begins, line = self._end, _line(content)
+            self._append(line)
+            self._records[key] = (begins, len(line)) if len(line) > SMALL else json.loads(content)["value"]
 
     def close(self) -> None:
         """Give the folder back; closing twice does nothing. Where nothing was written down, nothing is left."""
@@ -137,40 +168,55 @@ class FileJournal:
             raise EnvironmentFailure(f"{self.path}: cannot be written ({error.strerror}); free the disk") from None
         self._end += len(line)
 
-    def _replay(self) -> tuple[dict[str, Mapping[str, Any]], int]:
-        """All whole records by key, and where the file ends once what does not read is cut off its end."""
-        content = self.path.read_bytes()
-        lines = content.splitlines(keepends=True)
-        records: dict[str, Mapping[str, Any]] = {}
+    def _replay(self) -> int:
+        """Know all whole records; where the file ends once what does not read is cut off its end."""
         damage: list[str] = []
-        begins = end = 0
-        for number, line in enumerate(lines, 1):
-            pieces = _pieces(line)
-            lost = sum(record is None for _, record in pieces)
-            if lost and number < len(lines):
-                raise UserError(
-                    f"{self.path}:{number}: this record is damaged; delete the line to repeat its work, or the folder"
-                )
-            if lost or len(pieces) > 1:
-                damage.append(f"{NAME}:{number}: {_told(len(pieces) - lost, lost)}")
-            for piece, record in pieces:
-                begins += len(piece)
-                if record is not None:
-                    records[record["key"]] = record["value"]
-                    self.earlier = max(self.earlier, record.get("elapsed", 0.0))
-                    end = begins
-            self.dropped += lost
-        self.damage = damage
-        return records, self._end_at(end, content)
-
-    def _end_at(self, end: int, content: bytes) -> int:
-        """Cut off what does not read, and leave the file's end where a new line can begin."""
-        if end < len(content):
+        begins = end = number = lost = 0
+        well = True  # whether a new line can begin at `end`
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if lost:
+                    raise UserError(
+                        f"{self.path}:{number - 1}: this record is damaged; "
+                        "delete the line to repeat its work, or the folder"
+                    )
+                pieces = _pieces(line)
+                lost = sum(record is None for _, record in pieces)
+                if lost or len(pieces) > 1:
+                    damage.append(f"{NAME}:{number}: {_told(len(pieces) - lost, lost)}")
+                for piece, record in pieces:
+                    if record is not None:
+                        self._know(record, (begins, len(piece)))
+                        end, well = begins + len(piece), piece.endswith(b"\n")
+                    begins += len(piece)
+        self.damage, self.dropped = damage, lost
+        if end < begins:
             os.ftruncate(self._file, end)
-        if end and not content[:end].endswith(b"\n"):
+        if not well:
             end += os.write(self._file, b"\n")
         os.fsync(self._file)
         return end
+
+    def _know(self, record: "_Record", place: Place) -> None:
+        self._records[record.key] = place if place[1] > SMALL else record.value
+        self._kinds.setdefault(record.kind, []).append(record.key)
+        self.earlier = max(self.earlier, record.elapsed)
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A record whose sum is right. Its value is read when it is asked for."""
+
+    key: str
+    kind: str
+    elapsed: float
+    text: bytes
+
+    @property
+    def value(self) -> Mapping[str, Any]:
+        value: Mapping[str, Any] = json.loads(self.text)
+        # Older versions kept halves of surrogate pairs, which nothing that is written later can hold.
+        return mend(value) if has_half(self.text.decode("utf-8", "replace")) else value
 
 
 def _told(kept: int, lost: int) -> str:
@@ -182,7 +228,7 @@ def _told(kept: int, lost: int) -> str:
     return "; ".join(parts)
 
 
-def _pieces(line: bytes) -> list[tuple[bytes, dict[str, Any] | None]]:
+def _pieces(line: bytes) -> list[tuple[bytes, _Record | None]]:
     """A line's records: one, or several where the newline between them was damaged; None for what is no record."""
     whole = _parse(line)
     if whole is not None:
@@ -196,13 +242,13 @@ def _line(content: str) -> bytes:
     return f'{{"sum": "{checksum}", {content[1:]}\n'.encode()
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
+def _parse(line: bytes) -> _Record | None:
     """The record of a line, or None where it is not what `_line` wrote. Its newline may be missing, or another byte."""
     line = line.rstrip(b"\n")
     for text in (line, line[:-1]):
         head, separator, rest = text.partition(b'", ')
         if separator and head == START + sha256(b"{" + rest).hexdigest().encode():
-            record: dict[str, Any] = json.loads(b"{" + rest)
-            # Older versions kept halves of surrogate pairs, which nothing that is written later can hold.
-            return mend(record) if has_half(rest.decode("utf-8", "replace")) else record
+            facts, _, value = rest.partition(VALUE)
+            about = json.loads(b"{" + facts + b"}")
+            return _Record(mend(about["key"]), about["kind"], about.get("elapsed", 0.0), value[:-1])
     return None

@@ -82,7 +82,7 @@ def open_run(
         refuse_other_parameters(job, journal)
         for line in journal.damage:
             observe(Noted(line))
-        parts.ledger.resume(journal, journal.replayed, journal.earlier)
+        parts.ledger.resume(journal, journal.replayed_of("spent"), journal.earlier)
         keep = keep_in(folder, redactor)
         rollout = Rollouts(parts.executor, parts.sandbox, parts.graders, journal, observe, keep, inputs.others)
         suite, doubts = prove(inputs.suite, parts, pool.map)
@@ -109,9 +109,8 @@ def open_run(
 
 def taken_over(journal: FileJournal) -> str:
     """What the folder holds of an earlier start, which is not done again; empty where there is nothing."""
-    values = [value for key in journal.replayed if (value := journal.recall(key)) is not None]
-    executions = sum("evidence" in value for value in values)
-    calls = sum("text" in value for value in values)
+    executions = len(journal.replayed_of("execution"))
+    calls = sum("text" in (journal.recall(key) or {}) for key in journal.replayed_of("call"))
     if not executions and not calls:
         return ""
     return f"taken over from an earlier start: {executions} executions and {calls} other model calls are not repeated"

@@ -1,5 +1,6 @@
 """The model adapter, through the real litellm, against a scripted provider on a real socket."""
 
+import json
 import random
 import subprocess
 import sys
@@ -411,6 +412,18 @@ def test_claude_is_told_what_to_cache_and_says_what_it_cached() -> None:
     assert (reply.usage.prompt_tokens, reply.usage.cached_tokens) == (900, 800)
     assert reply.usage.usd is not None
     assert reply.usage.usd < (model.bound(ask(tools=[SHELL])).usd or 0)
+
+
+def test_a_call_that_stands_alone_writes_no_cache_that_nothing_reads() -> None:
+    with serve([Reply('{"title": "x"}')]) as server:
+        model = LitellmModel("anthropic/claude-sonnet-4-5", api_base=server.url.removesuffix("/v1"), api_key="k")
+        alone, going_on = ask(schema=Wanted), ask(tools=[SHELL])
+        model.complete(alone)
+    assert "cache_control" not in json.dumps(server.requests)
+    per_token = [(model.bound(one).usd or 0) - 8192 * 15e-6 for one in (alone, going_on)]
+    bounds = [model.bound(one).prompt_tokens for one in (alone, going_on)]
+    assert per_token[0] / bounds[0] == pytest.approx(3e-6)
+    assert per_token[1] / bounds[1] == pytest.approx(3.75e-6)
 
 
 # The check before a run
