@@ -19,7 +19,7 @@ from typing import IO, cast
 
 from skillgrad_ci.graders.xlsx import libreoffice_process as office_host
 
-MEMORY = 4 << 30  # bytes of address space for each process; an idle LibreOffice takes 1.2 GiB of it
+MEMORY = 3 << 30  # bytes of address space for each process; an idle LibreOffice takes 1.2 GiB of it
 PROCESSES = 32
 NOBODY = 65534
 SCOPES_ABI = 6  # Landlock's ABI that scopes signals and abstract sockets (Linux 6.12)

@@ -39,7 +39,7 @@ def _formulas(part: bytes, last_row: int) -> Iterator[tuple[Cell, str]]:
     """Each formula's cell, and the range that it fills if it is more than its own cell. No formula that
     bears on a row stands below it.
     """
-    if not _FORMULA.search(part):
+    if b"\0" not in part[:4] and not _FORMULA.search(part):  # with a null the sheet is UTF-16: only the parser reads it
         return
     row = column = 0
     for event, element in ElementTree.iterparse(io.BytesIO(part), ("start", "end")):  # noqa: S314 (under limits)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.graders.xlsx.confinement import Needs, Running, launch
-from skillgrad_ci.graders.xlsx.installation import CLEAN, INSTALL, Installation
+from skillgrad_ci.graders.xlsx.installation import CLEAN, Installation
 from skillgrad_ci.graders.xlsx.profile import SERVER, furnish
 
 START = 120.0  # seconds; 8 on an idle machine, 7 of them unoserver's own pauses
@@ -39,7 +39,11 @@ class Refused(Exception):
 
 
 class Dead(Exception):
-    """The server has ended, hangs or cannot be reached."""
+    """The server has ended or cannot be reached."""
+
+
+class Hung(Dead):
+    """The server did not answer in time."""
 
 
 @dataclass
@@ -52,7 +56,7 @@ class Server:
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
 
     def recalculate(self, book: bytes, seconds: float) -> bytes:
-        """The workbook as LibreOffice calculates and writes it. Raises Refused, or Dead after `seconds`."""
+        """The workbook as LibreOffice calculates and writes it. Raises Refused, Dead, or Hung after `seconds`."""
         number = next(self._numbers)
         source, target = (self.folder / "books" / f"{number}-{end}.xlsx" for end in ("given", "calculated"))
         try:
@@ -65,6 +69,8 @@ class Server:
             return target.read_bytes()
         except xmlrpc.client.Fault as fault:
             raise Refused(fault.faultString[-200:]) from None
+        except TimeoutError:
+            raise Hung(f"no answer within {seconds:g} s") from None
         except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
             raise Dead(f"{type(error).__name__}: {error}") from None
         finally:
@@ -128,10 +134,10 @@ def _wait(server: Server) -> None:
     end = time.monotonic() + START
     while not (server.folder / "pid").exists():
         if time.monotonic() > end or (server.folder / "ended").exists() or not server.folder.exists():
-            raise EnvironmentFailure(f"LibreOffice does not start ({_log(server.folder)}): {INSTALL}")
+            raise EnvironmentFailure(f"LibreOffice does not start ({_log(server.folder)})")
         time.sleep(0.05)
     if not server.works(max(1.0, end - time.monotonic())):
-        raise EnvironmentFailure(f"LibreOffice starts and does not calculate ({_log(server.folder)}): {INSTALL}")
+        raise EnvironmentFailure(f"LibreOffice starts and does not calculate ({_log(server.folder)})")
 
 
 def _log(folder: Path) -> str:
