@@ -130,20 +130,14 @@ def repository(image: str, act: Path, tmp_path: Path) -> Iterator[Repository]:
     sh("rm", "-rf", folder)
 
 
+def event(name: str) -> dict[str, Any]:
+    """An event as the example has it, for people to rehearse with."""
+    payload: dict[str, Any] = json.loads((ROOT / "examples/xlsx/.github/events" / f"{name}.json").read_text())
+    return payload
+
+
 def labeled(label: str) -> dict[str, Any]:
-    owner = {"login": "acme"}
-    return {
-        "action": "labeled",
-        "label": {"name": label},
-        "issue": {
-            "number": 7,
-            "title": "Reports are wrong",
-            "body": "skill: workbook-reports",
-            "user": {"login": "ann"},
-        },
-        "sender": {"login": "ann", "type": "User"},
-        "repository": {"full_name": "acme/skills", "name": "skills", "owner": owner, "default_branch": "main"},
-    }
+    return event("labeled") | {"label": {"name": label}}
 
 
 def assert_optimized(repository: Repository, log: str) -> None:
@@ -174,6 +168,18 @@ def test_another_label_starts_no_job_and_without_the_gate_the_bot_says_why_not(r
     assert "status=ignored" in log
     assert "question" in log
     assert not (repository.folder / "skillgrad-run").exists()
+
+
+def test_the_example_runs_in_three_jobs_and_a_command_is_rehearsed_on_what_they_left(repository: Repository) -> None:
+    log = repository.run("issues", labeled("optimize-skill"))
+    for status in ("ready", "optimized", "dry_run"):
+        assert f"status={status}" in log, status
+    log = repository.run("issue_comment", event("comment"))
+    assert "status=answered" in log
+    assert "E1 was dropped by ann, because: our lists are never sorted" in log
+    calls = (repository.folder / "skillgrad-run/api-calls.jsonl").read_text()
+    assert "Skillgrad-Edit: E2" in calls
+    assert "Skillgrad-Edit: E1\\n" not in calls
 
 
 def test_the_schedule_optimizes_what_changed(repository: Repository) -> None:
