@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.fake_github.hub import BOT, MAIN
+from skillgrad_ci.errors import EnvironmentFailure
+from tests.fake_github.hub import BOT, MAIN, Token
 from tests.support.bot_stage import Ended, Stage, skill_text, stage
 
 SKILL = "skills/writer/SKILL.md"
@@ -142,3 +143,44 @@ def test_a_removed_skill_is_said(bot: Stage) -> None:
     ended = evaluated(bot, propose(bot, {SKILL: None}))
     assert ended.outputs["status"] == "ignored"
     assert "removed" in ended.log
+
+
+def test_splits_are_told_apart_because_the_skill_may_have_learned_from_one(bot: Stage) -> None:
+    number = propose(bot)
+    evaluated(bot, number)
+    (comment,) = bot.github.hub.comments_on(number)
+    assert "| heldout | 0.0% (0/6) | 33.3% (2/6) |" in comment.body
+    assert "| validation | 0.0% (0/6) | 33.3% (2/6) |" in comment.body
+    assert "| train | 0.0% (0/9) | 33.3% (3/9) |" in comment.body
+
+
+@pytest.mark.parametrize(("threshold", "code"), [("", 0), ("0.9", 1)])
+def test_without_checks_write_the_comment_tells_all_unless_a_threshold_must_be_kept(
+    bot: Stage, threshold: str, code: int
+) -> None:
+    left = {name: level for name, level in Token().permissions.items() if name != "checks"}
+    bot.github.hub.tokens["bot-token"] = Token(permissions=left)
+    number = propose(bot)
+    ended = evaluated(bot, number, threshold=threshold)
+    assert ended.code == code
+    assert "checks: write" in ended.log
+    assert "33.3%" in bot.github.hub.comments_on(number)[0].body
+
+
+def test_where_no_comment_can_be_written_nothing_is_measured(bot: Stage) -> None:
+    left = {name: level for name, level in Token().permissions.items() if name != "pull_requests"}
+    bot.github.hub.tokens["bot-token"] = Token(permissions=left)
+    ended = evaluated(bot, propose(bot))
+    assert ended.code == 1
+    assert bot.engine.measured == []
+
+
+def test_a_failed_measurement_is_told_where_the_result_was_promised(bot: Stage) -> None:
+    number = propose(bot)
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise EnvironmentFailure("no network")
+
+    bot.engine.measure = fail  # type: ignore[method-assign]
+    assert evaluated(bot, number).code == 1
+    assert "was not measured: no network" in bot.github.hub.comments_on(number)[0].body

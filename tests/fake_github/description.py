@@ -27,6 +27,9 @@ CACHE = Path(__file__).resolve().parents[2] / ".cache"
 REPO = "/repos/{owner}/{repo}"
 OPERATIONS = {
     "/user": ["get"],
+    "/app": ["get"],
+    "/app/installations/{installation_id}/access_tokens": ["post"],
+    f"{REPO}/installation": ["get"],
     REPO: ["get"],
     f"{REPO}/collaborators/{{username}}/permission": ["get"],
     f"{REPO}/git/ref/{{ref}}": ["get"],

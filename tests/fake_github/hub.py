@@ -87,7 +87,9 @@ class Hub:
     restricted: str = ""  # a ruleset forbids making and moving refs that start with this
     protected: set[str] = field(default_factory=set)
     runs: dict[int, str] = field(default_factory=dict)  # workflow runs: id to status
-    app_key: str = ""  # the public key of the GitHub App that is installed here
+    app_key: str = ""  # the public key of the GitHub App `robot` that is installed here
+    minted: list[str] = field(default_factory=list)  # its installation's tokens
+    minutes_a_token_lives: int = 60
     truncated: bool = False  # whether the root tree is too large to be listed
     git: GitStore = field(default_factory=GitStore)
     issues: dict[int, Issue] = field(default_factory=dict)

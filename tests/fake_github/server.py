@@ -10,12 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from tests.fake_github import git_routes, issue_routes, pull_routes
+from tests.fake_github import app_routes, git_routes, issue_routes, pull_routes
+from tests.fake_github.app_routes import app_of
 from tests.fake_github.contract import ContractBroken
 from tests.fake_github.description import description
 from tests.fake_github.hub import ROUTES, Hub, Refused, Token
 
-REGISTERED = (git_routes, issue_routes, pull_routes)  # importing them fills ROUTES
+REGISTERED = (app_routes, git_routes, issue_routes, pull_routes)  # importing them fills ROUTES
 SLASHES = {"ref", "branch"}  # names that may hold slashes
 
 
@@ -96,7 +97,8 @@ class FakeGitHub:
         self, verb: str, path: str, query: dict[str, str], token: str, body: Any
     ) -> tuple[int, Any, dict[str, str]]:
         template, names = _matched(verb, path)
-        if token not in self.hub.tokens and token:
+        app = app_of(self.hub, token) if self.hub.app_key and token not in self.hub.tokens else None
+        if token not in self.hub.tokens and token and app is None:
             return 401, {"message": "Bad credentials"}, {}
         if not template:
             self.broken.append(f"no operation {verb} {path}")
@@ -107,7 +109,7 @@ class FakeGitHub:
                 contract.check_request(verb, template, query, body)
             if names.get("owner") and f"{names['owner']}/{names['repo']}" != self.hub.full_name:
                 raise Refused(404, "Not Found")
-            who = self.hub.tokens.get(token, Token("", {}))
+            who = app or self.hub.tokens.get(token, Token("", {}))
             status, facts = ROUTES[verb, template](self.hub, who, names, query, body)
         except Refused as refused:
             status, facts = refused.status, refused.body
