@@ -19,6 +19,9 @@ ROLES = {"executor": "model", "optimizer": "optimizer_model", "judge": "judge_mo
 YAML_ONLY = {"judge_trials", "command_timeout", "reevaluate_days", "trigger", "rehearsal"}  # few turn them, none often
 
 
+OPTIMIZER = "skillgrad, skillopt, evoskill, trace2skill, shrink or rewrite (skillgrad)"
+
+
 @dataclass(frozen=True)
 class SettingFlag:
     """A flag by its name without dashes in front; `place` is where its value stands in a configuration."""
@@ -36,6 +39,7 @@ def setting_flags() -> Mapping[str, SettingFlag]:
     classes = {node.name: node for path in SOURCES for node in ast.parse(path.read_text("utf-8")).body
                if isinstance(node, ast.ClassDef)}  # fmt: skip
     found = [*_of(classes["LoopSettings"]), *_of(classes["Settings"])]
+    found.append(SettingFlag("optimizer", ("optimizer",), str, "NAME", OPTIMIZER))
     found += _of(classes["Models"], under="models")
     found += _of(classes["Budget"], under="budget", prefix="budget_")
     return {flag.name: flag for flag in found}
@@ -79,7 +83,7 @@ def _of(node: ast.ClassDef, under: str = "", prefix: str = "") -> Iterator[Setti
             continue
         number = next((NUMBERS[word] for word in NUMBERS if word in words), str)
         yield SettingFlag(
-            name=ROLES.get(key, f"{prefix}{key}"),
+            name=ROLES[key] if under == "models" and key in ROLES else f"{prefix}{key}",
             place=(under, key) if under else (key,),
             kind=number,
             metavar="MODEL" if key in ROLES else METAVARS.get(number, key.upper()),

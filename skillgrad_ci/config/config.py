@@ -14,6 +14,7 @@ from pydantic import Field
 from skillgrad_ci.config.settings import REHEARSAL, Budget, Positive, Settings
 from skillgrad_ci.document import Document, Known
 from skillgrad_ci.errors import UserError
+from skillgrad_ci.method.optimizers.choices import LOOP
 from skillgrad_ci.skill.hosts import HostName
 from skillgrad_ci.skill.repository import CONFIGURATION
 from skillgrad_ci.skill.skill import name_of
@@ -132,6 +133,9 @@ def with_flags(settings: Settings, flags: Mapping[str, Any]) -> Settings:
     if models.get("executor") == REHEARSAL:
         flags = {**flags, "models": {"optimizer": REHEARSAL, "judge": REHEARSAL, **models}}
     given = settings.model_dump(mode="json", exclude_unset=True)
+    if "optimizer" in flags:  # what the file says of these was said of another optimizer
+        own = next((loop for preset, loop in LOOP.items() if preset == flags["optimizer"]), {})
+        given = {key: value for key, value in given.items() if key not in own}
     return Document(Path("the command line")).validate(Settings, merge(given, flags))
 
 

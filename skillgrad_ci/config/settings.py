@@ -8,7 +8,8 @@ from pydantic import AfterValidator, Field
 from skillgrad_ci.document import Known
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.budget import Cap
-from skillgrad_ci.method.settings import Count, LoopSettings
+from skillgrad_ci.method.optimizers.choices import Count
+from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import digest_of
 
 if TYPE_CHECKING:

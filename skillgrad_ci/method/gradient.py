@@ -18,6 +18,7 @@ from skillgrad_ci.method.ports import Agent
 from skillgrad_ci.method.prompting import cut_middle, fence, load, render_skill
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.method.trajectory import render_both, render_trajectory
+from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.skill import Skill
 
 Kind = Literal["failure", "contrastive"]
@@ -102,6 +103,21 @@ class Diagnosis:
         if self.quote:
             lines.append(f"  - seen in the trajectory: {self.quote!r}")
         return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A gradient that is a proposed edit already, with the tasks that support it (reflection, not diagnosis).
+
+    `reader` numbers the minibatch in which it was seen.
+    """
+
+    label: str
+    kind: Kind
+    finding: str
+    tasks: tuple[str, ...]
+    edit: Edit
+    reader: int = 0
 
 
 def diagnose(agent: Agent, skill: Skill, task: Task, evidence: Evidence, initial: Evidence) -> Diagnosis | None:

@@ -22,6 +22,8 @@ from skillgrad_ci.skill.pointers import FOLDERS
 from skillgrad_ci.skill.skill import MAIN, Skill
 
 MAX_CONTENT = 20_000  # characters of one edit
+BLOCK_BEGIN = "<!-- What whole epochs taught: kept by the optimizer, not edited by steps. -->"
+BLOCK_END = "<!-- End of what whole epochs taught. -->"
 JUDGED_AT_THE_END = {"Q001", "Q002"}
 LEAKS = {"L001", "L002", "L003", "L004"}  # their messages quote what must not be published
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -64,6 +66,9 @@ class Rules:
     tasks: Sequence[Task]
     patterns: Collection[str]
     allow_scripts: bool = False
+    references: int | None = None  # the most files under references/ that an edit may lead to
+    in_block: bool = False  # whether the block of the slow update may be touched
+    shorten: bool = False  # whether each edit must make the skill shorter
 
 
 def try_patch(skill: Skill, edits: Sequence[Edit], rules: Rules) -> tuple[Skill, list[EditResult]]:
@@ -75,6 +80,7 @@ def try_patch(skill: Skill, edits: Sequence[Edit], rules: Rules) -> tuple[Skill,
         _check_content(edit)
         _check_reach(before, edit.file, rules.allow_scripts)
         after = apply_edit(before, edit)
+        _check_bounds(before, after, rules)
         copied = (leak for leak in leaks(skill, after, rules.tasks) if leak.severity == "error")
         for problem in [*new_errors(before, after), *copied]:
             if problem.rule not in JUDGED_AT_THE_END:
@@ -142,6 +148,25 @@ def _pass(
 
 def _told(problem: Finding) -> str:
     return f"{problem.rule} {problem.file}:{problem.line}: {problem.message}"
+
+
+def block_of(body: str) -> str:
+    """The block of the slow update, its marks included; empty where there is none."""
+    start, end = body.find(BLOCK_BEGIN), body.rfind(BLOCK_END)
+    return body[start : end + len(BLOCK_END)] if 0 <= start < end else ""
+
+
+def _check_bounds(before: Skill, after: Skill, rules: Rules) -> None:
+    """What a step may not do to the skill as a whole, whatever the single edit says."""
+    marks = [(skill.body.count(BLOCK_BEGIN), skill.body.count(BLOCK_END)) for skill in (before, after)]
+    if not rules.in_block and (block_of(before.body) != block_of(after.body) or marks[0] != marks[1]):
+        raise ReplyError("touches the block of the slow update, which is not yours; leave its marks and text alone")
+    chapters = [sum(name.startswith("references/") for name in skill.files) for skill in (before, after)]
+    if rules.references is not None and chapters[1] > max(rules.references, chapters[0]):
+        raise ReplyError(f"more than {rules.references} files under references/; merge it into one that is there")
+    sizes = [sum(map(len, skill.files.values())) for skill in (before, after)]
+    if rules.shorten and sizes[1] >= sizes[0]:
+        raise ReplyError("does not make the skill shorter; here every edit must")
 
 
 def _check_content(edit: Edit) -> None:

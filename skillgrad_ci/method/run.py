@@ -1,16 +1,16 @@
 """What a run is made of: the skill in hand, its iterations, its result."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from skillgrad_ci.method.acceptance import Incumbent, Verdict
 from skillgrad_ci.method.evidence import Evidence
-from skillgrad_ci.method.gradient import Diagnosis
+from skillgrad_ci.method.gradient import Diagnosis, Lesson
 from skillgrad_ci.method.memory import Overlay, PatternMemory, RejectedEdit, Remedy, Stamp
-from skillgrad_ci.method.patch import EditResult
+from skillgrad_ci.method.patch import EditResult, Rules
 from skillgrad_ci.method.settings import LoopSettings
-from skillgrad_ci.method.task import Suite
+from skillgrad_ci.method.task import Split, Suite, Task
 from skillgrad_ci.skill.skill import Skill
 
 
@@ -18,8 +18,10 @@ from skillgrad_ci.skill.skill import Skill
 class Iteration:
     """One step, as it went: `verdict` says what became of its patch, `incumbent` is the skill in hand after it.
 
-    `validation` is what this step measured of the skill that it accepted. `dropped` tells by task why its
-    diagnosis could not be had.
+    While it goes on, `incumbent` is the skill that it began with. `validation` is what this step measured of
+    the skill that it accepted. `frontier` are the skills that a next step may begin with, the best first: one,
+    where no more are kept. `slow` says that the step closes its epoch. `dropped` tells by task
+    why its diagnosis could not be had.
     """
 
     number: int
@@ -32,6 +34,10 @@ class Iteration:
     edits: Sequence[EditResult] = ()
     verdict: str = ""
     validation: Sequence[Evidence] = ()
+    lessons: Sequence[Lesson] = ()
+    frontier: Sequence[Incumbent] = ()
+    epoch: int = 1
+    slow: bool = False
 
     @property
     def skill(self) -> Skill:
@@ -46,6 +52,11 @@ class Iteration:
     def usable(self) -> bool:
         """Whether at least half of the batch is measured."""
         return 2 * sum(row.measured for row in self.batch) >= len(self.batch)
+
+    def taught_nothing(self) -> "Iteration":
+        """The step whose batch gave no gradient, and why."""
+        lost = next(iter(self.dropped.values()), None)
+        return replace(self, verdict=f"no diagnosis: {lost}" if lost else "nothing to learn from")
 
     @property
     def failed(self) -> bool:
@@ -89,11 +100,26 @@ class Run:
     name: str = "local"
 
     @property
+    def frontier(self) -> Sequence[Incumbent]:
+        """The skills that a step may begin with, the best first."""
+        if self.iterations:
+            return self.iterations[-1].frontier or [self.iterations[-1].incumbent]
+        return [Incumbent(self.initial, self.baseline, self.triggers)]
+
+    @property
     def incumbent(self) -> Incumbent:
         """The skill in hand: the last iteration's, or the initial one."""
-        return (
-            self.iterations[-1].incumbent if self.iterations else Incumbent(self.initial, self.baseline, self.triggers)
-        )
+        return self.frontier[0]
+
+    @property
+    def slow_steps(self) -> int:
+        """How many iterations closed an epoch."""
+        return sum(step.slow for step in self.iterations)
+
+    def rules(self, probes: Sequence[Task], patterns: Collection[str]) -> Rules:
+        """What edits are held to that answer one of `patterns`; `probes` are the queries of the trigger set."""
+        settings, tasks = self.settings, [*self.suite.of(Split.TRAIN), *probes]
+        return Rules(tasks, patterns, settings.allow_scripts, settings.optimizer.references)
 
     @property
     def next_edit(self) -> int:
@@ -134,3 +160,16 @@ def forget(run: Run, reason: str) -> PatternMemory:
         kept = [result.rejected(reason) for result in step.edits if result.status == "accepted"]
         memory = remember(memory, kept, at)
     return memory
+
+
+def of_the_line(run: Run) -> Run:
+    """The run, with the edits rejected that do not lead to its candidate: those of other lines of a frontier."""
+    line, memory, steps = run.incumbent.line, run.memory, []
+    for step in run.iterations:
+        aside = [result for result in step.edits if result.status == "accepted"] if step.number not in line else []
+        if aside:
+            reason = "its line of skills was not the best at the end"
+            memory = remember(memory, [result.rejected(reason) for result in aside], Stamp(run.name, step.number))
+            step = replace(step, edits=[result.rejected(reason) for result in step.edits])
+        steps.append(step)
+    return replace(run, iterations=steps, memory=memory)

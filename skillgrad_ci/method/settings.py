@@ -1,13 +1,13 @@
 """What a person may turn in the loop. The configuration's settings are these and more; the defaults are the paper's."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from skillgrad_ci.document import Known
 from skillgrad_ci.method.acceptance import Mode
-
-Count = Annotated[int, Field(ge=1)]
+from skillgrad_ci.method.optimizers.choices import LOOP, Count, Parts, filled
 
 
 class LoopSettings(Known):
@@ -20,7 +20,8 @@ class LoopSettings(Known):
     train_tasks: Count = 40
     """The most failed training tasks that batches are drawn from."""
     accept: Mode = "final"
-    """`always`: every valid patch; `validate`: each must win on validation; `final`: the last must."""
+    """`always`: every valid patch; `validate`: each must win on validation; `final`: the last must;
+    `no-worse`: each may not lose more than a margin."""
     seed: int = 0
     """Decides splits and batches."""
     trials: Count = 1
@@ -31,3 +32,21 @@ class LoopSettings(Known):
     """Ablation: without it only failures are diagnosed."""
     allow_scripts: bool = False
     """Whether edits may touch `scripts/`."""
+    optimizer: Parts = Field(default_factory=Parts)
+    """`skillgrad`, `skillopt`, `evoskill`, `trace2skill`, `shrink` or `rewrite`; or its parts, one by one. A preset
+    brings its own iterations, batch size and acceptance where these are not said."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _of_the_preset(cls, value: Any, handler: Callable[[Any], Self]) -> Self:
+        if not isinstance(value, dict):
+            return handler(value)
+        chosen = value.get("optimizer", {})
+        name = chosen.get("preset", "skillgrad") if isinstance(chosen, dict) else getattr(chosen, "preset", chosen)
+        return filled(value, next((said for preset, said in LOOP.items() if preset == name), {}), handler)
+
+    @model_validator(mode="after")
+    def _a_frontier_is_measured(self) -> Self:
+        if self.optimizer.frontier > 1 and self.accept != "validate":
+            raise ValueError("expected accept: validate with a frontier, for a child enters it by a measured score")
+        return self

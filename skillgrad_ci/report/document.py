@@ -157,7 +157,8 @@ class Report(Facts):
     """One run. `chosen_on` is the split whose result decided whether the candidate is kept.
 
     `agent` is who worked on the tasks, with its version.
-    `triggers` is the trigger set under the initial skill and under the candidate.
+    `triggers` is the trigger set under the initial skill and under the candidate; `tokens` is about how many
+    tokens all files of each hold.
     """
 
     skill: str
@@ -182,6 +183,7 @@ class Report(Facts):
     train: Comparison
     iterations: tuple[IterationFacts, ...]
     triggers: Comparison | None = None
+    tokens: tuple[int, int] = (0, 0)
     tasks: tuple[TaskFacts, ...]
     chapters: tuple[Chapter, ...]
     flags: tuple[FlagFacts, ...]

@@ -23,6 +23,9 @@ def headline(report: Report) -> tuple[str, list[str]]:
     if report.triggers is not None:
         remarks.append(_triggering(report.triggers))
     sentence = _sentence(report, shown)
+    if report.accept == "no-worse" and report.kept:
+        before, after = report.tokens
+        sentence = f"The skill is about {before - after:,} tokens shorter ({before:,} to {after:,}). {sentence}"
     if report.stopped in ("budget", "cancelled", "unmeasured", "flat signal") and report.why not in sentence:
         remarks.append(f"The run stopped early ({report.stopped}): {report.why}.")
     if report.sandbox.startswith("none"):

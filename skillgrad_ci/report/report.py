@@ -17,6 +17,7 @@ from skillgrad_ci.report import document as doc
 from skillgrad_ci.report.headline import headline, split_notes
 from skillgrad_ci.report.statistics import paired
 from skillgrad_ci.skill.review_flags import flags
+from skillgrad_ci.skill.skill import Skill
 
 NEAR = "comes near a grader"  # a flag's kind
 FEEDBACK_BOUND = 300  # characters of a grader's feedback in the table of tasks
@@ -49,7 +50,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         kept=run.final.digest == run.candidate.digest != run.initial.digest,
         verdict=str(run.verdict),
         chosen_on=str(check_split(run.suite)) if run.suite.of(Split.TRAIN) else "",
-        optimizer=f"skillgrad-ci {__version__}",
+        optimizer=f"{run.settings.optimizer.preset}, skillgrad-ci {__version__}",
         agent=around.agent,
         models={role: models.of(role) for role in ("executor", "optimizer", "judge")},
         rehearsal=models.rehearsal,
@@ -62,6 +63,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         train=_comparison(run, Split.TRAIN, split_of),
         iterations=tuple(map(_iteration, run.iterations)),
         triggers=_triggers(run),
+        tokens=(_tokens(run.initial), _tokens(run.candidate)),
         tasks=tuple(_tasks(run, split_of)),
         chapters=tuple(_chapters(run)),
         flags=(*(doc.FlagFacts(**asdict(flag)) for flag in flags(run.initial, run.candidate)), *_near_graders(run)),
@@ -117,6 +119,11 @@ def _compared(before: Sequence[Evidence], after: Sequence[Evidence]) -> doc.Comp
     if not after:
         return doc.Comparison(baseline=measured_of(before))
     return doc.Comparison(baseline=measured_of(before), final=measured_of(after), delta=change_of(before, after))
+
+
+def _tokens(skill: Skill) -> int:
+    """About how many tokens the text of a skill has: a quarter of its bytes."""
+    return -(-sum(map(len, skill.for_agents().files.values())) // 4)
 
 
 def _triggers(run: Run) -> doc.Comparison | None:

@@ -1,9 +1,11 @@
 """What a run may take, said before anything is spent, and said again once the base run is in."""
 
 from collections.abc import Sequence
+from math import ceil
 
 from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.method.evidence import Usage
+from skillgrad_ci.method.optimizers.draw import planned
 from skillgrad_ci.method.ports import Model, ModelRequest
 from skillgrad_ci.method.task import Split, Suite
 
@@ -15,10 +17,24 @@ OPTIMIZER_PROMPT, OPTIMIZER_COMPLETION = 8_000, 1_000  # tokens per optimizing c
 def executions(suite: Suite, settings: Settings) -> tuple[int, int, int]:
     """Executions of the base run, of all batches, and of the measurements of candidates."""
     base = sum(task.trials or settings.trials for task in suite.tasks)
-    batches = settings.iterations * settings.batch_size
+    steps, batches = planned(settings, len(suite.of(Split.TRAIN)))
     unseen = sum(task.trials or settings.trials for task in suite.tasks if task.split is not Split.TRAIN)
-    checks = len(suite.of(Split.VALIDATION)) * settings.trials * settings.iterations
-    return base, batches, unseen + (checks if settings.accept == "validate" else 0)
+    checks = len(suite.of(Split.VALIDATION)) * settings.trials * steps
+    return base, batches, unseen + (checks if settings.accept in ("validate", "no-worse") else 0)
+
+
+def optimizing_calls(settings: Settings, tasks: int) -> int:
+    """At most how many calls the optimizing agents make on so many training tasks, repairs and second looks aside."""
+    steps, batches = planned(settings, tasks)
+    parts = settings.optimizer
+    if parts.gradient == "diagnosis":
+        return batches + steps * (2 if settings.momentum else 1)
+    if parts.gradient == "none":
+        return steps
+    batch = tasks if parts.evidence == "all" else min(settings.batch_size, tasks)
+    reflections = ceil(batch / parts.minibatch) + 1  # failures and successes are read apart
+    merges = ceil(reflections / (parts.merge - 1))
+    return steps * (reflections + merges) + (parts.epochs if parts.slow_tasks else 0)
 
 
 def estimate(
@@ -34,9 +50,10 @@ def estimate(
     An execution of a trigger query is counted as one turn: it ends when a skill is activated.
     """
     base, batches, final = executions(suite, settings)
-    queries = len(triggers.tasks) * settings.trials * (1 + settings.iterations) if triggers else 0
+    steps, _ = planned(settings, len(suite.of(Split.TRAIN)))
+    queries = len(triggers.tasks) * settings.trials * (1 + steps) if triggers else 0
     total = base + batches + final
-    calls = settings.iterations * (settings.batch_size + 2 if settings.momentum else settings.batch_size + 1)
+    calls = optimizing_calls(settings, len(suite.of(Split.TRAIN)))
     guess = Usage(TURNS, TURNS * PROMPT, 0, TURNS * COMPLETION)
     mean_of = [guess] if not seen else list(seen)
     whole = sum(mean_of, Usage())

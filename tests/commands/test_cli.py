@@ -76,7 +76,7 @@ def test_every_setting_flag_reaches_the_settings() -> None:
     values: dict[type, str] = {int: "7", float: "7.5", str: "x"}
     words: list[str] = []
     for flag in setting_flags().values():
-        value = {"accept": "always", "sandbox": "docker"}.get(flag.name, values[flag.kind])
+        value = {"accept": "validate", "sandbox": "docker", "optimizer": "skillopt"}.get(flag.name, values[flag.kind])
         words += [f"--{flag.name.replace('_', '-')}", value]
         assert flag.help, flag.name
     flags = given(parse_arguments(["optimize", "s", *words]))

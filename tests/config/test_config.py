@@ -65,7 +65,7 @@ def test_an_entry_overrides_the_file_and_a_flag_overrides_both(repository: Path)
         (SKILLS + "batch_size: 0\n", r":4: batch_size: expected greater than or equal to 1, got 0"),
         (SKILLS + "models: {executor: openai/}\n", r":4: models.executor: 'openai/' names no model"),
         (SKILLS + "models: {judge: ' '}\n", r":4: models.judge: ' ' names no model"),
-        (SKILLS + "accept: maybe\n", r":4: accept: expected 'always', 'validate' or 'final', got 'maybe'"),
+        (SKILLS + "accept: maybe\n", r":4: accept: expected 'always', 'validate', 'final' or 'no-worse', got 'maybe'"),
         (SKILLS + "seed: 1\nseed: 2\n", r":5: the key 'seed' stands twice"),
         ("skills:\n  - path: skills/xlsx\n", r":2: skills\[0\].tasks: is missing"),
         ("skills: []\n", r":1: skills: "),

@@ -18,7 +18,8 @@ from skillgrad_ci.method.budget import Cap, Ledger, Reserve
 from skillgrad_ci.method.events import BatchBegun, Event
 from skillgrad_ci.method.evidence import Evidence, Outcome, Usage
 from skillgrad_ci.method.memory import Pattern, PatternMemory
-from skillgrad_ci.method.optimize import PATIENCE, batches, optimize
+from skillgrad_ci.method.optimize import PATIENCE, optimize
+from skillgrad_ci.method.optimizers.draw import batches
 from skillgrad_ci.method.run import Run, Stop
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task

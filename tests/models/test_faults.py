@@ -225,7 +225,7 @@ def optimized(agents: Agents, rollout: Synthetic | None = None) -> Run:
         model = model_of(server, retries=1, timeout=faults.TIME_LIMIT * 3)
         ledger = Ledger()
         agent = StructuredAgent(lambda role: Metered(model, ledger, role), agents.observe)
-        parts = world(rollout, agent=agent, ledger=ledger, observe=agents.observe)  # type: ignore[arg-type]
+        parts = world(rollout, agent=agent, ledger=ledger, observe=agents.observe)
         settings = LoopSettings(iterations=2, batch_size=3, accept="always")
         return optimize(SKILL, suite(), settings, PatternMemory(), parts)
 

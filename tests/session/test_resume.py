@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from skillgrad_ci.method.optimizers.choices import Preset
 from skillgrad_ci.models.rehearsal.register import respond
 from skillgrad_ci.models.rehearsal.script import Script
 from tests.support import small_repository
@@ -30,13 +31,13 @@ AT_ONCE = 2
 MOMENTS = 20
 
 
-def start(repository: Path, url: str, out: Path) -> BaseProcess:
-    process = FORK.Process(target=_run, args=(str(repository), url, str(out)))
+def start(repository: Path, url: str, out: Path, *more: str) -> BaseProcess:
+    process = FORK.Process(target=_run, args=(str(repository), url, str(out), *more))
     process.start()
     return process
 
 
-def _run(repository: str, url: str, out: str) -> None:
+def _run(repository: str, url: str, out: str, *more: str) -> None:
     from skillgrad_ci.__main__ import main
 
     os.environ["OPENAI_API_KEY"] = "scripted-key-for-tests"
@@ -45,7 +46,7 @@ def _run(repository: str, url: str, out: str) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     command = ["optimize", "skills/greeter", "--model", "openai/scripted", "--api-base", url, "--out", out]
-    raise SystemExit(main([*command, "--concurrency", str(AT_ONCE), "--budget-tokens", "10000000"]))
+    raise SystemExit(main([*command, "--concurrency", str(AT_ONCE), "--budget-tokens", "10000000", *more]))
 
 
 @contextmanager
@@ -113,6 +114,29 @@ def test_killed_at_twenty_moments_it_ends_as_if_never_killed(
     assert plan["number"] <= requests + MOMENTS * AT_ONCE  # a kill repeats the calls in flight, and no turn before them
     assert all(times <= 1 + MOMENTS for times in plan["asked"].values())
     assert plan["number"] > requests
+
+
+@pytest.mark.parametrize("optimizer", sorted(set(get_args(Preset)) - {"skillgrad"}))
+def test_every_optimizer_killed_at_three_moments_ends_as_if_never_killed(optimizer: str, tmp_path: Path) -> None:
+    """Over a real socket, from the command line to the report."""
+    words = ("--optimizer", optimizer)
+    repository, out = small_repository.make(tmp_path / "repository", "openai/scripted"), tmp_path / "out"
+    with provider(repository) as (server, plan):
+        process = start(repository, server.url, tmp_path / "whole", *words)
+        process.join(120)
+        assert process.exitcode == 0, (tmp_path / "whole.log").read_text()
+        requests = plan["number"]
+        for moment in (1, 2, 3):
+            plan["number"] = 0
+            process = start(repository, server.url, out, *words)
+            plan["kill"] = (process, max(1, requests // 5))
+            process.join(60)
+            assert process.exitcode == -signal.SIGKILL, (moment, (tmp_path / "out.log").read_text())
+        process = start(repository, server.url, out, *words)
+        process.join(120)
+        assert process.exitcode == 0, (tmp_path / "out.log").read_text()
+    assert essence(out) == essence(tmp_path / "whole")
+    assert (out / "skill.patch").read_text() == (tmp_path / "whole/skill.patch").read_text()
 
 
 def test_a_finished_run_started_again_asks_for_nothing(tmp_path: Path) -> None:

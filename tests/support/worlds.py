@@ -16,7 +16,7 @@ from skillgrad_ci.errors import EnvironmentFailure, ReplyError
 from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.method.events import Event
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory, Usage
-from skillgrad_ci.method.ports import Reply
+from skillgrad_ci.method.ports import Agent, Reply
 from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
 from skillgrad_ci.method.world import World
 from skillgrad_ci.skill.skill import Skill
@@ -117,7 +117,7 @@ def keep_splits(whole: Suite, baseline: Sequence[Evidence]) -> Suite:
     return whole
 
 
-def world(rollout: Synthetic | None = None, agent: Oracle | None = None, **parts: Any) -> World:
+def world(rollout: Synthetic | None = None, agent: Agent | None = None, **parts: Any) -> World:
     known: dict[str, Any] = {
         "rollout": rollout or Synthetic(), "agent": agent or Oracle(), "split": keep_splits,
         "ledger": Ledger(), "each": map, "observe": silent,

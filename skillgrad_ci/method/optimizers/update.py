@@ -10,11 +10,16 @@ from dataclasses import replace
 from pydantic import BaseModel, Field
 
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
+from skillgrad_ci.method.events import Dropped
 from skillgrad_ci.method.gradient import slug
+from skillgrad_ci.method.memory import Stamp
+from skillgrad_ci.method.optimizers.momentum import momentum, without_memory
+from skillgrad_ci.method.optimizers.optimizer import Proposal
 from skillgrad_ci.method.patch import EditResult, Rules, try_patch
 from skillgrad_ci.method.ports import Agent
 from skillgrad_ci.method.prompting import fence, fill, load, render_skill
-from skillgrad_ci.method.run import Iteration
+from skillgrad_ci.method.run import Iteration, Run
+from skillgrad_ci.method.world import World
 from skillgrad_ci.skill.edit import Edit, Layer, Op, Target, printable
 from skillgrad_ci.skill.review_flags import added_lines
 from skillgrad_ci.skill.skill import MAIN, Skill
@@ -26,8 +31,8 @@ WITHOUT_SCRIPTS = "Scripts are not yours to edit here: no file under `scripts/`.
 WITH_SCRIPTS = "You may edit and add text files under `scripts/`; what a script does must be plain to a reviewer."
 
 
-class EditReply(BaseModel):
-    """One edit of the skill, at one place of one file."""
+class EditFields(BaseModel):
+    """An edit as any agent replies it: the operation, its place, the new text, and why."""
 
     op: Op = Field(
         description="append: at the end of a heading's section or of a file (a missing resource is created); "
@@ -45,14 +50,58 @@ class EditReply(BaseModel):
         description="the new text, in Markdown; empty for delete. When it replaces a section and brings no "
         "heading, the old heading stays"
     )
-    patterns: list[str] = Field(description="slugs of the record's patterns that this edit answers, at least one")
     why: str = Field(description="one sentence for the reviewer")
+
+    def edit(self, iteration: int, patterns: tuple[str, ...], tasks: tuple[str, ...]) -> Edit:
+        """The edit, not numbered yet. Its layer follows from its place; `tasks` are those that taught it."""
+        layer: Layer = "H" if self.target == "description" else "B" if self.file == MAIN else "Q"
+        return Edit(
+            id="",
+            iteration=iteration,
+            layer=layer,
+            file=self.file.strip().removeprefix("./"),
+            op=self.op,
+            target=self.target,
+            address=self.address,
+            content=self.content,
+            patterns=patterns,
+            tasks=tasks,
+            why=printable(self.why),
+        )
+
+
+class EditReply(EditFields):
+    """One edit of the skill, at one place of one file."""
+
+    patterns: list[str] = Field(description="slugs of the record's patterns that this edit answers, at least one")
 
 
 class PatchReply(BaseModel):
     """The edits that lead to the next skill, in the order in which they are made; none if none is warranted."""
 
     edits: list[EditReply]
+
+
+def by_pattern(run: Run, world: World, step: Iteration) -> tuple[Iteration, Proposal]:
+    """Momentum and update: the step with its record and overlay, and the patch that follows from them.
+
+    Where the patcher has no reply, the step of the record stands.
+    """
+    if not step.diagnoses:
+        return step.taught_nothing(), Proposal(step.skill, ())
+    at = Stamp(run.name, step.number)
+    if run.settings.momentum:
+        memory, overlay = momentum(world.agent, step.skill, step.memory, step.diagnoses, at)
+        step = replace(step, memory=memory, overlay=overlay)
+    else:
+        memory, overlay = without_memory(step.diagnoses, at)
+        step = replace(step, overlay=overlay)
+    try:
+        patch = update(world.agent, replace(step, memory=memory), run.rules(world.probes, memory.slugs), run.next_edit)
+        return step, Proposal(*patch)
+    except (ReplyError, EnvironmentFailure) as error:
+        world.observe(Dropped(f"iteration {step.number}", str(error)))
+        return replace(step, verdict=f"no patch: {error}"), Proposal(step.skill, ())
 
 
 def update(agent: Agent, step: Iteration, rules: Rules, first: int) -> tuple[Skill, list[EditResult]]:
@@ -89,22 +138,9 @@ def update(agent: Agent, step: Iteration, rules: Rules, first: int) -> tuple[Ski
 
 
 def _edit(reply: EditReply, step: Iteration) -> Edit:
-    """A reply's edit, not numbered yet, with the patterns that exist and the tasks that taught them."""
-    layer: Layer = "H" if reply.target == "description" else "B" if reply.file == MAIN else "Q"
+    """A reply's edit, with the patterns that exist and the tasks that taught them."""
     patterns = tuple(name for name in dict.fromkeys(map(slug, reply.patterns)) if name in step.memory.slugs)
-    return Edit(
-        id="",
-        iteration=step.number,
-        layer=layer,
-        file=reply.file.strip().removeprefix("./"),
-        op=reply.op,
-        target=reply.target,
-        address=reply.address,
-        content=reply.content,
-        patterns=patterns,
-        tasks=step.overlay.tasks_of(patterns),
-        why=printable(reply.why),
-    )
+    return reply.edit(step.number, patterns, step.overlay.tasks_of(patterns))
 
 
 def _user_part(step: Iteration) -> str:

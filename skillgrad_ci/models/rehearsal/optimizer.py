@@ -82,7 +82,7 @@ def momentum(script: Script, prompt: str) -> dict[str, Any]:
         failing = any(row.kind == "failure" for row in rows)
         known = re.search(rf"^(?:##|-) {re.escape(label)} \(", prompt, re.M) is not None
         tried = [remedy for remedy in mechanism.remedies if _tried(remedy, prompt)]
-        coming = _next_remedy(mechanism, prompt) if failing else None
+        coming = next_remedy(mechanism, prompt) if failing else None
         changes.append(
             {
                 "slug": label,
@@ -139,7 +139,7 @@ def patch(script: Script, prompt: str) -> dict[str, Any]:
         mechanism = script.mechanisms.get(label)
         if mechanism is None or (refused and not any(_tried(remedy, refused) for remedy in mechanism.remedies)):
             continue
-        remedy = _next_remedy(mechanism, prompt)
+        remedy = next_remedy(mechanism, prompt)
         if remedy is not None:
             edits += ({**edit.model_dump(), "patterns": [label], "why": remedy.why} for edit in remedy.edits)
     return {"edits": edits}
@@ -149,7 +149,7 @@ def _batch(prompt: str) -> list[Diagnosed]:
     return [Diagnosed(row["task"], row["kind"], row["label"]) for row in _DIAGNOSED.finditer(prompt)]
 
 
-def _next_remedy(mechanism: Mechanism, prompt: str) -> ScriptedRemedy | None:
+def next_remedy(mechanism: Mechanism, prompt: str) -> ScriptedRemedy | None:
     """The remedy after the last one whose words stand in the prompt; None when all were tried."""
     left: list[ScriptedRemedy] = []
     for remedy in reversed(mechanism.remedies):

@@ -15,7 +15,7 @@ from typing import Any
 
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.models.rehearsal import judge as rehearsal_judge
-from skillgrad_ci.models.rehearsal import optimizer
+from skillgrad_ci.models.rehearsal import optimizer, other_optimizers
 from skillgrad_ci.models.rehearsal.chat import next_reply
 from skillgrad_ci.models.rehearsal.executor import Turn, next_turn, text_of
 from skillgrad_ci.models.rehearsal.script import Script
@@ -29,6 +29,10 @@ _ROLES: Mapping[str, Callable[[Script, str], dict[str, Any]]] = {
     "DiagnosisReply": optimizer.diagnose,
     "MomentumReply": optimizer.momentum,
     "PatchReply": optimizer.patch,
+    "ReflectionReply": other_optimizers.reflect,
+    "MergeReply": other_optimizers.merge,
+    "SlowReply": other_optimizers.slow,
+    "PlainReply": other_optimizers.plain,
     "JudgeReply": rehearsal_judge.judge,
 }
 _scripts: dict[str, Script] = {}

@@ -1,0 +1,85 @@
+"""Evidence to learn from: which training tasks make a step's batch."""
+
+import random
+from collections.abc import Iterator, Sequence
+from math import ceil
+
+from skillgrad_ci.method.optimizers.optimizer import Batch
+from skillgrad_ci.method.run import Run
+from skillgrad_ci.method.settings import LoopSettings
+from skillgrad_ci.method.task import Split, Task
+
+
+def failures(run: Run) -> Iterator[Batch]:
+    """Mini-batches of training tasks that the initial skill fails (SkillGrad).
+
+    Where more fail than `train_tasks`, the seed chooses, and not the order of the suite: it may be sorted by kind.
+    """
+    settings, failed = run.settings, {row.task_id for row in run.baseline if row.failed}
+    tasks = [task for task in run.suite.of(Split.TRAIN) if task.id in failed]
+    dice = random.Random(settings.seed)  # noqa: S311  # reproducible, not secret
+    chosen = {task.id for task in dice.sample(tasks, min(settings.train_tasks, len(tasks)))}
+    pool = [task for task in tasks if task.id in chosen]
+    for batch in batches(pool, settings.batch_size, settings.iterations, settings.seed):
+        yield Batch(batch)
+
+
+def batches(pool: Sequence[Task], size: int, number: int, seed: int) -> Iterator[list[Task]]:
+    """`number` batches of `size` tasks (all of them, where the pool is smaller); none from an empty pool.
+
+    Every task comes once an epoch; a batch across two epochs holds no task twice.
+    """
+    order = random.Random(seed)  # noqa: S311  # reproducible, not secret
+    queue: list[Task] = []
+    for _ in range(number if pool else 0):
+        batch: list[Task] = []
+        while len(batch) < min(size, len(pool)):
+            fresh = [task for task in queue if task not in batch]
+            if not fresh:
+                queue += order.sample(pool, len(pool))
+                continue
+            batch.append(fresh[0])
+            queue.remove(fresh[0])
+        yield batch
+
+
+def epochs(run: Run) -> Iterator[Batch]:
+    """All training tasks, shuffled anew in every epoch, in batches that no epoch's end runs through (SkillOpt)."""
+    settings, tasks = run.settings, run.suite.of(Split.TRAIN)
+    order = random.Random(settings.seed)  # noqa: S311  # reproducible, not secret
+    steps = 0
+    for epoch in range(1, settings.optimizer.epochs + 1):
+        queue = order.sample(tasks, len(tasks))
+        for start in range(0, len(queue), settings.batch_size):
+            if steps == settings.iterations:
+                return
+            steps += 1
+            batch = queue[start : start + settings.batch_size]
+            yield Batch(batch, epoch, ends_epoch=start + settings.batch_size >= len(queue))
+
+
+def everything(run: Run) -> Iterator[Batch]:
+    """All training tasks at once, with what the base run showed of them: nothing is executed again (Trace2Skill)."""
+    tasks = run.suite.of(Split.TRAIN)
+    known = {row.task_id: row for row in reversed(run.baseline)}  # the first trial of each
+    if tasks:
+        yield Batch(tasks, known=known)
+
+
+def nothing(run: Run) -> Iterator[Batch]:
+    """Steps without a batch."""
+    for _ in range(run.settings.iterations):
+        yield Batch()
+
+
+def planned(settings: LoopSettings, tasks: int) -> tuple[int, int]:
+    """At most how many steps a run makes on so many training tasks, and how many executions their batches take."""
+    parts = settings.optimizer
+    if parts.evidence == "epochs":
+        each = ceil(tasks / settings.batch_size)
+        steps = min(settings.iterations, parts.epochs * each)
+        slow = 2 * min(parts.slow_tasks, tasks) * (steps // max(1, each))
+        return steps, steps * min(settings.batch_size, tasks) + slow
+    if parts.evidence == "failures":
+        return settings.iterations, settings.iterations * settings.batch_size
+    return (1 if parts.evidence == "all" else settings.iterations), 0
