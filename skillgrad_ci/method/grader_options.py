@@ -18,7 +18,7 @@ def _one_or_more(value: Any) -> Any:
 
 
 Part = Annotated[str, Field(min_length=1, pattern=r"\S")]
-Parts = Annotated[
+OptimizerParts = Annotated[
     list[Part], Field(min_length=1), BeforeValidator(_one_or_more, json_schema_input_type=list[Part] | Part)
 ]
 Names = Annotated[list[str], BeforeValidator(_one_or_more, json_schema_input_type=list[str] | str)]
@@ -66,8 +66,8 @@ class TextOptions(Options):
 
     output: str = Field(ANSWER, min_length=1, description="answer (the last message) or a file in the work folder")
     exact: str | None = Field(None, description="the whole text, white space at both ends aside")
-    contains: Parts | None = Field(None, description="every one of these stands in the text")
-    not_contains: Parts | None = Field(None, description="none of these stands in the text")
+    contains: OptimizerParts | None = Field(None, description="every one of these stands in the text")
+    not_contains: OptimizerParts | None = Field(None, description="none of these stands in the text")
     exists: Literal[True] | None = Field(None, description="the file is there, whatever it holds")
     regex: str | None = Field(None, description="a Python regular expression found somewhere in the text")
     number: float | None = Field(None, description="the last number in the text")

@@ -164,7 +164,7 @@ def forget(run: Run, reason: str) -> PatternMemory:
 
 def of_the_line(run: Run) -> Run:
     """The run, with the edits rejected that do not lead to its candidate: those of other lines of a frontier."""
-    line, memory, steps = run.incumbent.line, run.memory, []
+    line, memory, steps = run.incumbent.line, run.memory, list[Iteration]()
     for step in run.iterations:
         aside = [result for result in step.edits if result.status == "accepted"] if step.number not in line else []
         if aside:
@@ -172,4 +172,4 @@ def of_the_line(run: Run) -> Run:
             memory = remember(memory, [result.rejected(reason) for result in aside], Stamp(run.name, step.number))
             step = replace(step, edits=[result.rejected(reason) for result in step.edits])
         steps.append(step)
-    return replace(run, iterations=steps, memory=memory)
+    return replace(run, iterations=steps, memory=memory) if steps else run

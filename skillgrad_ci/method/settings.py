@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from skillgrad_ci.document import Known
 from skillgrad_ci.method.acceptance import Mode
-from skillgrad_ci.method.optimizers.choices import LOOP, Count, Parts, filled
+from skillgrad_ci.method.optimizers.choices import LOOP, Count, OptimizerParts, filled
 
 
 class LoopSettings(Known):
@@ -32,7 +32,7 @@ class LoopSettings(Known):
     """Ablation: without it only failures are diagnosed."""
     allow_scripts: bool = False
     """Whether edits may touch `scripts/`."""
-    optimizer: Parts = Field(default_factory=Parts)
+    optimizer: OptimizerParts = Field(default_factory=OptimizerParts)
     """`skillgrad`, `skillopt`, `evoskill`, `trace2skill`, `shrink` or `rewrite`; or its parts, one by one. A preset
     brings its own iterations, batch size and acceptance where these are not said."""
 

@@ -49,7 +49,7 @@ LOOP: Mapping[Preset, Mapping[str, Any]] = MappingProxyType(
 )
 
 
-class Parts(Known):
+class OptimizerParts(Known):
     """The parts of an optimizer. What is left out is the preset's."""
 
     preset: Preset = "skillgrad"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from skillgrad_ci.method.optimizers.choices import Parts
+from skillgrad_ci.method.optimizers.choices import OptimizerParts
 from skillgrad_ci.method.optimizers.diagnosis import by_diagnosis
 from skillgrad_ci.method.optimizers.draw import epochs, everything, failures, nothing
 from skillgrad_ci.method.optimizers.merge import by_support
@@ -19,7 +19,7 @@ AGGREGATION: Mapping[str, Propose] = {
 }  # fmt: skip
 
 
-def optimizer_of(parts: Parts) -> Optimizer:
+def optimizer_of(parts: OptimizerParts) -> Optimizer:
     """The functions behind a choice of parts."""
     return Optimizer(
         draw=EVIDENCE[parts.evidence],
