@@ -147,7 +147,7 @@ def checked(value: Any, path: str) -> Any:
     try:
         if path.endswith("/chat/completions"):
             return _completion(value)
-        if value.get("type") == "message":
+        if path.endswith("/messages") or value.get("type") == "message":
             return _answer(value)
     except ValidationError as error:
         first = error.errors()[0]

@@ -150,6 +150,14 @@ def test_bytes_are_bounded_also_once_unpacked(
     assert caught.value.billed
 
 
+@pytest.mark.parametrize(("number", "path"), [(0, "/v1/messages"), (1, "/v1/chat/completions")])
+def test_a_reply_in_another_providers_form_is_told_as_such(anyone: ScriptedServer, number: int, path: str) -> None:
+    body = anyone.encode(path, {"messages": []}, Reply("hello"))
+    anyone.script = lambda _: Raw(body=body)
+    with pytest.raises(EnvironmentFailure, match="a reply of another shape: "):
+        models(anyone)[number].complete(REQUEST)
+
+
 def test_a_packed_reply_is_read(anyone: ScriptedServer) -> None:
     for model, path in zip(models(anyone), ["/v1/chat/completions", "/v1/messages"], strict=True):
         body = gzip.compress(anyone.encode(path, {"messages": []}, Reply("unpacked")))
