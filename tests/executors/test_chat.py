@@ -115,6 +115,7 @@ def test_what_cannot_be_given_is_said_and_files_share_a_bound() -> None:
     assert "characters cut" in given["measure/references/long.md"]
     assert sum(map(len, given.values())) < 101_000
     assert given["x.md"].startswith("(")
+    assert given["SKILL.md"].startswith("("), "the body is there already"
 
 
 def test_input_files_stand_in_the_question(tmp_path: Path) -> None:
