@@ -1,7 +1,6 @@
-"""What is done about an event of GitHub.
+"""What is done about an event of GitHub. Start at `action.py`.
 
-Start at `action.py`: it reads the event, `decide.py` says which act it asks for, and an act follows:
-`optimize_job.py`, `evaluate_job.py` or `command_job.py`. `optimize_requests.py` and `schedule.py` say which skills,
-`preflight.py` whether the result could be delivered, `engine.py` runs them, `state.py` remembers, `pull_request/`
-delivers. `bot.py` is what every act needs, `progress.py` what people see meanwhile.
+Then `decide.py` (from the event to a decision), `optimize_requests.py` (who asks, for which skills), `optimize_job.py`
+(one skill: `preflight.py`, `committed.py`, `money.py`, the run, `outcome.py`), `deliver_job.py` and `pull_request/`.
+`evaluate_job.py` measures pull requests, `command_job.py` answers comments, `state.py` is what the bot remembers.
 """
