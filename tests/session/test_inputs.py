@@ -167,7 +167,7 @@ def test_what_surrounds_a_skill_is_part_of_its_runs_fingerprint(root: Path) -> N
         ("with_skills: [../elsewhere]\n", "leaves"),
         ("with_skills: [skills/parting, other/greeter]\n", "two skills are named 'greeter'"),
         ("trigger: evals/missing.json\n", "missing.json: no such file"),
-        ("trigger: evals\n", "is a suite of the format native; expected a JSON list of"),
+        ("trigger: evals\n", "is a suite of the format native; expected a list of"),
         ("trigger: ../triggers.json\n", "leaves"),
     ],
 )
