@@ -62,7 +62,9 @@ def _arguments(value: Any) -> str:
 def _usage(value: Any) -> Any:
     """Token counts as they can be true: whole, not negative, not absurd. Others are left out, as if not given."""
     if isinstance(value, dict):
-        return {key: kept for key, item in value.items() if (kept := _usage(item)) not in (None, {})}
+        counts = {key: _usage(item) for key, item in value.items()}
+        nested = {key for key, count in counts.items() if isinstance(count, dict) and key.endswith("_tokens")}
+        return {key: count for key, count in counts.items() if count not in (None, {}) and key not in nested}
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS

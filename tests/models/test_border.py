@@ -17,6 +17,7 @@ from skillgrad_ci.method.ports import ModelReply, ModelRequest
 from skillgrad_ci.models.border import HOPS, MOST_BYTES
 from skillgrad_ci.models.prices import Price, Tokens, dollars
 from skillgrad_ci.models.provider import LitellmModel, check_access
+from skillgrad_ci.models.wire import checked
 from tests.support.scripted_answers import Answer, Call, Raw, Reply, error
 from tests.support.scripted_server import ScriptedServer, model_of, serve
 
@@ -156,6 +157,14 @@ def test_a_reply_in_another_providers_form_is_told_as_such(anyone: ScriptedServe
     anyone.script = lambda _: Raw(body=body)
     with pytest.raises(EnvironmentFailure, match="a reply of another shape: "):
         models(anyone)[number].complete(REQUEST)
+
+
+@given(json_values)
+def test_a_count_of_tokens_is_a_number_or_none(strange: Any) -> None:
+    usage = {"prompt_tokens": strange, "prompt_tokens_details": {"cached_tokens": strange}}
+    kept = checked({"choices": [{"message": {}}], "usage": usage}, "/chat/completions").get("usage") or {}
+    for count in (kept.get("prompt_tokens"), kept.get("prompt_tokens_details", {}).get("cached_tokens")):
+        assert count is None or (type(count) is int and count >= 0)
 
 
 def test_a_packed_reply_is_read(anyone: ScriptedServer) -> None:
