@@ -127,7 +127,13 @@ def _transfer(command: argparse.ArgumentParser) -> None:
 
 def _grade(command: argparse.ArgumentParser) -> None:
     command.add_argument("suite", type=Path, metavar="SUITE", help="a suite in any known format")
-    command.add_argument("--outputs", type=Path, required=True, metavar="DIR", help="DIR/<task id>/<output file>")
+    command.add_argument(
+        "--outputs",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="DIR/<task id>/<output file>; an agent's last message is the file answer.txt there",
+    )
     add_flags(command, [*MODELS, *MACHINE])
 
 

@@ -29,9 +29,11 @@ def optimize(arguments: argparse.Namespace) -> int:
             redactor=Redactor.from_environment(os.environ),
             reproduce=arguments.reproduce,
         )
-    if arguments.in_place and done.report.kept:
-        done.run.final.write_over(inputs.skill, inputs.job.path)
-        write_atomically(memory_path(inputs.job), done.run.memory.render().encode())
+    if arguments.in_place:
+        if done.report.kept:
+            done.run.final.write_over(inputs.skill, inputs.job.path)
+        if done.run.memory != inputs.memory:  # what a run without a gain learned is as much worth to the next one
+            write_atomically(memory_path(inputs.job), done.run.memory.render().encode())
     if arguments.json:
         say_json(done.report.model_dump(mode="json"))
     else:
@@ -52,6 +54,8 @@ def _say_optimized(done: Finished, in_place: bool) -> None:
     say(f"report  {files['report.html']}", *patch, f"memory  {files['momentum.md']}")
     if in_place and report.kept:
         say(f"The skill in {report.skill_path} is changed, and its memory is beside the configuration.")
+    elif in_place and done.run.memory.extent:
+        say(f"The skill in {report.skill_path} is as it was; its memory is beside the configuration.")
     elif report.kept:
         folder, diff = (shlex.quote(os.path.relpath(path)) for path in (report.skill_path, files["skill.patch"]))
         say(f"To take it: git apply --directory={folder} {diff}")

@@ -1,6 +1,7 @@
 """Grading outputs that exist already, with no model: `DIR/<task id>/<output file>`.
 
-An agent's last message, where a grader wants it, is the file `answer.txt` beside the outputs.
+An agent's last message, where a grader wants it, is the file `answer.txt` beside the outputs. A task without
+an output was not done by anybody, as far as is known here: it is unmeasured, not failed.
 """
 
 import shutil
@@ -46,8 +47,8 @@ def _left(outputs: Path, task: Task) -> Path:
 
 
 def _grade(task: Task, left: Path, made: Parts) -> Grade:
-    if not left.is_dir():
-        return Grade(Outcome.FAILED, feedback="no output")
+    if not left.is_dir() or not any(left.iterdir()):
+        return Grade(Outcome.UNMEASURED, feedback=f"no output found at {left}")
     if lack := without_judge(task, made):
         return lack
     try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from skillgrad_ci.method.acceptance import check_mode
+from skillgrad_ci.method.events import Noted
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.ports import Observer, Rollout
@@ -81,6 +82,8 @@ def optimize_skill(
             at_once=job.settings.concurrency,
         )
         world = with_triggers(world, inputs.triggers, job.settings.trials)
+        if known := inputs.memory.extent:
+            observe(Noted(f"{known} from earlier runs"))
         opened.splits(opened.suite, ())  # tells what the run may take
         run = optimize(inputs.skill, opened.suite, job.settings, inputs.memory, world, inputs.name)
         if not run.baseline:  # it was cut: what it measured is reported, on the splits as they were announced

@@ -132,6 +132,25 @@ def test_optimize_writes_a_run_folder_and_leaves_the_skill_alone(shell: Shell) -
     assert Skill.load(shell.root / "skills/greeter").digest == done.document["final_digest"]
 
 
+def test_in_place_without_a_gain_keeps_the_memory_and_the_next_run_says_so(shell: Shell) -> None:
+    script = shell.root / "evals/rehearsal.yaml"
+    useless = small_repository.MECHANISMS.replace('"use capital letters"', '"use big letters"')
+    script.write_text(useless.replace("starts with Dear and the name.", "has a form."))
+    before = Skill.load(shell.root / "skills/greeter")
+    done = shell("optimize", "skills/greeter", *OPEN, "--in-place")
+    assert done.code == 0, done.err
+    assert "from earlier runs" not in done.err
+    assert "To take it" not in done.out
+    assert "patch   " not in done.out
+    assert "its memory is beside the configuration" in done.out
+    assert Skill.load(shell.root / "skills/greeter") == before
+    memory = parse((shell.root / ".skillgrad/greeter/momentum.md").read_text(), "momentum.md")
+    assert memory.rejected
+    again = shell("optimize", "skills/greeter", *OPEN, "--iterations", "1")
+    said = f"{len(memory.patterns)} patterns and {len(memory.rejected)} rejected edits from earlier runs"
+    assert said in again.err
+
+
 def test_in_place_writes_the_skill_and_its_memory(shell: Shell) -> None:
     done = shell("optimize", "skills/greeter", *OPEN, "--in-place", "--out", "elsewhere")
     assert done.code == 0, done.err
@@ -181,11 +200,13 @@ def test_grade_needs_no_model_and_accounts_for_every_task(shell: Shell) -> None:
     done = shell("grade", "evals", "--outputs", "out", "--json")
     assert done.code == 0, done.err
     verdicts = {task["id"]: (task["verdict"], task["score"], task["feedback"]) for task in done.document["tasks"]}
-    assert len(verdicts) == done.document["measured"] == 24
+    assert len(verdicts) == 24
+    assert (done.document["measured"], done.document["unmeasured"]) == (3, 21)
     assert verdicts["greet-ada"][:2] == ("passed", 1.0)
     assert verdicts["greet-bela"][0] == verdicts["greet-cora"][0] == "failed"
-    assert verdicts["greet-dora"] == ("failed", 0.0, "no output")
-    assert "1 of 24 tasks pass" in shell("grade", "evals", "--outputs", "out").out
+    assert verdicts["greet-dora"] == ("unmeasured", 0.0, "no output found at out/greet-dora")
+    assert "1 of 3 tasks pass, 21 unmeasured" in shell("grade", "evals", "--outputs", "out").out
+    assert "answer.txt" in shell("grade", "--help").out
     assert sorted(path.name for path in (shell.root / "out/greet-ada").iterdir()) == ["greeting.txt"]
 
 

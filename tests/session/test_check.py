@@ -103,7 +103,10 @@ def test_an_answer_lies_beside_the_outputs(bench: Bench) -> None:
     made = bench.parts({name: TASKS[name] for name in ("answered", "proved")})
     grades = {row.task: row.grade for row in grade_outputs(made.suite, outputs, made, map)}
     assert grades["answered"].outcome is Outcome.PASSED
-    assert grades["proved"] == Grade(Outcome.FAILED, feedback="no output")
+    assert grades["proved"] == Grade(Outcome.UNMEASURED, feedback=f"no output found at {outputs / 'proved'}")
+    (outputs / "proved").mkdir()
+    again = {row.task: row.grade.outcome for row in grade_outputs(made.suite, outputs, made, map)}
+    assert again["proved"] is Outcome.UNMEASURED
 
 
 def test_power_is_said_of_the_tasks_that_report() -> None:

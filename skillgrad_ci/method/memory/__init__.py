@@ -124,6 +124,12 @@ class PatternMemory:
         return next((pattern for pattern in self.patterns if pattern.slug == slug), None)
 
     @property
+    def extent(self) -> str:
+        """How much it holds, in words; empty where it holds nothing."""
+        sizes = [(len(self.patterns), "pattern"), (len(self.rejected), "rejected edit")]
+        return " and ".join(f"{number} {name}{'' if number == 1 else 's'}" for number, name in sizes if number)
+
+    @property
     def slugs(self) -> set[str]:
         return {pattern.slug for pattern in self.patterns}
 
