@@ -30,6 +30,12 @@ TOOLS: dict[str, list[dict[str, Any]]] = {
 DIALECTS = list(PREFIX)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is: no stream is begun before its answer is known."""
+    monkeypatch.setattr(server, "PATIENCE", 3600.0)
+
+
 def gateway_to(world: AgentProvider, dialect: str, ledger: Ledger | None = None, **settings: Any) -> ProviderGateway:
     base = f"{world.url}/v1" if PREFIX[dialect] == "openai" else world.url
     known: dict[str, Any] = {"api_base": base, "api_key": KEY, "backoff": 0.001, "timeout": 300.0}
