@@ -56,6 +56,18 @@ def measured(result: Run, outcome: Outcome) -> Run:
     return replace(result, measured=rows)
 
 
+def test_the_headline_of_a_shorter_skill_tells_the_tokens_saved() -> None:
+    result = run()
+    shorter = replace(SKILL, files={"SKILL.md": SKILL.files["SKILL.md"][:-12]})
+    config = LoopSettings.model_validate({"optimizer": "shrink"})
+    rows = [replace(row, outcome=Outcome.PASSED) for row in result.measured]
+    kept = replace(result, settings=config, candidate=shorter, final=shorter, measured=rows)
+    before, after = report(kept).tokens
+    assert before - after == 3
+    assert report(kept).headline.startswith(f"The skill is about 3 tokens shorter ({before} to {after}). ")
+    assert "tokens shorter" not in report(result).headline
+
+
 def test_the_headline_compares_what_was_measured_twice() -> None:
     """Else unmeasured tasks could turn a gain over the same tasks into figures that say the contrary."""
     result = run()
