@@ -25,6 +25,7 @@ from skillgrad_ci.method.optimizers.presets import optimizer_of
 from skillgrad_ci.method.run import Iteration, Run, Stop, forget, of_the_line, remember
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split, Suite
+from skillgrad_ci.method.trigger_quality import TriggerQuality
 from skillgrad_ci.method.world import World
 from skillgrad_ci.skill.skill import Skill
 
@@ -49,6 +50,9 @@ def optimize(
             return replace(run, stop=Stop.UNMEASURED if flat[0] is Flat.UNMEASURED else Stop.FLAT, why=flat[1])
         if world.triggers is not None:
             run = replace(run, triggers=world.triggers(skill, "triggers-base"))
+            broken = TriggerQuality.of(world.probes, run.triggers).broken
+            if broken:
+                return replace(run, stop=Stop.FLAT, why=broken)
         reserve(run, world)
         for batch in optimizer.draw(run):
             run = run.after(iterate(run, world, optimizer, batch))

@@ -1,6 +1,6 @@
 """Measurements of skills, each in a run of its own: one, or several agents and models side by side under one cap."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,12 @@ from skillgrad_ci.config.settings import Budget
 from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.method.events import Measuring
 from skillgrad_ci.method.ports import Observer
+from skillgrad_ci.method.task import Suite
+from skillgrad_ci.method.trigger_quality import TriggerQuality
 from skillgrad_ci.report.report import cost_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.agents import agent_of, refuse_unfit
-from skillgrad_ci.session.evaluation import Evaluation, evaluate, executions, facts_of
+from skillgrad_ci.session.evaluation import WITH, Evaluation, evaluate, executions, facts_of
 from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.parts import StopRequest
@@ -50,10 +52,21 @@ def measure_skill(
             "models": {"executor": settings.models.of("executor")},
             "rehearsal": settings.models.rehearsal,
             "sandbox": opened.sandbox,
-            "warnings": opened.warnings,
+            "warnings": [*opened.warnings, *_on_triggers(opened.suite, evaluation)],
             "cost": cost_of(dict(opened.ledger.by_role)).model_dump(mode="json"),
         }
         return Measured(evaluation, facts | facts_of(evaluation, inputs.skill), left_of(opened.ledger))
+
+
+def _on_triggers(suite: Suite, evaluation: Evaluation) -> Iterator[str]:
+    """Precision and recall of each arm where the suite is a trigger set, and what a recall of nothing means."""
+    if not any(task.probe for task in suite.tasks):
+        return
+    for name, rows in evaluation.arms.items():
+        quality = TriggerQuality.of(suite.tasks, rows)
+        yield f"{name}: {quality.sentence}"
+        if quality.broken and name == WITH:
+            yield f"a broken signal: {quality.broken}"
 
 
 def left_of(ledger: Ledger) -> Budget | None:
