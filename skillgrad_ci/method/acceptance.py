@@ -19,8 +19,11 @@ from typing import Literal
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.patch import EditResult, replay
-from skillgrad_ci.method.task import Split, Suite
+from skillgrad_ci.method.task import Split, Suite, Task
 from skillgrad_ci.skill.skill import Skill
+
+MIN_QUERIES = 2  # that should fire: one that does not says nothing of the set
+
 
 Mode = Literal["always", "validate", "final", "no-worse"]
 NO_WORSE_Z = 0.8416  # one-sided, at the level 0.2
@@ -154,3 +157,58 @@ def _reason(verdict: Verdict, fresh: Sequence[Evidence], known: Sequence[Evidenc
         return f"triggering is unknown: {len(paired)} of {queries} trigger queries could be measured"
     before, after = (float(100 * sum(rates[task] for task in paired) / len(paired)) for rates in (old, new))
     return f"trigger accuracy fell from {before:.1f}% to {after:.1f}% ({len(paired)} queries)"
+
+
+@dataclass(frozen=True)
+class TriggerQuality:
+    """Counts over measured executions: the skill fired or stayed out, where it should or should not have.
+
+    Accuracy alone hides a skill that never fires: of twenty queries of which five should fire it is right on fifteen.
+    """
+
+    fired_rightly: int = 0
+    fired_wrongly: int = 0
+    stayed_wrongly: int = 0
+    stayed_rightly: int = 0
+
+    @classmethod
+    def of(cls, queries: Sequence[Task], evidence: Sequence[Evidence]) -> "TriggerQuality":
+        """The counts of the rows that belong to a query."""
+        known = {query.id: query for query in queries}
+        counts = [0, 0, 0, 0]
+        for row in evidence:
+            if row.measured and row.task_id in known:
+                wanted = any(spec.options.get("should_trigger") for spec in known[row.task_id].graders)
+                fired = wanted if row.passed else not wanted
+                counts[(0 if wanted else 1) if fired else (2 if wanted else 3)] += 1
+        return cls(*counts)
+
+    @property
+    def precision(self) -> float | None:
+        """The share of activations that were right; None where the skill never fired."""
+        fired = self.fired_rightly + self.fired_wrongly
+        return self.fired_rightly / fired if fired else None
+
+    @property
+    def recall(self) -> float | None:
+        """The share of the queries that should fire on which it did; None where there are none."""
+        wanted = self.fired_rightly + self.stayed_wrongly
+        return self.fired_rightly / wanted if wanted else None
+
+    @property
+    def sentence(self) -> str:
+        """Both shares in words."""
+        shares = ((self.precision, "it never fired"), (self.recall, "no query should fire"))
+        precision, recall = (why if share is None else f"{100 * share:.0f}%" for share, why in shares)
+        return f"triggering: precision {precision}, recall {recall}"
+
+    @property
+    def broken(self) -> str:
+        """Why nothing can be learned from the set, with the likely cause; "" where something can."""
+        if self.recall != 0 or self.stayed_wrongly < MIN_QUERIES:
+            return ""
+        return (
+            f"the skill was activated on none of {self.stayed_wrongly} executions whose query should activate it: more "
+            "likely the agent cannot see or activate skills here, or the queries need none, than that the description "
+            "is at fault on all of them; look at one trajectory"
+        )

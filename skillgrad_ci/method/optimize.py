@@ -16,7 +16,16 @@ from functools import partial
 from math import ceil
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, EnvironmentFailure, ReplyError
-from skillgrad_ci.method.acceptance import Incumbent, Verdict, check_split, check_triggers, compare, no_worse, score
+from skillgrad_ci.method.acceptance import (
+    Incumbent,
+    TriggerQuality,
+    Verdict,
+    check_split,
+    check_triggers,
+    compare,
+    no_worse,
+    score,
+)
 from skillgrad_ci.method.events import BatchBegun, Dropped, IterationDone
 from skillgrad_ci.method.evidence import Evidence, Flat, flat_signal
 from skillgrad_ci.method.memory import PatternMemory, Stamp
@@ -25,7 +34,6 @@ from skillgrad_ci.method.optimizers.presets import optimizer_of
 from skillgrad_ci.method.run import Iteration, Run, Stop, forget, of_the_line, remember
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split, Suite
-from skillgrad_ci.method.trigger_quality import TriggerQuality
 from skillgrad_ci.method.world import World
 from skillgrad_ci.skill.skill import Skill
 

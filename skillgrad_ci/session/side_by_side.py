@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from skillgrad_ci.config.settings import Budget
+from skillgrad_ci.method.acceptance import TriggerQuality
 from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.method.events import Measuring
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.task import Suite
-from skillgrad_ci.method.trigger_quality import TriggerQuality
 from skillgrad_ci.report.report import cost_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.agents import agent_of, refuse_unfit

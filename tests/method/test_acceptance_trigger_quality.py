@@ -2,9 +2,9 @@
 
 import pytest
 
+from skillgrad_ci.method.acceptance import TriggerQuality
 from skillgrad_ci.method.evidence import Evidence, Outcome
 from skillgrad_ci.method.task import GraderSpec, Task
-from skillgrad_ci.method.trigger_quality import TriggerQuality
 
 
 def query(name: str, wanted: bool) -> Task:
