@@ -79,6 +79,9 @@ class OverlayFacts(Facts):
 
 
 class EditFacts(Facts):
+    """`under` is the heading that its words stand under in the candidate. `taught_in` names the batch that taught
+    its patterns, where no task of its own batch did."""
+
     id: str
     layer: str
     file: str
@@ -91,6 +94,8 @@ class EditFacts(Facts):
     why: str
     status: str
     reason: str
+    under: str = ""
+    taught_in: str = ""
 
 
 class IterationFacts(Facts):
@@ -114,13 +119,25 @@ class IterationFacts(Facts):
 
 
 class TaskFacts(Facts):
-    """One task: its share of passed trials before and after; None where it was not measured."""
+    """One task: its share of passed trials before and after; None where it was not measured.
+
+    `prompt` is the task's instruction. `scores` are the means over measured trials before and after, `said` what the
+    grader said of the first of them; for a judged task, its statements with their quotes.
+    """
 
     id: str
     split: str
     baseline: float | None
     final: float | None
     feedback: str
+    prompt: str = ""
+    scores: tuple[float | None, float | None] = (None, None)
+    said: tuple[str, str] = ("", "")
+
+    @property
+    def partial(self) -> bool:
+        """Whether a score tells more than passed and failed do."""
+        return any(score is not None and 0 < score < 1 for score in self.scores)
 
 
 class Chapter(Facts):

@@ -15,11 +15,13 @@ from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.task import Split
 from skillgrad_ci.report import document as doc
 from skillgrad_ci.report.headline import headline, split_notes
+from skillgrad_ci.report.provenance import stands_under, taught_in
 from skillgrad_ci.report.statistics import paired
 from skillgrad_ci.skill.review_flags import flags
 from skillgrad_ci.skill.skill import Skill
 
 NEAR = "comes near a grader"  # a flag's kind
+TEXT_BOUND = 2_000  # characters of a prompt, and of what a grader said before or after
 FEEDBACK_BOUND = 300  # characters of a grader's feedback in the table of tasks
 
 
@@ -61,7 +63,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         heldout_looks=_looks(run, split_of),
         validation=_comparison(run, Split.VALIDATION, split_of),
         train=_comparison(run, Split.TRAIN, split_of),
-        iterations=tuple(map(_iteration, run.iterations)),
+        iterations=tuple(_iteration(run, step) for step in run.iterations),
         triggers=_triggers(run),
         tokens=(_tokens(run.initial), _tokens(run.candidate)),
         tasks=tuple(_tasks(run, split_of)),
@@ -142,7 +144,7 @@ def _versions(evidence: Iterable[Evidence]) -> tuple[str, ...]:
     return tuple(sorted({version for row in evidence for version in row.versions.split("; ") if version}))
 
 
-def _iteration(step: Iteration) -> doc.IterationFacts:
+def _iteration(run: Run, step: Iteration) -> doc.IterationFacts:
     return doc.IterationFacts(
         number=step.number,
         batch=tuple(row.task_id for row in step.batch),
@@ -152,7 +154,7 @@ def _iteration(step: Iteration) -> doc.IterationFacts:
         diagnoses=tuple(map(_diagnosis, step.diagnoses)),
         overlay=tuple(doc.OverlayFacts(**asdict(entry)) for entry in step.overlay.entries),
         themes=tuple(f"{theme.slug}: {theme.line}" for theme in step.overlay.themes),
-        edits=tuple(map(_edit, step.edits)),
+        edits=tuple(_edit(run, step, result) for result in step.edits),
         verdict=step.verdict,
         validation=measured_of(step.validation) if step.validation else None,
         dropped=dict(step.dropped),
@@ -164,9 +166,11 @@ def _diagnosis(diagnosis: Diagnosis) -> doc.DiagnosisFacts:
     return doc.DiagnosisFacts(task=fields.pop("task_id"), **fields)
 
 
-def _edit(result: EditResult) -> doc.EditFacts:
+def _edit(run: Run, step: Iteration, result: EditResult) -> doc.EditFacts:
     fields = {name: value for name, value in asdict(result.edit).items() if name in doc.EditFacts.model_fields}
-    return doc.EditFacts(**fields, status=str(result.status), reason=result.reason)
+    under = stands_under(result.edit, run.candidate) if result.status == "accepted" else ""
+    taught = taught_in(result.edit, step, run)
+    return doc.EditFacts(**fields, status=str(result.status), reason=result.reason, under=under, taught_in=taught)
 
 
 def _on_graders(report: doc.Report) -> Iterable[str]:
@@ -191,6 +195,7 @@ def _near_graders(run: Run) -> Iterable[doc.FlagFacts]:
 def _tasks(run: Run, split_of: Mapping[str, str]) -> Iterable[doc.TaskFacts]:
     before, after = pass_rates(run.baseline), pass_rates(run.measured)
     feedback = {row.task_id: row.feedback for row in [*run.baseline, *run.measured] if not row.passed}
+    sides = [_by_task(run.baseline), _by_task(run.measured)]
     for task in run.suite.tasks:
         old, new = before.get(task.id), after.get(task.id)
         said = "" if new == 1 else feedback.get(task.id, "")
@@ -199,8 +204,31 @@ def _tasks(run: Run, split_of: Mapping[str, str]) -> Iterable[doc.TaskFacts]:
             split=split_of[task.id],
             baseline=None if old is None else float(old),
             final=None if new is None else float(new),
-            feedback=said[:FEEDBACK_BOUND] + ("…" if len(said) > FEEDBACK_BOUND else ""),
+            feedback=_cut(said, FEEDBACK_BOUND),
+            prompt=_cut(task.instruction, TEXT_BOUND),
+            scores=(_score(sides[0].get(task.id, ())), _score(sides[1].get(task.id, ()))),
+            said=(_said(sides[0].get(task.id, ())), _said(sides[1].get(task.id, ()))),
         )
+
+
+def _by_task(evidence: Sequence[Evidence]) -> dict[str, list[Evidence]]:
+    rows: dict[str, list[Evidence]] = {}
+    for row in evidence:
+        rows.setdefault(row.task_id, []).append(row)
+    return rows
+
+
+def _score(rows: Sequence[Evidence]) -> float | None:
+    scores = [row.score for row in rows if row.measured]
+    return sum(scores) / len(scores) if scores else None
+
+
+def _said(rows: Sequence[Evidence]) -> str:
+    return _cut(next((row.feedback for row in rows if row.measured), ""), TEXT_BOUND)
+
+
+def _cut(text: str, bound: int) -> str:
+    return text[:bound] + ("…" if len(text) > bound else "")
 
 
 def _chapters(run: Run) -> Iterable[doc.Chapter]:

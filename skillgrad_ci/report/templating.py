@@ -34,6 +34,10 @@ def usd(amount: float | None) -> str:
     return "unknown price" if amount is None else f"${amount:.4f}" if amount < 1 else f"${amount:.2f}"
 
 
+def score(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.2f}"
+
+
 @cache
 def environment() -> "Environment":
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -45,6 +49,6 @@ def environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"percent": percent, "points": points, "plain": plain, "code": code, "usd": usd}
+    made.filters |= {"percent": percent, "points": points, "plain": plain, "code": code, "usd": usd, "score": score}
     made.globals["wilson"] = wilson
     return made

@@ -17,6 +17,8 @@ from skillgrad_ci.skill.markdown import Outline, Section, outline
 from skillgrad_ci.skill.skill import MAIN, Skill
 from skillgrad_ci.skill.splice import insert, replace_section, without, without_lines
 
+_ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s")
+
 Op = Literal["append", "insert_after", "replace", "delete"]
 Target = Literal["description", "heading", "text", "file"]
 Layer = Literal["H", "B", "Q"]
@@ -115,13 +117,14 @@ def _edited(edit: Edit, head: str, body: str, content: str, newline: str) -> str
     structure = outline(body)
     markdown = edit.file.lower().endswith(".md")
     if edit.target == "file":
-        return insert(structure, len(structure.lines), content, newline, parted=markdown)
+        end = _end(structure, None, content) if markdown else len(structure.lines)
+        return insert(structure, end, content, newline, parted=markdown)
     if edit.target == "heading":
         if not markdown:
             raise ReplyError(f"{edit.file}: not Markdown, so it has no headings; address an exact text")
         section = _section(structure, edit)
         if edit.op == "append":
-            return insert(structure, section.end, content, newline)
+            return insert(structure, _end(structure, section, content), content, newline)
         if edit.op == "insert_after":
             return insert(structure, section.inside, content, newline)
         if edit.op == "delete":
@@ -134,6 +137,21 @@ def _edited(edit: Edit, head: str, body: str, content: str, newline: str) -> str
     if edit.op == "replace":
         return body[:start] + content + body[end:]
     return without(structure, body, start, end)
+
+
+def _end(structure: Outline, section: Section | None, content: str) -> int:
+    """The line before which text is appended to a section, or to the file: above a thematic break that ends it.
+
+    An item is no part of a deeper section's list: it goes to the end of the text above the first deeper heading.
+    """
+    end = structure.before_break(section.end if section else len(structure.lines))
+    if not _ITEM.match(content) or outline(content).sections or not structure.ends_in_list(end):
+        return end
+    titles = [s for s in structure.sections if s.level == 1]
+    whole = section or (titles[0] if len(titles) == 1 and titles[0].start == structure.sections[0].start else None)
+    first = whole.start if whole else -1
+    deeper = next((s.start for s in structure.sections if first < s.start < end), end)
+    return structure.before_break(deeper) if structure.last_text(deeper) >= 0 else end
 
 
 def _section(structure: Outline, edit: Edit) -> Section:

@@ -33,7 +33,8 @@ class Section:
 
 @dataclass(frozen=True)
 class Outline:
-    """`lines` keep their line ends. `code` are the lines of code blocks, as half-open ranges.
+    """`lines` keep their line ends. `code` and `lists` are the lines of code blocks and lists, as half-open ranges.
+    `breaks` are the lines of thematic breaks (`---`).
 
     `unclosed` is the line of a fence or comment that is never closed and so swallows all that follows.
     """
@@ -41,10 +42,25 @@ class Outline:
     lines: Sequence[str]
     sections: Sequence[Section]
     code: Sequence[range]
+    lists: Sequence[range]
+    breaks: Sequence[int]
     unclosed: int | None
 
     def is_code(self, line: int) -> bool:
         return any(line in block for block in self.code)
+
+    def before_break(self, end: int) -> int:
+        """`end`, or the line of a thematic break that is the last thing above it: a break parts off what follows."""
+        last = self.last_text(end)
+        return last if last in self.breaks else end
+
+    def ends_in_list(self, end: int) -> bool:
+        last = self.last_text(end)
+        return any(last in block for block in self.lists)
+
+    def last_text(self, end: int) -> int:
+        """The last line above `end` that is not blank; -1 where all are."""
+        return next((number for number in range(end - 1, -1, -1) if self.lines[number].strip()), -1)
 
     def line_at(self, offset: int) -> int:
         """The index of the line that holds the character at `offset`."""
@@ -69,7 +85,7 @@ def outline(text: str) -> Outline:
     lines = _LINE.findall(text)
     tokens = parser.parse(text)
     starts: list[tuple[str, int, int, int]] = []
-    code = []
+    code, lists, breaks = list[range](), list[range](), list[int]()
     unclosed = None
     for index, token in enumerate(tokens):
         if token.map is None:
@@ -79,13 +95,17 @@ def outline(text: str) -> Outline:
             starts.append((tokens[index + 1].content.strip(), int(token.tag[1]), first, last))
         elif token.type in ("fence", "code_block"):
             code.append(range(first, last))
+        elif token.type in ("bullet_list_open", "ordered_list_open") and token.level == 0:
+            lists.append(range(first, last))
+        elif token.type == "hr" and token.level == 0:
+            breaks.append(first)
         if unclosed is None and _is_unclosed(token, lines):
             unclosed = first
     sections = []
     for index, (heading, level, first, inside) in enumerate(starts):
         ends = (other[2] for other in starts[index + 1 :] if other[1] <= level)
         sections.append(Section(heading, level, first, inside, next(ends, len(lines))))
-    return Outline(tuple(lines), tuple(sections), tuple(code), unclosed)
+    return Outline(tuple(lines), tuple(sections), tuple(code), tuple(lists), tuple(breaks), unclosed)
 
 
 def may_be_unclosed(text: str) -> bool:

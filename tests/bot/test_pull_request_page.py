@@ -49,7 +49,10 @@ def hostile(report: Report, edits: int, warnings: int) -> Report:
     lists = {"patterns": (HOSTILE,) * 40, "tasks": (HOSTILE,) * 40, "status": "accepted"}
     made = [step.edits[0].model_copy(update={"id": f"E{n}", **texts, **lists}) for n in range(1, edits + 1)]
     step = step.model_copy(update={"edits": tuple(made)})
-    tasks = [task.model_copy(update={"feedback": HOSTILE * 9}) for task in report.tasks]
+    tasks = [
+        task.model_copy(update={"feedback": HOSTILE * 9, "prompt": HOSTILE, "said": (HOSTILE,) * 2})
+        for task in report.tasks
+    ]
     facts = {"iterations": (step, *report.iterations[1:]), "tasks": tuple(tasks), "remarks": (HOSTILE * 3,) * warnings}
     return report.model_copy(update=facts)
 
@@ -73,6 +76,28 @@ def test_no_text_of_models_breaks_the_page_or_its_bound(report: Report, edits: i
         prose = "".join(child.content for child in inner if child.type.startswith("text"))
         assert not re.search(r"@\w|(?<!Asked for in )#\d|\bGH-\d|://|www\.", prose)
         assert "| E2 |" in text or edits == 1
+
+
+def test_a_task_shows_its_prompt_its_scores_and_the_grader_before_and_after(report: Report) -> None:
+    said = ('- failed: It is dated (no date; "Dear all")', '- passed: It is dated (it is; "3 May")')
+    told = {"prompt": "Write the letter.", "scores": (0.25, 0.5), "said": said, "baseline": 0.0, "final": 0.0}
+    tasks = (report.tasks[0].model_copy(update=told), *report.tasks[1:])
+    text = body(report.model_copy(update={"tasks": tasks}), PatternMemory(SKILL.name), Around())
+    row = next(line for line in text.splitlines() if line.startswith(f"| `{tasks[0].id}`"))
+    for words in ("Write the letter.", "score 0.25", "score 0.50", '"Dear all"', '"3 May"'):
+        assert words in row
+
+
+def test_an_edit_names_its_heading_and_the_batch_that_taught_its_pattern(report: Report) -> None:
+    step = report.iterations[0]
+    edit = step.edits[0].model_copy(
+        update={"tasks": (), "taught_in": "the batch of iteration 1 (task-2)", "target": "file", "under": "Guide"}
+    )
+    steps = (step.model_copy(update={"edits": (edit,)}), *report.iterations[1:])
+    text = body(report.model_copy(update={"iterations": steps}), PatternMemory(SKILL.name), Around())
+    row = next(line for line in text.splitlines() if line.startswith(f"| {edit.id} "))
+    assert "under `Guide`" in row
+    assert row.endswith("| the batch of iteration 1 (task-2) |")
 
 
 @pytest.mark.parametrize("edits", [1, 200])

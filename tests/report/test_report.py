@@ -99,6 +99,38 @@ def test_a_diagnosis_that_could_not_be_had_stands_in_run_and_report_with_its_rea
     assert render_page(report(lost), NOWHERE).count('<td class="soft">diagnoser: no reply') == 5
 
 
+def test_a_task_that_changed_shows_its_prompt_its_scores_and_both_verdicts() -> None:
+    result = run()
+    judged = '- failed: It is signed (no name; "Yours")\n- passed: It is short (five lines; "Dear all")'
+    baseline = [replace(row, score=0.5, feedback=judged) for row in result.baseline]
+    document = report(replace(result, baseline=baseline))
+    changed = next(task for task in document.tasks if task.final == 1)
+    assert changed.prompt == next(task.instruction for task in result.suite.tasks if task.id == changed.id)
+    assert changed.scores == (0.5, 1.0)
+    assert changed.said[0] == judged
+    page = as_markdown(document)
+    told = page.split(f"### `{changed.id}`")[1].split("###")[0]
+    for words in (changed.prompt, "Score: 0.50 before, 1.00 after", '- failed: It is signed (no name; "Yours")'):
+        assert words in told
+
+
+def test_an_edit_says_under_which_heading_it_stands_and_which_batch_taught_its_pattern() -> None:
+    result = run()
+    step, later = result.iterations[0], result.iterations[1]
+    first = next(one for one in step.edits if one.status == "accepted")
+    assert report(result).iterations[0].edits[0].under == "Guide"
+    late = replace(first, edit=replace(first.edit, id="E90", tasks=()))
+    taught = replace(result, iterations=[step, replace(later, edits=[late]), *result.iterations[2:]])
+    edit = report(taught).iterations[1].edits[0]
+    number = max(stamp.iteration for stamp in later.memory.get(first.edit.patterns[0]).appeared_in)  # type: ignore[union-attr]
+    batch = result.iterations[number - 1].batch
+    assert edit.taught_in == f"the batch of iteration {number} ({', '.join(row.task_id for row in batch)})"
+    assert f"the batch of iteration {number}" in as_markdown(report(taught), 2)
+    page = render_page(report(taught), NOWHERE)
+    assert f"taught by {edit.taught_in}" in page
+    assert "it stands under “Guide”" in page
+
+
 def test_report_json_has_the_fields_that_others_rely_on(tmp_path: Path) -> None:
     result = run()
     write_run(tmp_path, result, report(result), Redactor())

@@ -53,6 +53,26 @@ def test_append_goes_to_the_end_of_a_section_with_its_deeper_headings() -> None:
     assert body_after("append", "file", "", "## End\n\nNew.") == BODY + "\n## End\n\nNew.\n"
 
 
+@pytest.mark.parametrize("rule", ["---", "***", "_ _ _"])
+def test_append_comes_before_a_thematic_break_that_ends_the_place(rule: str) -> None:
+    body = f"# Demo\n\n## Steps\n\nAct.\n\n{rule}\n\n## Checks\n\nLook.\n\n{rule}\n"
+    assert body_after("append", "heading", "Steps", "New.", body) == body.replace("Act.\n", "Act.\n\nNew.\n")
+    assert body_after("append", "heading", "Checks", "New.", body) == body.replace("Look.\n", "Look.\n\nNew.\n")
+    assert body_after("append", "file", "", "## End\n\nNew.", body) == body.replace(
+        "Look.\n", "Look.\n\n## End\n\nNew.\n"
+    )
+    told = body.replace(f"{rule}\n", f"{rule}\n\nMade by hand.\n")  # what follows a break is text like any other
+    assert body_after("append", "file", "", "New.", told) == f"{told}\nNew.\n"
+
+
+def test_an_item_for_the_whole_does_not_join_the_list_of_its_last_section() -> None:
+    wanted = BODY.replace("Intro.\n", "Intro.\n\n- new\n")
+    assert body_after("append", "file", "", "- new") == body_after("append", "heading", "Demo", "- new") == wanted
+    assert body_after("append", "file", "", "- new", "- one\n") == "- one\n- new\n"
+    assert body_after("append", "file", "", "- new", "## A\n\n- one\n") == "## A\n\n- one\n- new\n"
+    assert body_after("append", "file", "", "New.") == BODY + "\nNew.\n"
+
+
 def test_items_join_their_list_and_paragraphs_stand_apart() -> None:
     assert body_after("append", "heading", "Checks", "- three") == BODY + "- three\n"
     assert body_after("insert_after", "text", "1. Look.", "1. Wait.") == BODY.replace("2. Act", "1. Wait.\n2. Act")

@@ -16,6 +16,7 @@ from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.report.diff import skill_patch
 from skillgrad_ci.report.document import Comparison, EditFacts, IterationFacts, Report, TaskFacts
 from skillgrad_ci.report.headline import percent, points
+from skillgrad_ci.report.templating import score
 from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.skill import Skill
 
@@ -142,6 +143,7 @@ def _facts(report: Report, memory: PatternMemory, around: Around) -> dict[str, A
         "others": others,
         "diff": _diff(around),
         "changed": changed,
+        "moved": [*changed, *(task for task in report.tasks if task not in changed and _moved(task))],
         "fixed": sum((task.final or 0) > (task.baseline or 0) for task in changed),
         "tests": TESTS,
         "legend": _legend(report),
@@ -209,7 +211,7 @@ def _row(report: Report, step: IterationFacts, edit: EditFacts, around: Around) 
         link=f"[{edit.id}]({address})" if address else edit.id,
         says=_says(edit),
         place=_place(edit),
-        tasks=lead + (_few(fixed or edit.tasks) or "—"),
+        tasks=lead + (_few(fixed or edit.tasks) or shown(edit.taught_in, 200) or "—"),
     )
 
 
@@ -217,9 +219,10 @@ def _place(edit: EditFacts) -> str:
     """The layer, or the resource; and what an edit stands in place of, or under which heading."""
     where = code(edit.file, 80) if edit.layer == "Q" else LAYERS[edit.layer]
     address = code(edit.address.lstrip("#- "), 70)
+    heading = code(edit.under, 70) or (address if edit.target == "heading" else "")
     if edit.target == "text" and edit.op == "replace":
         return f"{where}, instead of {address}"
-    return f"{where}, under {address}" if edit.target == "heading" else where
+    return f"{where}, under {heading}" if heading else where
 
 
 def _says(edit: EditFacts) -> str:
@@ -278,6 +281,12 @@ def chart(iterations: Sequence[IterationFacts]) -> dict[str, str] | None:
     return {"what": what, "numbers": numbers, "values": ", ".join(f"{100 * value:.1f}" for value in values)}
 
 
+def _moved(task: TaskFacts) -> bool:
+    """Whether a score moved, though no verdict did."""
+    before, after = task.scores
+    return before is not None and after is not None and before != after
+
+
 def _changed(report: Report) -> list[TaskFacts]:
     """Tasks whose result changed, broken ones first."""
     changed = [t for t in report.tasks if t.baseline is not None and t.final is not None and t.baseline != t.final]
@@ -322,5 +331,5 @@ def _template() -> "Template":
         lstrip_blocks=True,
     )
     environment.filters |= {"shown": shown, "code": code, "percent": percent, "points": points}
-    environment.filters |= {"counted": counted, "dollars": dollars}
+    environment.filters |= {"counted": counted, "dollars": dollars, "score": score}
     return environment.get_template("pull_request.md")
