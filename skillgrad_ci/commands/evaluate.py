@@ -8,10 +8,10 @@ from typing import Any
 
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
-from skillgrad_ci.commands.progress import showing
+from skillgrad_ci.commands.progress import shorten, showing
 from skillgrad_ci.commands.side_by_side import REHEARSAL_NOTE, compare, interval
 from skillgrad_ci.commands.suite import say_reliability
-from skillgrad_ci.commands.terminal import GO_ON, say, say_json, say_table
+from skillgrad_ci.commands.terminal import GO_ON, MEND, say, say_json, say_table
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
@@ -43,7 +43,10 @@ def evaluate_skill(arguments: argparse.Namespace) -> int:
         say(GO_ON)
     if done.evaluation.cut:
         return ELSE if done.evaluation.cancelled else BUDGET
-    return DONE if all(any(row.measured for row in rows) for rows in done.evaluation.arms.values()) else ELSE
+    measured = all(any(row.measured for row in rows) for rows in done.evaluation.arms.values())
+    if not measured and not arguments.json:
+        say(MEND)
+    return DONE if measured else ELSE
 
 
 def _say(facts: Mapping[str, Any]) -> None:
@@ -58,7 +61,9 @@ def _say(facts: Mapping[str, Any]) -> None:
         ["", "accuracy", "95% interval", "passed", "unmeasured", "tokens per task", "cost per task", "turns"], rows
     )
     say("")
-    tasks = [[task["id"], *(_rate(task[name]) for name in arms), task["feedback"][:80]] for task in facts["tasks"]]
+    tasks = [
+        [task["id"], *(_rate(task[name]) for name in arms), shorten(task["feedback"], 160)] for task in facts["tasks"]
+    ]
     say_table(["task", *arms, "what the grader said"], tasks)
     delta, size = facts["delta"], facts["skill_tokens"]
     if delta:

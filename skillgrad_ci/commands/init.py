@@ -10,7 +10,8 @@ import yaml
 from skillgrad_ci.commands.cli import DONE
 from skillgrad_ci.commands.demo import example
 from skillgrad_ci.commands.terminal import say
-from skillgrad_ci.config.config import FILE, load
+from skillgrad_ci.config.config import FILE, load, with_flags
+from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.session.estimate import executions
 from skillgrad_ci.session.inputs import read_inputs
@@ -31,7 +32,8 @@ def init(arguments: argparse.Namespace) -> int:
     pairs, alone = find(root)
     if not pairs:
         raise UserError(_nothing(root, alone))
-    model = arguments.model or _ask("Model that works on the tasks, as litellm names it (provider/model): ")
+    asked = arguments.model or _ask("Model that works on the tasks, as litellm names it (provider/model): ")
+    model = _checked(asked.strip())
     files = made(root, pairs, model, arguments.agent)
     for path, text in files.items():
         say(f"--- {path}", text)
@@ -99,6 +101,12 @@ def made(root: Path, pairs: Mapping[Path, Path], model: str, agent: str | None) 
     return {path: text for path, text in files.items() if not (root / path).exists()}
 
 
+def _checked(model: str) -> str:
+    """A model that the written configuration can name: what is written once is not overwritten."""
+    with_flags(Settings(), {"models": {"executor": model}})
+    return model
+
+
 def _key_of(model: str) -> str:
     """The variable that holds the key of a model's provider, as the library names it."""
     from skillgrad_ci.models.litellm_library import litellm
@@ -132,5 +140,5 @@ def _nothing(root: Path, alone: list[Path]) -> str:
 def _ask(question: str) -> str:
     """A person's answer. Raises UserError where nobody can be asked."""
     if not sys.stdin.isatty():
-        raise UserError("nobody can be asked here: give --model, and --yes to write")
+        raise UserError("nobody can be asked here: give both --model and --yes")
     return input(question)

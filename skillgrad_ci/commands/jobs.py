@@ -1,6 +1,7 @@
 """From a command's arguments to the job that it asks for."""
 
 import argparse
+import os
 from pathlib import Path
 
 from skillgrad_ci.commands.flags import given
@@ -16,7 +17,7 @@ def skill_job(arguments: argparse.Namespace) -> SkillRun:
     """
     skill: Path = arguments.skill
     if not skill.is_dir():
-        raise UserError(f"{skill}: not a folder; a skill is a folder with SKILL.md")
+        raise UserError(f"{skill}: not a folder; a skill is a folder with SKILL.md{_named(skill.name, arguments)}")
     flags = given(arguments)
     config = arguments.config or nearest(skill)
     run = None
@@ -30,6 +31,13 @@ def skill_job(arguments: argparse.Namespace) -> SkillRun:
             raise UserError(f"{skill}: no suite is named; give --tasks, or list the skill in {FILE}")
         return SkillRun(skill, arguments.tasks, with_flags(Settings(), flags), Path.cwd())
     return SkillRun(skill, arguments.tasks or run.tasks, run.settings, run.root)
+
+
+def _named(name: str, arguments: argparse.Namespace) -> str:
+    """Where the configured skill of that name lies: people give a skill's name, as the bot takes it."""
+    config = arguments.config or nearest(Path())
+    here = [run.path for run in load(config, {}).skills if run.name == name] if config is not None else []
+    return f"; did you mean {os.path.relpath(here[0])}?" if here else ""
 
 
 def suite_job(arguments: argparse.Namespace) -> SkillRun:

@@ -31,7 +31,13 @@ def text(found: Sequence[Linted], skills: int) -> None:
         one = item.finding
         say(f"{item.file}:{one.line}: {one.severity} {one.rule}: {one.message}")
     errors = _errors(found)
-    say(f"{errors} errors, {len(found) - errors} warnings in {skills} skills")
+    say(_counted(errors, len(found) - errors, skills))
+
+
+def _counted(errors: int, warnings: int, skills: int) -> str:
+    numbers = {"error": errors, "warning": warnings, "skill": skills}
+    error, warning, skill = (f"{number} {word}{'' if number == 1 else 's'}" for word, number in numbers.items())
+    return f"{error}, {warning} in {skill}"
 
 
 def json(found: Sequence[Linted], skills: int) -> None:
@@ -79,7 +85,7 @@ def github(found: Sequence[Linted], skills: int) -> None:
         where = f"file={_property(item.file)},line={one.line},title={one.rule}"
         say(f"::{one.severity} {where}::{_data(one.message)}")
     errors = _errors(found)
-    say(f"{errors} errors, {len(found) - errors} warnings in {skills} skills")
+    say(_counted(errors, len(found) - errors, skills))
 
 
 def _data(value: str) -> str:

@@ -8,7 +8,7 @@ import sys
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
-from skillgrad_ci.commands.terminal import GO_ON, say, say_json, say_table
+from skillgrad_ci.commands.terminal import GO_ON, MEND, say, say_json, say_table
 from skillgrad_ci.method.run import Stop
 from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
@@ -59,5 +59,7 @@ def _say_optimized(done: Finished, in_place: bool) -> None:
     elif report.kept:
         folder, diff = (shlex.quote(os.path.relpath(path)) for path in (report.skill_path, files["skill.patch"]))
         say(f"To take it: git apply --directory={folder} {diff}")
-    if report.stopped in (Stop.CANCELLED, Stop.BUDGET, Stop.UNMEASURED):
+    if report.stopped in (Stop.CANCELLED, Stop.BUDGET):
         say(GO_ON)
+    elif report.stopped == Stop.UNMEASURED:
+        say(MEND)

@@ -41,6 +41,12 @@ def safe(text: object) -> str:
     return UNSAFE.sub(" ", str(text))
 
 
+def shorten(text: str, limit: int) -> str:
+    """One line of at most `limit` characters; a mark at the end says that something is left out."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
+
+
 def describe(event: Event, verbose: bool = False) -> str | None:
     """An event as text to show, without secrets, or None for one that is not worth a line."""
     redact = Redactor.from_environment(os.environ)
@@ -66,7 +72,7 @@ def _line(event: Event, redact: Redactor) -> str:
             return redact(f"dropped ({what}): {why}")
         case Executed():
             trial = f" (trial {event.trial + 1})" if event.trial else ""
-            said = " ".join(redact(event.feedback).split())[:160]  # redacted first: half a secret is not known
+            said = shorten(redact(event.feedback), 160)  # redacted first: half a secret is not known
             why = f": {said}" if event.outcome is not Outcome.PASSED else ""
             return f"  {SIGNS[event.outcome]} {redact(event.task)}{trial} {event.outcome}{why}"
         case Replied():

@@ -7,12 +7,21 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skillgrad_ci.commands.progress import safe
 from skillgrad_ci.secrets import Redactor
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 GO_ON = "Start it again to go on: what is measured is not measured twice."
+MEND = (
+    "Mend what the first one says, then start it again: calls that failed are made again. "
+    "A reply that could not be used stays as it is; name another model where that is the cause."
+)
+GAP = 3  # columns between two of a table's
+LAST = 20  # columns that a table's last column, the one with prose, needs at least
 WIDTH = 160  # columns where the output is no terminal
 
 
@@ -28,17 +37,45 @@ def say_json(document: Any) -> None:
 
 
 def say_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table; texts are shown as they are, on as many lines as they need."""
-    from rich.box import SIMPLE_HEAD
+    """A table; texts are shown as they are, on as many lines as they need.
+
+    Where a column before the last would break a word (a path, a pattern's name), a row is a line of those
+    columns, and what the last one says stands below it.
+    """
     from rich.console import Console
+
+    redact = Redactor.from_environment(os.environ)
+    cells = [[" ".join(safe(redact(str(cell))).split()) for cell in row] for row in rows]
+    sys.stdout.flush()
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    *names, last = zip(headers, *cells, strict=True)
+    words = [max(len(word) for cell in column for word in cell.split() or [""]) for column in names]
+    if sum(words) + GAP * len(words) + min(LAST, max(map(len, last))) > console.width:
+        _say_blocks(console, headers, cells)
+    else:
+        _say_columns(console, headers, cells)
+
+
+def _say_columns(console: "Console", headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    redact = Redactor.from_environment(os.environ)
+    *names, last = zip(headers, *rows, strict=True)
+    widths = [max(map(len, column)) for column in names]
+    roomy = sum(widths) + GAP * len(widths) + min(LAST, max(map(len, last))) <= console.width
+    for header in headers[:-1]:
+        table.add_column(header, overflow="fold", no_wrap=roomy)
+    table.add_column(headers[-1], overflow="fold")
     for row in rows:
-        table.add_row(*(Text(" ".join(safe(redact(str(cell))).split())) for cell in row))
-    sys.stdout.flush()
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH, highlight=False).print(table)
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _say_blocks(console: "Console", headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for *names, last in [headers, *rows]:
+        console.print(Text("  ".join(names)), Padding(Text(last), (0, 0, 0, 4)), soft_wrap=False)

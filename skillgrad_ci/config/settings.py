@@ -106,7 +106,7 @@ class Budget(Known):
         if self.usd is not None and unpriced:
             raise UserError(
                 f"budget.usd: the price of {names} is unknown; check the spelling, give it in models.prices, "
-                "or set budget.tokens instead"
+                "or take usd out of the budget and set budget.tokens in its place"
             )
         if self.usd is not None or self.tokens is not None:
             return Cap(self.usd, self.tokens, self.minutes), []

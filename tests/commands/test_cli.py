@@ -262,6 +262,7 @@ def test_lint_answers_with_rule_file_and_line(shell: Shell) -> None:
     ("words", "said"),
     [
         (["optimize", "nowhere", "--tasks", "evals", "--model", "rehearsal"], "nowhere: not a folder"),
+        (["optimize", "greeter", "--model", "rehearsal"], "did you mean skills/greeter?"),
         (["optimize", "skills/greeter", "--tasks", "nowhere"], "nowhere: no such file or folder"),
         (["optimize", "skills/greeter", "--batch-size", "0"], "the command line: batch_size: expected"),
         (["optimize", "skills/greeter", "--accept", "maybe"], "accept: expected 'always'"),
@@ -272,7 +273,7 @@ def test_lint_answers_with_rule_file_and_line(shell: Shell) -> None:
         (["grade", "evals", "--outputs", "skills"], "skills: no folder in it is named by a task's id"),
         (["suite", "evals", "--trials", "2"], "no model is named"),
         (["optimize", "skills/greeter", "--model", "nobody"], "model 'nobody': no such provider"),
-        (["optimize", "skills/greeter", "--model", "openai/new", "--budget-usd", "5"], "the price of openai/new"),
+        (["optimize", "skills/greeter", "--model", "openai/new", "--budget-usd", "5"], "take usd out of the budget"),
     ],
 )
 def test_what_the_user_must_fix_is_one_line_and_a_2(shell: Shell, words: list[str], said: str) -> None:

@@ -66,7 +66,7 @@ def test_nothing_is_overwritten_and_nothing_is_written_unasked(
 ) -> None:
     before = sorted(repository.rglob("*"))
     assert main(["init", str(repository), "--model", MODEL]) == 2  # no terminal to ask
-    assert "give --model, and --yes" in capsys.readouterr().err
+    assert "give both --model and --yes" in capsys.readouterr().err
     assert sorted(repository.rglob("*")) == before
     workflow = repository / ".github/workflows/skillgrad.yml"
     workflow.parent.mkdir(parents=True)
@@ -75,6 +75,17 @@ def test_nothing_is_overwritten_and_nothing_is_written_unasked(
     assert workflow.read_text() == "mine"
     assert main(["init", str(repository), "--yes", "--model", MODEL]) == 2
     assert "is there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("model", ["openai/", " "])
+def test_a_model_that_no_run_would_take_is_refused_before_anything_is_written(
+    repository: Path, capsys: pytest.CaptureFixture[str], model: str
+) -> None:
+    before = sorted(repository.rglob("*"))
+    assert main(["init", str(repository), "--yes", "--model", model]) == 2
+    assert "names no model; write provider/model" in capsys.readouterr().err
+    assert sorted(repository.rglob("*")) == before
+    assert main(["init", str(repository), "--yes", "--model", MODEL]) == 0
 
 
 @pytest.mark.parametrize("skill", [True, False])
