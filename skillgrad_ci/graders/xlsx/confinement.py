@@ -2,7 +2,8 @@
 
 sandlock comes first: no network but the ports named, no file but the system's and its own. Where it cannot
 be had (inside a container), Landlock alone guards the files; where neither can (another system), what is
-left are the memory limit and an environment without keys.
+left are the memory limit and an environment without keys. On Linux a seccomp program (`calls`) comes to each
+of them: sockets are TCP or Unix ones, and modes, owners, times and attributes of files stay as they are.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from skillgrad_ci.graders.xlsx import calls
 from skillgrad_ci.graders.xlsx import libreoffice_process as office_host
 
 MEMORY = 3 << 30  # bytes of address space for each process; an idle LibreOffice takes 1.2 GiB of it
@@ -57,7 +59,7 @@ def launch(python: Path, command: Sequence[str], folder: Path, needs: Needs) -> 
 def _host(folder: Path, paths: str) -> list[str]:
     script = folder / "office_host.py"
     script.write_bytes(Path(office_host.__file__).read_bytes())
-    return [str(script), str(folder), str(MEMORY), paths]
+    return [str(script), str(folder), str(MEMORY), paths, calls.program().hex() if sys.platform == "linux" else ""]
 
 
 def _in_sandlock(command: Sequence[str], needs: Needs) -> Running | None:

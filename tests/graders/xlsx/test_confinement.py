@@ -1,6 +1,7 @@
 """What the program that opens agents' workbooks may reach, by the way it is confined."""
 
 import json
+import os
 import socket
 import sys
 import threading
@@ -14,7 +15,8 @@ from skillgrad_ci.graders.xlsx.confinement import Needs, launch
 from skillgrad_ci.graders.xlsx.installation import CLEAN
 
 PROBE = """
-import json, os, resource, socket, sys
+import ctypes, json, os, resource, socket, sys
+outside = sys.argv[4]
 def can(what):
     try:
         what()
@@ -27,6 +29,17 @@ print(json.dumps({
     "own file": can(lambda: open(os.environ["HOME"] + "/own", "w").close()),
     "other port": can(lambda: socket.create_connection((host, others), 2)),
     "own port": can(lambda: socket.create_connection((host, ours), 2)),
+    "mptcp": can(lambda: socket.socket(type=socket.SOCK_STREAM, proto=262).connect((host, others))),
+    "listen": can(lambda: socket.socket(type=socket.SOCK_STREAM, proto=262).listen()),
+    "ipv6": can(lambda: socket.socket(socket.AF_INET6)),
+    "netlink": can(lambda: socket.socket(16, socket.SOCK_RAW)),
+    "raw": can(lambda: socket.socket(type=socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, proto=17)),
+    "changed": [can(change) for change in (
+        lambda: os.chmod(outside, 0o777), lambda: os.utime(outside, (1, 1)),
+        lambda: os.setxattr(outside, "user.x", b"x"),
+        lambda: os.chmod(os.path.basename(outside), 0o777, dir_fd=os.open(os.path.dirname(outside), os.O_PATH)),
+        lambda: os.chown(outside, -1, -1), lambda: ctypes.CDLL(None).syscall(452, -100, outside.encode(), 0o777, 0),
+    )],
     "udp": can(lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", (host, others))),
     "memory": resource.getrlimit(resource.RLIMIT_AS)[0],
     "environment": sorted(os.environ),
@@ -62,6 +75,8 @@ def test_a_confined_program_reaches_its_own_folder_and_ports(
     folder, secret = tmp_path / "own", tmp_path / "secret"
     folder.mkdir()
     secret.write_text("secret")
+    secret.chmod(0o600)
+    before = secret.stat()
     with listen() as ours, listen() as others:
         ports = ours.getsockname()[1], others.getsockname()[1]
         needs = Needs(
@@ -79,6 +94,7 @@ def test_a_confined_program_reaches_its_own_folder_and_ports(
         end = time.monotonic() + 60
         while not (folder / "ended").exists() and time.monotonic() < end:
             time.sleep(0.05)
+        assert (folder / "ended").exists()
         running.stop()
         running.stop()
     found = json.loads((folder / "log").read_text())
@@ -87,8 +103,15 @@ def test_a_confined_program_reaches_its_own_folder_and_ports(
     assert found["memory"] == confinement.MEMORY
     assert "OPENAI_API_KEY" not in found["environment"]
     assert found["file"] is (running.how == "limits only")
+    assert [found[name] for name in ("mptcp", "listen", "ipv6", "netlink", "raw", "udp")] == [False] * 6
+    after = secret.stat()
+    assert (after.st_mode, after.st_mtime_ns, after.st_ctime_ns) == (
+        before.st_mode,
+        before.st_mtime_ns,
+        before.st_ctime_ns,
+    )
+    assert not os.listxattr(secret)
     if running.how.startswith("sandlock"):
         assert not found["other port"]
-        assert not found["udp"]
     else:
         assert running.how in {"Landlock", "limits only"}
