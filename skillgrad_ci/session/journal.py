@@ -26,15 +26,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.json_text import has_half, mend
+from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.secrets import Redactor
 
 NAME = "journal.jsonl"
 START = b'{"sum": "'  # of a record
 VALUE = b', "value": '  # stands before its value, and nowhere before: in a key its quotes would be escaped
 SMALL = 2_048  # bytes of a record that is kept in memory
+EVIDENCE = TypeAdapter(Evidence)  # its fields, by their names, are what a journal keeps of an execution
 
 Place = tuple[int, int]  # where a record's bytes begin in the file, and how many they are
 

@@ -19,8 +19,7 @@ from skillgrad_ci.method.evidence import Evidence, Grade, Outcome, Trajectory
 from skillgrad_ci.method.ports import Executor, Grader, Journal, Observer, Result, Resumable, Sandbox, Workspace
 from skillgrad_ci.method.task import Task, digest_of
 from skillgrad_ci.session.inputs import refuse_twins
-from skillgrad_ci.session.journal import FileJournal
-from skillgrad_ci.session.records import evidence_from_json, evidence_to_json
+from skillgrad_ci.session.journal import EVIDENCE, FileJournal
 from skillgrad_ci.skill.skill import Skill
 
 END = "end"  # the journal's record of how its last run ended
@@ -54,11 +53,11 @@ class Rollouts:
         key = digest_of(["execution", skill_digest, task.digest, versions, iteration, trial])
         if self._to_do(key):
             evidence = self._execute(key, skill, task, versions, trial)
-            self.journal.record(key, "execution", {"evidence": evidence_to_json(evidence)})
+            self.journal.record(key, "execution", {"evidence": EVIDENCE.dump_python(evidence)})
         known = self.journal.recall(key)
         if known is None:
             raise EnvironmentFailure("the journal lost a record that it had just written; look at the disk")
-        evidence = evidence_from_json(known["evidence"])
+        evidence = EVIDENCE.validate_python(known["evidence"])
         self.keep(iteration, evidence)
         if evidence.trajectory.answer:
             self.observe(Replied(f"executor on {task.id}", evidence.trajectory.answer))

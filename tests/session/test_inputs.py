@@ -18,7 +18,6 @@ from skillgrad_ci.method.prompting import load
 from skillgrad_ci.method.task import GraderSpec, Task
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
 from skillgrad_ci.session.inputs import Inputs, other_skills, read_inputs, refuse_twins
-from skillgrad_ci.session.records import trajectory_from_json, trajectory_to_json
 from skillgrad_ci.session.rollout import workspace
 from skillgrad_ci.skill.skill import Skill
 from tests.support import small_repository
@@ -65,7 +64,6 @@ def test_every_skill_is_listed_by_name_and_description_and_any_can_be_activated(
     assert outputs(trajectory)[0].startswith("The body of csv.")
     assert outputs(trajectory)[1] == "Both of csv."
     assert (trajectory.activated, trajectory.others_activated, trajectory.references_read) == (False, ["csv"], [])
-    assert trajectory_from_json(json.loads(json.dumps(trajectory_to_json(trajectory)))).others_activated == ("csv",)
 
 
 def test_the_last_activated_skill_that_has_a_file_gives_it_unless_the_path_names_one() -> None:

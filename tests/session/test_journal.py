@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory, Usage
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.journal import FileJournal, _line
-from skillgrad_ci.session.records import evidence_from_json, evidence_to_json
+from skillgrad_ci.session.journal import EVIDENCE, FileJournal, _line
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -247,11 +246,10 @@ def test_closed_it_refuses_and_closes_twice(tmp_path: Path) -> None:
         journal.record("k", "call", {})
 
 
-events = st.lists(st.dictionaries(st.text(), st.text() | st.none() | st.integers(), max_size=3), max_size=3).map(tuple)
+events = st.lists(st.dictionaries(st.text(), st.text() | st.none() | st.integers(), max_size=3), max_size=3)
+names = st.lists(st.text(), max_size=3)
 usages = st.builds(Usage, st.integers(0), st.integers(0), st.integers(0), st.integers(0), st.none() | st.floats(0, 10))
-trajectories = st.builds(
-    Trajectory, events, st.text(), st.integers(0), st.booleans(), st.lists(st.text()).map(tuple), st.text(), usages
-)
+trajectories = st.builds(Trajectory, events, st.text(), st.integers(0), st.booleans(), names, st.text(), usages, names)
 graded = st.builds(
     Evidence, st.text(), st.text(), st.sampled_from(Outcome), st.floats(0, 1), st.text(), trajectories, st.floats(0, 9)
 )
@@ -259,4 +257,30 @@ graded = st.builds(
 
 @given(graded)
 def test_evidence_survives_the_journal(evidence: Evidence) -> None:
-    assert evidence_from_json(json.loads(json.dumps(evidence_to_json(evidence)))) == evidence
+    assert EVIDENCE.validate_python(json.loads(json.dumps(EVIDENCE.dump_python(evidence)))) == evidence
+
+
+# A line that version 0.1 wrote: a run that was begun with it is resumed, and pays for nothing twice.
+OLD = (
+    '{"sum": "d61da95655466f728463c719478d28d4fa0eac679996bbf88b48a48170de550b", "key": "k", "kind": "execution", '
+    '"time": "2026-11-28T05:03:42.467045+00:00", "elapsed": 0.019, "value": {"evidence": {"task_id": "sum", '
+    '"skill_digest": "1f", "outcome": "failed", "score": 0.5, "feedback": "B2 is 3", "trajectory": {"events": '
+    '[{"kind": "message", "role": "user", "text": "Add."}, {"kind": "tool_call", "id": "c1", "tool": "bash", '
+    '"arguments": {"command": "ls"}}, {"kind": "tool_result", "id": "c1", "tool": "bash", "output": "", '
+    '"exit_code": null}], "answer": "done", "turns": 2, "activated": true, "references_read": ["references/a.md"], '
+    '"stopped": "answered", "usage": {"calls": 2, "prompt_tokens": 310, "cached_tokens": 64, "completion_tokens": 20, '
+    '"usd": null}, "others_activated": ["csv"]}, "seconds": 1.25, "trial": 1, "versions": "tool loop 3; sandbox 1"}}}\n'
+)
+
+
+def test_evidence_of_an_older_journal_reads_and_is_written_in_the_same_words(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").write_text(OLD)
+    old = replay(tmp_path, ["k"])["k"]["evidence"]
+    call: dict[str, Any] = {"kind": "tool_call", "id": "c1", "tool": "bash", "arguments": {"command": "ls"}}
+    result = {"kind": "tool_result", "id": "c1", "tool": "bash", "output": "", "exit_code": None}
+    events: list[dict[str, Any]] = [{"kind": "message", "role": "user", "text": "Add."}, call, result]
+    usage = Usage(2, 310, 64, 20, None)
+    trajectory = Trajectory(events, "done", 2, True, ["references/a.md"], "answered", usage, ["csv"])
+    evidence = Evidence("sum", "1f", Outcome.FAILED, 0.5, "B2 is 3", trajectory, 1.25, 1, "tool loop 3; sandbox 1")
+    assert EVIDENCE.validate_python(old) == evidence
+    assert json.dumps(EVIDENCE.dump_python(evidence)) == json.dumps(old)
