@@ -19,8 +19,7 @@ from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest
 from skillgrad_ci.models.advice import RefusedRequest, failure, provider_of
 from skillgrad_ci.models.faults import Fault, Kind, classify
 from skillgrad_ci.models.litellm_library import Call, litellm
-from skillgrad_ci.models.prefixes import Prefixes
-from skillgrad_ci.models.prices import Price, Tokens, dollars
+from skillgrad_ci.models.prices import Prefixes, Price, Tokens, dollars
 from skillgrad_ci.models.replies import Said, read
 from skillgrad_ci.models.schemas import response_format
 

@@ -25,7 +25,7 @@ from skillgrad_ci.method.prompting import StructuredAgent, load
 from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import GraderSpec, Task
-from skillgrad_ci.models.prefixes import OVERHEAD
+from skillgrad_ci.models.prices import OVERHEAD
 from skillgrad_ci.models.provider import LONGEST_WAIT, LitellmModel
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
 from skillgrad_ci.session.journal import FileJournal

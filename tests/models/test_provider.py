@@ -26,8 +26,7 @@ from skillgrad_ci.method.ports import ModelRequest
 from skillgrad_ci.models import provider
 from skillgrad_ci.models.faults import Kind, classify
 from skillgrad_ci.models.litellm_library import litellm
-from skillgrad_ci.models.prefixes import Prefixes
-from skillgrad_ci.models.prices import Price, Tokens, dollars
+from skillgrad_ci.models.prices import Prefixes, Price, Tokens, dollars
 from skillgrad_ci.models.provider import LitellmModel, check_access
 from skillgrad_ci.models.schemas import response_format
 from tests.support.scripted_answers import Answer, Call, Raw, Reply, Reset, Stall, error

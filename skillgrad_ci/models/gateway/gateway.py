@@ -22,8 +22,7 @@ from skillgrad_ci.models.gateway.record import Record
 from skillgrad_ci.models.gateway.responses import Responses
 from skillgrad_ci.models.gateway.upstream import Provider, provider_of
 from skillgrad_ci.models.litellm_library import litellm
-from skillgrad_ci.models.prefixes import Prefixes
-from skillgrad_ci.models.prices import Tokens, dollars
+from skillgrad_ci.models.prices import Prefixes, Tokens, dollars
 from skillgrad_ci.models.provider import LitellmModel
 from skillgrad_ci.models.replies import Said
 
