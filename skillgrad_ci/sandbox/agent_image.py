@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
-from skillgrad_ci.sandbox.docker_client import docker
+from skillgrad_ci.sandbox.container import docker
 from skillgrad_ci.sandbox.docker_sandbox import DockerSandbox
 
 BUILD = 1800.0  # seconds: an agent is a few hundred megabytes

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from skillgrad_ci.sandbox.limits import MIB, Limits
+from skillgrad_ci.sandbox.supervise import MIB, Limits
 
 CHUNK = 1 << 20
 

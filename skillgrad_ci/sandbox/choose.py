@@ -6,8 +6,8 @@ from typing import Protocol
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.method.ports import Sandbox
-from skillgrad_ci.sandbox.limits import Limits
 from skillgrad_ci.sandbox.selftest import weakness
+from skillgrad_ci.sandbox.supervise import Limits
 
 KINDS = ("auto", "sandlock", "docker", "none")
 

@@ -1,4 +1,4 @@
-"""One container, driven by the `docker` command line.
+"""One container, driven by the `docker` command line; and that command line, one command at a time (`docker`).
 
 Its first process is a shell loop of ours that holds the container open: it ends when this program ends,
 whatever ended it, because then its standard input closes; the daemon then removes the container. Each
@@ -7,6 +7,8 @@ and which needs no new process. The loop runs as root with the one capability th
 commands, which run as another user without any, can neither trace it nor answer in its place.
 """
 
+import os
+import re
 import secrets
 import selectors
 import subprocess
@@ -16,11 +18,11 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from skillgrad_ci.errors import EnvironmentFailure
-from skillgrad_ci.sandbox.docker_client import START, client_environment, docker, last_line
-from skillgrad_ci.sandbox.limits import Limits
+from skillgrad_ci.sandbox.supervise import Limits
 
 USER = "65534:65534"
 ROOT = "0:0"
@@ -28,6 +30,8 @@ TASK = "/task"
 WORK = "/task/work"
 SCRATCH = "/tmp"  # noqa: S108
 ANSWER = 10.0  # seconds for the loop to answer
+NAMED_BY_DOCKER = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}  # mounted from a folder named by an id
+START = 60.0  # seconds for Docker to start a container, and to copy a folder
 
 # bash waits for orphans; another shell does when it starts a process of its own.
 _LOOP = 'while read -r line; do kill -9 -1 2>/dev/null; (:); echo "$line"; done'
@@ -155,3 +159,68 @@ def _flags(name: str, image: str, limits: Limits, network: bool, layout: Layout,
         *(part for place, settings in places.items() for part in ("--tmpfs", f"{place}:{settings}")),
         *("--entrypoint", _FIRST[0], image, *_FIRST[1:]),
     ]
+
+
+def docker(arguments: Sequence[str], timeout: float = START, text: str = "") -> str:
+    """Output of one `docker` command, whose standard input is `text`.
+
+    Raises EnvironmentFailure with Docker's own words.
+    """
+    command = ["docker", *arguments]
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, errors="replace", timeout=timeout, env=client_environment(),
+            input=text,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise EnvironmentFailure("docker is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise EnvironmentFailure(f"docker {arguments[0]} took longer than {timeout:g} s") from error
+    if done.returncode:
+        raise EnvironmentFailure(f"docker {arguments[0]}: {last_line(done.stderr)}")
+    return done.stdout.strip()
+
+
+def client_environment() -> dict[str, str]:
+    """What the docker program needs of this process's environment, and no more."""
+    return {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"} or name.startswith("DOCKER_")}
+
+
+def last_line(text: str) -> str:
+    """What Docker says last that is no hint on how to use it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(("See 'docker", "Run 'docker"))]
+    return told[-1].removeprefix("docker: ")[:500] if told else "it said nothing"
+
+
+def own_image() -> str:
+    """The image of the container that this program runs in. Raises EnvironmentFailure outside of one.
+
+    A container that shares another's network (as act starts an action) shows that one's id in its mounts
+    and its hostname. So the ids only say that this is a container; which one it is, a file shows.
+    """
+    mounts = Path("/proc/self/mountinfo")
+    mounted = [line.split()[3:5] for line in (mounts.read_text() if mounts.exists() else "").splitlines()]
+    ids = [re.search(r"/containers/([0-9a-f]{64})/", source) for source, target in mounted if target in NAMED_BY_DOCKER]
+    named = [found[1] for found in ids if found]
+    if not named:
+        raise EnvironmentFailure("docker: this program is in no container whose image it could use; set image")
+    marker = Path(f"/.skillgrad-{secrets.token_hex(8)}")
+    try:
+        marker.touch()
+        for container in dict.fromkeys([*named, *docker(["ps", "--quiet", "--no-trunc"]).split()]):
+            if _holds(container, marker):
+                return docker(["inspect", "--format", "{{.Image}}", container])
+    except OSError as error:
+        raise EnvironmentFailure(f"docker: {marker} cannot be made to find this container ({error.strerror})") from None
+    finally:
+        marker.unlink(missing_ok=True)
+    raise EnvironmentFailure("docker: the daemon does not know the container that this program is in; set image")
+
+
+def _holds(container: str, file: Path) -> bool:
+    try:
+        docker(["cp", f"{container}:{file}", "-"])
+    except EnvironmentFailure:
+        return False
+    return True

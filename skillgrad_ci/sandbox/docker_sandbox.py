@@ -22,11 +22,9 @@ from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.ports import CommandResult, Workspace
 from skillgrad_ci.sandbox import environment
 from skillgrad_ci.sandbox.archive import TooMuch, pack, unpack
-from skillgrad_ci.sandbox.container import ROOT, SCRATCH, TASK, USER, Container, Layout
-from skillgrad_ci.sandbox.docker_client import START, docker, own_image
-from skillgrad_ci.sandbox.limits import Limits
+from skillgrad_ci.sandbox.container import ROOT, SCRATCH, START, TASK, USER, Container, Layout, docker, own_image
 from skillgrad_ci.sandbox.pipe import ProgramPipe, end
-from skillgrad_ci.sandbox.supervise import Children, no_command, supervise
+from skillgrad_ci.sandbox.supervise import Children, Limits, no_command, supervise
 from skillgrad_ci.sandbox.task_image import TaskImages
 from skillgrad_ci.sandbox.work_folder import discard
 

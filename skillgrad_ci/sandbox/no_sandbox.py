@@ -17,9 +17,8 @@ from typing import IO
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.ports import CommandResult, Session, Workspace
 from skillgrad_ci.sandbox import environment
-from skillgrad_ci.sandbox.limits import Limits
 from skillgrad_ci.sandbox.pipe import ProgramPipe, end
-from skillgrad_ci.sandbox.supervise import Children, no_command, supervise
+from skillgrad_ci.sandbox.supervise import Children, Limits, no_command, supervise
 from skillgrad_ci.sandbox.work_folder import discard, excess, sanitize, usage
 
 

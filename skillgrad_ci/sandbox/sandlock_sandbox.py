@@ -22,8 +22,7 @@ from typing import IO, Any
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.ports import CommandResult, Workspace
 from skillgrad_ci.sandbox import calls, environment
-from skillgrad_ci.sandbox.limits import Limits
-from skillgrad_ci.sandbox.supervise import GRACE, Children, no_command, supervise
+from skillgrad_ci.sandbox.supervise import GRACE, Children, Limits, no_command, supervise
 from skillgrad_ci.sandbox.work_folder import excess, sanitize, scarce, usage
 
 # What an older Landlock lacks, by the ABI that brought it (Linux 6.10, 6.12). sandlock then starts only where

@@ -1,4 +1,4 @@
-"""Watch one running command: its output, its time, its disk; and end it from any thread.
+"""Watch one running command: its output, its time, its disk, within limits; and end it from any thread.
 
 Output is held in bounded memory, as plain text. Terminal escapes and control characters are taken out here, for they
 change what a person sees of a log or a report. Lines that look like workflow commands (`::set-output`) stay: to a
@@ -12,12 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, Protocol
 
 from skillgrad_ci.errors import Cancelled, EnvironmentFailure
 from skillgrad_ci.method.ports import CommandResult
-from skillgrad_ci.sandbox.limits import MIB, Limits
 
+MIB = 1 << 20
+GIB = 1 << 30
 TICK = 0.1  # seconds between looks at the clock
 DISK_TICK = 0.5  # seconds between looks at the folder
 MAX_COMMAND = 128 * 1024  # bytes of one argument and its end (the kernel's MAX_ARG_STRLEN)
@@ -30,6 +32,26 @@ _ESCAPES = re.compile(
     r"|\x9b[0-?]*[ -/]*[@-~]"  # CSI in one byte
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all of C0 and C1 but tab and newline
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of a sandbox. Sizes are in bytes; the time limit comes with each command.
+
+    `output` is what an agent gets to see of a command's output, head and tail; a command that writes
+    more than `flood` is stopped. `disk` bounds the work folder (and a quarter of it `/tmp`), `files` its
+    entries; `free` is what must stay free on the file system that holds it, because an open file without
+    a name is in no folder.
+    """
+
+    memory: int = 2 * GIB
+    processes: int = 128
+    output: int = 30_000
+    flood: int = 256 * MIB
+    disk: int = 1 * GIB
+    files: int = 20_000
+    depth: int = 64
+    free: int = 256 * MIB
 
 
 def plain(text: str) -> str:

@@ -11,8 +11,8 @@ from typing import TypeVar
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.method.task import Environment
 from skillgrad_ci.sandbox.archive import TooMuch, unpack
-from skillgrad_ci.sandbox.docker_client import client_environment, docker
-from skillgrad_ci.sandbox.limits import Limits
+from skillgrad_ci.sandbox.container import client_environment, docker
+from skillgrad_ci.sandbox.supervise import Limits
 
 PULL = 900.0  # seconds to fetch an image
 COPY = 300.0  # seconds to read what an image holds

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from skillgrad_ci.sandbox.limits import MIB, Limits
+from skillgrad_ci.sandbox.supervise import MIB, Limits
 
 SLACK = MIB  # bytes: blocks of files that a command has long closed are still being counted
 

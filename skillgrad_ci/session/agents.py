@@ -103,7 +103,7 @@ def containers_of(suite: Suite, kind: str, image: str | None) -> tuple[str, str 
         return kind, image
     if kind not in ("auto", "docker"):
         raise UserError(f"{suite.root}: its tasks bring their own containers, which sandbox {kind} has not; use docker")
-    from skillgrad_ci.sandbox.limits import Limits
+    from skillgrad_ci.sandbox.supervise import Limits
     from skillgrad_ci.sandbox.task_image import prepare
 
     first = prepare(environments, Limits())

@@ -13,8 +13,8 @@ from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.ports import Result, Sandbox
 from skillgrad_ci.method.task import GraderSpec, Task
 from skillgrad_ci.sandbox import Limits, choose
-from skillgrad_ci.sandbox.limits import MIB
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
+from skillgrad_ci.sandbox.supervise import MIB
 from tests.support.docker_image import docker_image
 
 SMALL = Limits(memory=512 * MIB, disk=64 * MIB)

@@ -17,9 +17,9 @@ from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.ports import Session
 from skillgrad_ci.sandbox import Limits, choose
 from skillgrad_ci.sandbox.choose import StoppableSandbox
-from skillgrad_ci.sandbox.limits import MIB
 from skillgrad_ci.sandbox.sandlock_sandbox import SandlockSandbox
 from skillgrad_ci.sandbox.selftest import weakness
+from skillgrad_ci.sandbox.supervise import MIB
 from tests.redteam.attempts import ATTEMPTS, Attempt
 from tests.redteam.machine import KEYS, Machine, keys_with_canary, machine
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillgrad_ci.sandbox.archive import TooMuch, pack, unpack
-from skillgrad_ci.sandbox.limits import Limits
+from skillgrad_ci.sandbox.supervise import Limits
 
 SMALL = Limits(disk=10_000, files=50, depth=6)
 NAMES = st.sampled_from(

@@ -17,9 +17,9 @@ from skillgrad_ci.errors import Cancelled, EnvironmentFailure, UserError
 from skillgrad_ci.method.ports import Session, Workspace
 from skillgrad_ci.sandbox import Limits, choose
 from skillgrad_ci.sandbox.choose import StoppableSandbox
-from skillgrad_ci.sandbox.limits import MIB
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
 from skillgrad_ci.sandbox.selftest import weakness
+from skillgrad_ci.sandbox.supervise import MIB
 from tests.support.docker_image import TAG, docker_image
 
 pytestmark = pytest.mark.filterwarnings("ignore:Policy field 'gid'")  # it does take effect

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from skillgrad_ci.sandbox.limits import Limits
+from skillgrad_ci.sandbox.supervise import Limits
 from skillgrad_ci.sandbox.work_folder import DiskUse, discard, excess, sanitize, scarce, usage
 
 SMALL = Limits(disk=10_000, files=20, depth=5)
