@@ -148,7 +148,9 @@ class Live:
 def showing(stream: TextIO, verbose: bool = False) -> "Iterator[Observer]":
     """The view that fits `stream`."""
     if not stream.isatty():
-        yield Lines(stream, verbose)
+        lines = Lines(stream, verbose)
+        lines(Noted("starting"))  # the models' library alone takes seconds
+        yield lines
         return
     from rich.console import Console
 

@@ -1,0 +1,29 @@
+"""What `evaluate` says where nothing could be measured."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from skillgrad_ci.__main__ import main
+from tests.support.scripted_answers import Reply
+from tests.support.scripted_server import serve
+
+
+def test_where_no_reply_could_be_used_starting_again_alone_is_not_the_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-scripted")
+    skill = tmp_path / "greeter"
+    (skill / "evals").mkdir(parents=True)
+    (skill / "SKILL.md").write_text("---\nname: greeter\ndescription: Greets people by name.\n---\n# Greeter\n")
+    rows = [{"id": 1, "prompt": "Greet Ada.", "expectations": ["It greets Ada."]}]
+    (skill / "evals/evals.json").write_text(json.dumps({"skill_name": "greeter", "evals": rows}))
+    words = ["evaluate", "greeter", "--tasks", "greeter", "--sandbox", "none", "--model", "openai/local"]
+    with serve(lambda _: Reply("no verdict")) as world:
+        for _ in range(2):
+            assert main([*words, "--api-base", world.url]) == 1
+            said = capsys.readouterr().out
+            assert "there is no JSON object in it" in said
+            assert "name another model where that is the cause" in said
