@@ -96,10 +96,6 @@ class LitellmModel:
             self._wait(waits, answer.wait)
             waits += 1
 
-    def close(self) -> None:
-        """End waits and calls in flight."""
-        self.stop.set()
-
     def _wait(self, attempt: int, asked: float | None) -> None:
         """Exponential backoff with jitter, never less than the provider asked for."""
         jitter = random.SystemRandom().uniform(0.5, 1.5)

@@ -273,7 +273,7 @@ def test_an_attempt_ends_at_its_time_limit(stall: Stall) -> None:
 def test_a_stop_ends_calls_and_waits_at_once(answer: Answer) -> None:
     with serve(lambda _: answer) as server:
         model = model_of(server)
-        threading.Timer(0.3, model.close).start()
+        threading.Timer(0.3, model.stop.set).start()
 
         def call() -> None:
             with pytest.raises(Cancelled):

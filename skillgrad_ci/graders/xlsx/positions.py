@@ -39,10 +39,6 @@ class Area:
     def holds(self, row: int, column: int) -> bool:
         return self.top <= row <= self.bottom and self.left <= column <= self.right
 
-    def meets(self, left: int, top: int, right: int, bottom: int) -> bool:
-        """Whether a rectangle shares a cell with this one."""
-        return self.left <= right and left <= self.right and self.top <= bottom and top <= self.bottom
-
 
 def areas(position: str, sheets: Sequence[str], default: str | None = None) -> list[Area]:
     """The cells that `position` names in a golden with these `sheets`, in their order.
