@@ -114,10 +114,7 @@ def public(kind: type[ast.ClassDef | ast.FunctionDef]) -> dict[str, list[str]]:
 
 
 # Where two protocols use one word, or a name is known by its room alone.
-TWINS = {
-    *("Answer", "Call", "Chat", "Conversation", "Measured", "Outcome", "Proposal", "Record", "Run", "Section"),
-    *("Tokens", "Verdict"),
-}
+TWINS = {"Chat", "Outcome", "Proposal", "Record", "Section", "Verdict"}
 
 
 def test_one_class_has_a_name() -> None:

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from skillgrad_ci.bot.bot import Bot, Ending, annotate_error, ending_of
 from skillgrad_ci.bot.command_job import command_job
-from skillgrad_ci.bot.decide import Answer, Evaluate, Nothing, Optimize, Unsafe, decide
+from skillgrad_ci.bot.decide import AnswerCommand, Evaluate, Nothing, Optimize, Unsafe, decide
 from skillgrad_ci.bot.engine import Engine, RealEngine
 from skillgrad_ci.bot.evaluate_job import evaluate_job
 from skillgrad_ci.bot.optimize_requests import requested, tell_broken
@@ -77,7 +77,7 @@ def _act(
     match decision:
         case Optimize():
             return requested(bot, decision)
-        case Answer():
+        case AnswerCommand():
             return [command_job(bot, decision)]
         case Evaluate():
             return evaluate_job(bot, decision)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from skillgrad_ci.bot import state
 from skillgrad_ci.bot.bot import Bot, Ending
-from skillgrad_ci.bot.decide import Answer
+from skillgrad_ci.bot.decide import AnswerCommand
 from skillgrad_ci.bot.optimize_job import optimize_job
 from skillgrad_ci.bot.outcome import found_in
 from skillgrad_ci.bot.progress import Progress
@@ -24,7 +24,7 @@ from skillgrad_ci.report.document import Report
 AT_ONCE = 20  # commands answered in one start
 
 
-def command_job(bot: Bot, answer: Answer) -> Ending:
+def command_job(bot: Bot, answer: AnswerCommand) -> Ending:
     """Check who asks and what about, show that it was seen, act, and reply. Then read what was asked meanwhile."""
     first = _answered(bot, answer)
     endings = [first]
@@ -35,7 +35,7 @@ def command_job(bot: Bot, answer: Answer) -> Ending:
     return max(endings, key=lambda ending: ending.code)
 
 
-def _answered(bot: Bot, answer: Answer) -> Ending:
+def _answered(bot: Bot, answer: AnswerCommand) -> Ending:
     why_not = not_to_be_answered(bot, answer)
     if why_not:
         return Ending("ignored", why_not)
@@ -64,7 +64,7 @@ def _untick(bot: Bot, pull: int) -> None:
         bot.api.write("PATCH", f"/pulls/{pull}", {"body": empty})
 
 
-def waiting(bot: Bot, pull: int) -> Iterator[Answer]:
+def waiting(bot: Bot, pull: int) -> Iterator[AnswerCommand]:
     """Commands on a pull request that nobody answered: GitHub keeps one waiting run of a group, and drops others."""
     if bot.api.blind:
         return
@@ -75,10 +75,10 @@ def waiting(bot: Bot, pull: int) -> Iterator[Answer]:
         command = None if marked(text) or author.get("type") == "Bot" else parse(text)
         done = any(body.startswith(marker(f"answer-{row['id']}")) for body in mine)
         if command is not None and not done:
-            yield Answer(pull, int(row["id"]), str(author.get("login")), text, command)
+            yield AnswerCommand(pull, int(row["id"]), str(author.get("login")), text, command)
 
 
-def not_to_be_answered(bot: Bot, answer: Answer) -> str:
+def not_to_be_answered(bot: Bot, answer: AnswerCommand) -> str:
     """Why a command is left alone, without anything written anywhere; empty where it is to be answered."""
     if bot.api.blind:
         return "" if bot.api.dry else "the pull request cannot be read"
@@ -136,7 +136,7 @@ def _rehearsed(bot: Bot, pull: int) -> tuple[Reviewed | None, str]:
     return Reviewed(job, record, proposal), ""
 
 
-def _reply(bot: Bot, answer: Answer, comment: Comment) -> str:
+def _reply(bot: Bot, answer: AnswerCommand, comment: Comment) -> str:
     command = answer.command
     if command.verb == "help":
         return f"{shown(command.problem)}\n\n{HELP}" if command.problem else HELP

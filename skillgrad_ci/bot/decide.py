@@ -57,7 +57,7 @@ class LabelledIssue:
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnswerCommand:
     """A slash command in a comment on a pull request; `comment` is 0 where a box in its body was ticked."""
 
     pull: int
@@ -76,7 +76,7 @@ class Evaluate:
     head: str
 
 
-Decision = Nothing | Unsafe | Optimize | Answer | Evaluate
+Decision = Nothing | Unsafe | Optimize | AnswerCommand | Evaluate
 
 
 def decide(context: Context, label: str = LABEL) -> Decision:
@@ -145,7 +145,7 @@ def _comment(context: Context) -> Decision:
         return Nothing("issue_comment: commands are for the bot's pull requests, and this is an issue")
     if issue.get("state") != "open":
         return Nothing(f"issue_comment: the pull request #{issue.get('number')} is closed")
-    return Answer(int(issue["number"]), int(comment["id"]), str(context.sender["login"]), text, command)
+    return AnswerCommand(int(issue["number"]), int(comment["id"]), str(context.sender["login"]), text, command)
 
 
 def _pull_request(context: Context) -> Decision:
@@ -177,7 +177,7 @@ def _ticked(context: Context) -> Decision:
     verb = next((name for name in BOXES if f"- [x] {box(name)}" in body), None)
     if verb is None:
         return Nothing("pull_request: edited: no box is ticked")
-    return Answer(int(pull["number"]), 0, str(context.sender["login"]), body, Command(verb))
+    return AnswerCommand(int(pull["number"]), 0, str(context.sender["login"]), body, Command(verb))
 
 
 def _is_sha(value: object) -> bool:

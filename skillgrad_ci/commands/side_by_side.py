@@ -18,7 +18,7 @@ from skillgrad_ci.session.evaluation import WITH
 from skillgrad_ci.session.inputs import Inputs, read_inputs
 from skillgrad_ci.session.json_documents import ComparisonDocument, as_printed
 from skillgrad_ci.session.parts import stop_on_signals
-from skillgrad_ci.session.side_by_side import Measured, measure_skill, side_by_side
+from skillgrad_ci.session.side_by_side import MeasuredSetup, measure_skill, side_by_side
 from skillgrad_ci.skill.skill import Skill
 
 REHEARSAL_NOTE = "This is a rehearsal: its accuracy says nothing about a real model."
@@ -37,7 +37,7 @@ def compare(
     redactor = Redactor.from_environment(os.environ)
     with stop_on_signals() as stop, showing(sys.stderr, arguments.verbose) as observe:
 
-        def measure(inputs: Inputs) -> Measured:
+        def measure(inputs: Inputs) -> MeasuredSetup:
             arms = {**controls, WITH: inputs.skill}
             return measure_skill(inputs, arms, _folder(arguments, inputs), observe, stop, redactor)
 

@@ -36,7 +36,7 @@ def _put_border(library: Any) -> None:
     library.sync_transport = border.transport(verify)
 
 
-class Call:
+class LibraryCall:
     """One completion on a daemon thread, which neither its caller nor the program's end has to wait for."""
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:

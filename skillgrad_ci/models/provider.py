@@ -18,7 +18,7 @@ from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest
 from skillgrad_ci.models.advice import RefusedRequest, failure, provider_of
 from skillgrad_ci.models.faults import Fault, Kind, classify
-from skillgrad_ci.models.litellm_library import Call, litellm
+from skillgrad_ci.models.litellm_library import LibraryCall, litellm
 from skillgrad_ci.models.prices import Prefixes, Price, Tokens, dollars
 from skillgrad_ci.models.replies import Said, read
 from skillgrad_ci.models.schemas import response_format
@@ -110,7 +110,7 @@ class LitellmModel:
         """
         if self.stop.is_set():
             raise Cancelled(f"{self.name}: stopped")
-        call = Call(self._arguments(request, with_schema))
+        call = LibraryCall(self._arguments(request, with_schema))
         call.start()
         deadline = time.monotonic() + self.timeout
         while not call.done.wait(0.2):

@@ -24,7 +24,7 @@ NOTHING_LEFT = "budget: nothing is left of it for"
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredSetup:
     """An evaluation, its facts as JSON, and what of the budget is left (None: nothing)."""
 
     evaluation: Evaluation
@@ -39,7 +39,7 @@ def measure_skill(
     observe: Observer,
     stop: StopRequest,
     redactor: Redactor,
-) -> Measured:
+) -> MeasuredSetup:
     """Open a run in `folder` and measure the arms in it. Raises what `open_run` raises."""
     settings = inputs.job.settings
     with open_run(inputs, folder, observe, stop, redactor) as opened:
@@ -55,7 +55,7 @@ def measure_skill(
             "warnings": [*opened.warnings, *_on_triggers(opened.suite, evaluation)],
             "cost": cost_of(dict(opened.ledger.by_role)).model_dump(mode="json"),
         }
-        return Measured(evaluation, facts | facts_of(evaluation, inputs.skill), left_of(opened.ledger))
+        return MeasuredSetup(evaluation, facts | facts_of(evaluation, inputs.skill), left_of(opened.ledger))
 
 
 def _on_triggers(suite: Suite, evaluation: Evaluation) -> Iterator[str]:
@@ -89,7 +89,7 @@ class Compared:
     cancelled: bool = False
 
 
-def side_by_side(setups: Sequence[Inputs], measure: Callable[[Inputs], Measured]) -> Compared:
+def side_by_side(setups: Sequence[Inputs], measure: Callable[[Inputs], MeasuredSetup]) -> Compared:
     """Measure each setup (an agent with a model) in turn, all under one cap.
 
     Raises UserError before anything is spent where one agent cannot do the tasks at all.

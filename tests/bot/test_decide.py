@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillgrad_ci.bot.decide import Answer, Evaluate, Nothing, Optimize, Unsafe, decide
+from skillgrad_ci.bot.decide import AnswerCommand, Evaluate, Nothing, Optimize, Unsafe, decide
 from skillgrad_ci.bot.optimize_requests import named_skills
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.github.action_inputs import ActionInputs
@@ -75,7 +75,7 @@ KEYS = ["action", "label", "issue", "name", "sender", "login", "comment", "body"
 )  # fmt: skip
 def test_no_payload_breaks_the_bot(event: str, payload: Any) -> None:
     decided = decide(context(event, payload if isinstance(payload, dict) else {"issue": payload}))
-    assert isinstance(decided, Nothing | Unsafe | Optimize | Answer | Evaluate)
+    assert isinstance(decided, Nothing | Unsafe | Optimize | AnswerCommand | Evaluate)
 
 
 @pytest.mark.parametrize(

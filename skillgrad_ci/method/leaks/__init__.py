@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
 from skillgrad_ci.method.leaks.grader_words import Words, words_of
-from skillgrad_ci.method.leaks.shared_words import Tokens, shared_run
+from skillgrad_ci.method.leaks.shared_words import PlacedWords, shared_run
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.skill.lint import Finding, finding
 from skillgrad_ci.skill.review_flags import added_lines
@@ -36,7 +36,7 @@ def leaks(before: Skill, after: Skill, tasks: Sequence[Task]) -> list[Finding]:
     if not lines:
         return []
     added, starts = _joined(lines)
-    words = Tokens(added.text, starts)
+    words = PlacedWords(added.text, starts)
     known = _Known(before)
     found: dict[tuple[str, str], Finding] = {}
 
@@ -57,7 +57,7 @@ def leaks(before: Skill, after: Skill, tasks: Sequence[Task]) -> list[Finding]:
         for text in texts:
             if text.kind == "answer":
                 continue
-            run = shared_run(text, words, [Tokens(instruction), known.tokens])
+            run = shared_run(text, words, [PlacedWords(instruction), known.tokens])
             if run is not None:
                 rule = "L005" if run.near else "L004"
                 verb = "comes near" if run.near else "repeats"
@@ -79,8 +79,8 @@ class _Known:
         return _Text("\0".join(map(_normal, _texts(self._skill))))
 
     @cached_property
-    def tokens(self) -> Tokens:
-        return Tokens(self.text.text)
+    def tokens(self) -> PlacedWords:
+        return PlacedWords(self.text.text)
 
 
 def _texts(skill: Skill) -> Iterator[str]:

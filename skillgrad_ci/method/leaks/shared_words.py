@@ -23,7 +23,7 @@ _EMPTY = re.compile(
 Gram = tuple[str, ...]
 
 
-class Tokens:
+class PlacedWords:
     """The words of a normalised text, with their places. Each line of it starts at one of `starts`."""
 
     def __init__(self, text: str, starts: Sequence[int] = ()) -> None:
@@ -56,7 +56,7 @@ class Tokens:
 
 
 @dataclass(frozen=True)
-class Run:
+class SharedRun:
     """Shared words and where they stand in the added text; `near`: they come near the text, and do not repeat it."""
 
     words: str
@@ -64,7 +64,7 @@ class Run:
     near: bool
 
 
-def shared_run(text: Words, added: Tokens, free: Sequence[Tokens]) -> Run | None:
+def shared_run(text: Words, added: PlacedWords, free: Sequence[PlacedWords]) -> SharedRun | None:
     """What `added` shares with a grader's text and none of `free` says; None where that is nothing of note."""
     statement = [word for word, _ in _tokens(_folded(text.text))]
     if len(statement) < MIN_WORDS or sum(map(len, statement)) < MIN_CHARACTERS:
@@ -83,7 +83,7 @@ def shared_run(text: Words, added: Tokens, free: Sequence[Tokens]) -> Run | None
     return _reordered(statement, added, free) if text.kind == "statement" else None
 
 
-def _first(statement: Sequence[str], size: int, added: Tokens, free: Sequence[Tokens]) -> int | None:
+def _first(statement: Sequence[str], size: int, added: PlacedWords, free: Sequence[PlacedWords]) -> int | None:
     there = added.grams(size)
     for _, gram in _runs(statement, size):
         if gram in there and not any(gram in one.grams(size) for one in free):
@@ -95,7 +95,7 @@ def _says_something(words: Sequence[str]) -> bool:
     return sum(_EMPTY.fullmatch(word) is None for word in words) >= 2
 
 
-def _reordered(statement: Sequence[str], added: Tokens, free: Sequence[Tokens]) -> Run | None:
+def _reordered(statement: Sequence[str], added: PlacedWords, free: Sequence[PlacedWords]) -> SharedRun | None:
     """A line that holds most of a statement's own words, in whatever order."""
     known = {word for one in free for word in one.words}
     own = {word for word in statement if len(word) > 2 and not _EMPTY.fullmatch(word)} - known
@@ -104,12 +104,12 @@ def _reordered(statement: Sequence[str], added: Tokens, free: Sequence[Tokens]) 
     for line in added.lines:
         shared = [(word, at) for word, at in line if word in own]
         if len({word for word, _ in shared}) >= SHARE * len(own):
-            return Run(" … ".join(dict.fromkeys(word for word, _ in shared)), shared[0][1], near=True)
+            return SharedRun(" … ".join(dict.fromkeys(word for word, _ in shared)), shared[0][1], near=True)
     return None
 
 
-def _run(position: int, size: int, added: Tokens, *, near: bool) -> Run:
-    return Run(" ".join(added.words[position : position + size]), added.found[position][1], near)
+def _run(position: int, size: int, added: PlacedWords, *, near: bool) -> SharedRun:
+    return SharedRun(" ".join(added.words[position : position + size]), added.found[position][1], near)
 
 
 def _runs(words: Sequence[str], size: int) -> list[tuple[int, Gram]]:

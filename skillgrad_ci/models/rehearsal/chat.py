@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from skillgrad_ci.models.rehearsal.executor import UNKNOWN, Conversation, filled
+from skillgrad_ci.models.rehearsal.executor import UNKNOWN, ExecutorRequest, filled
 from skillgrad_ci.models.rehearsal.script import Mechanism, Script
 
 _GIVEN = re.compile(r"^### \S+/(?:references|scripts|assets)/", re.MULTILINE)  # a file that was asked for
@@ -13,7 +13,7 @@ _OFFERED = re.compile(r"^READ (?P<place>\S+)$", re.MULTILINE)
 
 def next_reply(script: Script, messages: Sequence[Mapping[str, Any]]) -> str:
     """The answer, or the request for files that the body points to where the guidance of a mechanism lies in one."""
-    conversation = Conversation.of(messages)
+    conversation = ExecutorRequest.of(messages)
     found = script.mechanism_of(conversation.instruction)
     if found is None:
         return UNKNOWN

@@ -31,7 +31,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Conversation:
+class ExecutorRequest:
     """What an executor's request shows: texts by role, and each tool call with its result."""
 
     system: str
@@ -39,7 +39,7 @@ class Conversation:
     calls: Sequence[tuple[str, Mapping[str, Any], str]]  # tool, arguments, result
 
     @classmethod
-    def of(cls, messages: Sequence[Message]) -> "Conversation":
+    def of(cls, messages: Sequence[Message]) -> "ExecutorRequest":
         results = {str(m.get("tool_call_id")): text_of(m) for m in messages if m.get("role") == "tool"}
         calls = [
             (call["function"]["name"], json.loads(call["function"]["arguments"] or "{}"), results.get(call["id"], ""))
@@ -70,7 +70,7 @@ def text_of(message: Message) -> str:
 
 def next_turn(script: Script, messages: Sequence[Message], tools: Sequence[Message]) -> Turn:
     """The executor's next turn in a conversation."""
-    conversation = Conversation.of(messages)
+    conversation = ExecutorRequest.of(messages)
     found = script.mechanism_of(conversation.instruction)
     if found is None:
         return Turn(UNKNOWN)
@@ -88,7 +88,7 @@ def next_turn(script: Script, messages: Sequence[Message], tools: Sequence[Messa
     return Turn(filled(conduct.answer, values))
 
 
-def _unread(mechanism: Mechanism, conversation: Conversation, tools: Sequence[Message]) -> Iterator[Turn]:
+def _unread(mechanism: Mechanism, conversation: ExecutorRequest, tools: Sequence[Message]) -> Iterator[Turn]:
     """What is still to be read: the skill if its description fits, then the references it points to."""
     offered = {tool["function"]["name"] for tool in tools}
     called = [name for name, _, _ in conversation.calls]
@@ -105,17 +105,17 @@ def _unread(mechanism: Mechanism, conversation: Conversation, tools: Sequence[Me
                 yield Turn(tool="read_reference", arguments={"path": path[0]})
 
 
-def _met(mechanism: Mechanism, conversation: Conversation, *layers: str) -> bool:
+def _met(mechanism: Mechanism, conversation: ExecutorRequest, *layers: str) -> bool:
     needs = (need for need in mechanism.needs if need.layer in layers)
     return all(need.text.search(conversation.layer(need.layer)) for need in needs)
 
 
-def _is_guided(mechanism: Mechanism, conversation: Conversation) -> bool:
+def _is_guided(mechanism: Mechanism, conversation: ExecutorRequest) -> bool:
     everywhere = ("description", "body", "reference")
     return bool(conversation.read("activate_skill")) and _met(mechanism, conversation, *everywhere)
 
 
-def _fitting_skill(mechanism: Mechanism, conversation: Conversation) -> str | None:
+def _fitting_skill(mechanism: Mechanism, conversation: ExecutorRequest) -> str | None:
     """The first skill listed in the system prompt whose description holds all that the mechanism needs of one."""
     needs = [need.text for need in mechanism.needs if need.layer == "description"]
     for listed in _LISTED.finditer(conversation.system):
