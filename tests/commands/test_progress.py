@@ -54,6 +54,12 @@ def test_lines_tell_each_event_once_with_the_time() -> None:
     ]
 
 
+def test_a_run_into_a_pipe_says_at_once_that_it_has_started() -> None:
+    stream = io.StringIO()
+    with showing(stream):
+        assert stream.getvalue() == "  0:00 starting\n"
+
+
 def test_a_secret_is_masked_before_its_line_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_API_KEY", "sk-123456789")
     told = describe(Executed("base", "t1", 0, Outcome.FAILED, "x" * 155 + "sk-123456789", 1.0))
