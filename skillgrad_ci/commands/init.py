@@ -22,6 +22,7 @@ from skillgrad_ci.suites import load as load_suite
 WORKFLOW = Path(".github", "workflows", "skillgrad.yml")
 FORM = Path(".github", "ISSUE_TEMPLATE", "optimize-skill.yml")
 BESIDE = ("evals", "tests", "tasks", "benchmarks")  # folders in which repositories keep a suite for each skill
+COPY = "Copy this file to .github/workflows/skillgrad.yml"  # what the example says first, done here
 NOT_OURS = {"node_modules", "venv", "runs", "skillgrad-demo"}
 
 
@@ -95,7 +96,7 @@ def made(root: Path, pairs: Mapping[Path, Path], model: str, agent: str | None) 
     files = {
         Path(FILE): "# What SkillGrad CI optimizes here: docs/configuration.md lists every key.\n"
         + yaml.safe_dump(content, sort_keys=False),
-        WORKFLOW: workflow.replace("OPENAI_API_KEY", _key_of(model)),
+        WORKFLOW: workflow.replace(COPY, "It works").replace("OPENAI_API_KEY", _key_of(model)),
         FORM: _form([skill.name for skill in pairs]),
     }
     return {path: text for path, text in files.items() if not (root / path).exists()}

@@ -45,7 +45,9 @@ def read_report(folder: Path) -> Report:
     try:
         return Report.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; name a run folder that `skillgrad-ci optimize` wrote") from error
+        below = sorted(str(file.parent) for file in folder.rglob(REPORT))[:3]
+        runs = f", such as {', '.join(below)}" if below else ""
+        raise UserError(f"{path}: {error.strerror}; name a run folder that a run wrote{runs}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"

@@ -38,6 +38,7 @@ def test_skills_and_suites_are_found_and_the_next_command_reads_them(
     assert set(skills) == {"greeter", "workbook-reports"}
     workflow = (repository / ".github/workflows/skillgrad.yml").read_text()
     assert "secrets.OPENAI_API_KEY" in workflow
+    assert workflow.startswith("# It works on the default branch")
     form = yaml.safe_load((repository / ".github/ISSUE_TEMPLATE/optimize-skill.yml").read_text())
     assert form["labels"] == ["optimize-skill"]
     monkeypatch.chdir(repository)

@@ -1,5 +1,6 @@
 """Run folders as pages: served to this machine alone, whole, and nothing else of it."""
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,6 +114,10 @@ def test_a_report_is_made_again_in_other_forms(tmp_path: Path, capsys: pytest.Ca
 def test_a_folder_without_a_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 2
     assert "name a run folder" in capsys.readouterr().err
+    written(tmp_path / "s" / "run")
+    assert main(["report", str(tmp_path)]) == 2
+    assert f"such as {tmp_path / 's' / 'run'}" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "s")
     assert main(["view", str(tmp_path)]) == 2
     assert "no run folder is here" in capsys.readouterr().err
     (tmp_path / "report.json").write_text('{"skill": 1}')
