@@ -292,7 +292,7 @@ def test_the_program_ends_although_a_call_is_in_flight() -> None:
         from skillgrad_ci.method.ports import ModelRequest
         model = LitellmModel("openai/x", api_base=sys.argv[1], api_key="k")
         assert "litellm" not in sys.modules, "imported before the first call"
-        threading.Timer(0.01, model.close).start()
+        threading.Timer(0.01, model.stop.set).start()
         try:
             model.complete(ModelRequest([{"role": "user", "content": "hi"}]))
         except Cancelled:
