@@ -82,7 +82,7 @@ def build_tree(readable: list[str], writable: list[str], temporary: str) -> None
     for path in [*readable, *writable]:
         _bind(path)
     for folder in ("/new/tmp/.shm", "/new/dev/shm"):  # shared memory is a part of what /tmp may hold
-        os.mkdir(folder)  # noqa: PTH102
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
     _mount("/new/tmp/.shm", "/new/dev/shm", flags=MS_BIND)
     for name, place in LINKS.items():
         os.symlink(f"/proc/self/{place}", f"/new/dev/{name}")  # noqa: PTH211

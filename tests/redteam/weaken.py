@@ -1,6 +1,8 @@
 """Take one defence of the sandlock way away, to see that the attempts notice."""
 
+import atexit
 import os
+import shutil
 import struct
 import tempfile
 from collections.abc import Callable, Sequence
@@ -82,6 +84,7 @@ def _scopes(made: dict[str, Any]) -> None:
 
 def _shared_tmp(made: dict[str, Any]) -> None:
     made["writable"] = ["/tmp", *made["writable"]]
+    atexit.register(shutil.rmtree, "/tmp/.shm", ignore_errors=True)  # what the cell makes there
 
 
 def _cell(before: str, after: str) -> Callable[[], None]:
