@@ -121,7 +121,7 @@ class Cell:
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=said,
-                env=environment.interpreter(),
+                env={"HOME": "/", **environment.interpreter()},  # sandlock asks for one, and not every user has it
                 start_new_session=True,  # a Ctrl-C in the terminal is for us alone
             )
             theirs.close()

@@ -1,5 +1,6 @@
 """A small file of each shape that suites have out there is read as what it is; sound skills are not accused."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def test_durations_are_read() -> None:
 
 
 def test_checks_of_other_tools_tell_right_from_wrong(tmp_path: Path) -> None:
-    scenario, two_names, same = (*load(CORPUS / "scenarios").tasks, *load(CORPUS / "promptfoo").tasks)
+    (scenario,) = load(CORPUS / "scenarios").tasks
     (ordered,) = load(CORPUS / "task-files").tasks
     assert graded(scenario, tmp_path, "a, b") is Outcome.FAILED  # out.txt is not there
     (tmp_path / "out.txt").touch()
@@ -97,6 +98,11 @@ def test_checks_of_other_tools_tell_right_from_wrong(tmp_path: Path) -> None:
     assert graded(scenario, tmp_path, "b, a") is Outcome.FAILED
     assert graded(ordered, tmp_path, "a, b") is Outcome.PASSED
     assert graded(ordered, tmp_path, "a, b, and an error") is Outcome.FAILED
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="a check in JavaScript needs node")
+def test_checks_of_promptfoo_tell_right_from_wrong(tmp_path: Path) -> None:
+    two_names, same = load(CORPUS / "promptfoo").tasks
     assert two_names.instruction == "Sort these names: Bo, Ann"
     assert graded(two_names, tmp_path, "Ann, Bo") is Outcome.PASSED
     assert graded(two_names, tmp_path, f"Ann, Bo {'x' * 200}") is Outcome.FAILED  # javascript
