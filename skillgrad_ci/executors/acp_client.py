@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -57,7 +58,8 @@ class Conversation:
         except (ConnectionError, EOFError):
             raise AgentFailure("it ended in the middle") from None
         finally:
-            await connection.close()
+            with suppress(ConnectionError):  # an agent that has gone says so here too
+                await connection.close()
 
     async def _prompted(self, connection: "ClientSideConnection", session: str, prompt: str) -> str:
         import acp
