@@ -5,7 +5,7 @@ RUN := .venv/bin/python
 # on the day that a newer release comes out.
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help setup demo real test lint types install-test e2e lock clean
+.PHONY: help setup demo real test coverage lint types install-test e2e lock clean
 
 help:
 	@echo "make demo   install, then optimize the example skill with the rehearsal model (no key, no network)"
@@ -34,10 +34,14 @@ demo: setup
 real: setup
 	@$(RUN) -m benchmarks.real_model $(if $(IF_AVAILABLE),--if-available)
 
-# With COVERAGE=1 the tests are measured, and the method's files must be covered to 90%.
 test: setup
-	@$(RUN) -m pytest -n auto --dist worksteal -m "not docker and not index" $(if $(COVERAGE),--cov --cov-report=)
-	@$(if $(COVERAGE),$(RUN) -m coverage report --include='skillgrad_ci/method/*,skillgrad_ci/skill/*' --fail-under=90)
+	@$(RUN) -m pytest -n auto --dist worksteal -m "not docker and not index"
+
+# The method and the skill must be covered to 90% by their own tests. Those of servers and agents are left out: Python
+# 3.11 now and then cannot start two threads at once that are traced.
+coverage: setup
+	@$(RUN) -m pytest -q -n auto tests/method tests/skill --cov --cov-report=
+	@$(RUN) -m coverage report --include='skillgrad_ci/method/*,skillgrad_ci/skill/*' --fail-under=90
 
 lint: setup
 	@$(RUN) -m ruff check .
