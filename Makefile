@@ -11,6 +11,7 @@ help:
 	@echo "make demo   install, then optimize the example skill with the rehearsal model (no key, no network)"
 	@echo "make real   let a small real model (SmolLM2, 135 million parameters) work on examples/labels, on this machine"
 	@echo "make test   install, then run the whole test suite"
+	@echo "make coverage   how much of the method and the skill their own tests reach"
 	@echo "make lint   check style; make types: check types; make e2e: Docker image and act, for real"
 	@echo "make install-test   install from the locks with the oldest pip, and the wheel alone"
 

@@ -10,9 +10,10 @@ from skillgrad_ci.errors import UserError
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.executions import FOLDER
 from skillgrad_ci.report.page import policy_of, style_and_script
+from skillgrad_ci.report.pages import REPORT
 from skillgrad_ci.report.templating import environment
 
-REPORT, JOURNAL = "report.json", "journal.jsonl"
+JOURNAL = "journal.jsonl"
 
 
 @dataclass(frozen=True)
