@@ -17,7 +17,7 @@ COMMANDS = {  # imported when asked for: each needs other heavy things
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
     "evaluate": ("evaluate", "evaluate_skill"),
-    "transfer": ("transfer", "transfer"),
+    "transfer": ("side_by_side.transfer", "transfer"),
     "grade": ("suite", "grade"),
     "suite": ("suite", "suite"),
     "report": ("report", "report"),

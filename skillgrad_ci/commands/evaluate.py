@@ -9,7 +9,7 @@ from typing import Any
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import shorten, showing
-from skillgrad_ci.commands.side_by_side import REHEARSAL_NOTE, compare, interval
+from skillgrad_ci.commands.side_by_side.setups import REHEARSAL_NOTE, compare, interval
 from skillgrad_ci.commands.suite import say_reliability
 from skillgrad_ci.commands.terminal import GO_ON, MEND, say, say_json, say_table
 from skillgrad_ci.report.headline import percent, points
@@ -19,7 +19,7 @@ from skillgrad_ci.session.evaluation import WITH, WITHOUT
 from skillgrad_ci.session.inputs import read_inputs
 from skillgrad_ci.session.json_documents import EvaluationDocument, as_printed
 from skillgrad_ci.session.parts import stop_on_signals
-from skillgrad_ci.session.side_by_side import measure_skill
+from skillgrad_ci.session.side_by_side.setups import measure_skill
 from skillgrad_ci.skill.skill import Skill
 
 

@@ -18,7 +18,7 @@ from skillgrad_ci.session.evaluation import WITH
 from skillgrad_ci.session.inputs import Inputs, read_inputs
 from skillgrad_ci.session.json_documents import ComparisonDocument, as_printed
 from skillgrad_ci.session.parts import stop_on_signals
-from skillgrad_ci.session.side_by_side import MeasuredSetup, measure_skill, side_by_side
+from skillgrad_ci.session.side_by_side.setups import MeasuredSetup, measure_skill, side_by_side
 from skillgrad_ci.skill.skill import Skill
 
 REHEARSAL_NOTE = "This is a rehearsal: its accuracy says nothing about a real model."

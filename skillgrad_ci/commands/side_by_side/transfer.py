@@ -2,7 +2,7 @@
 
 import argparse
 
-from skillgrad_ci.commands.side_by_side import compare
+from skillgrad_ci.commands.side_by_side.setups import compare
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.session.evaluation import INITIAL, WITHOUT
 from skillgrad_ci.session.inputs import read_skill
