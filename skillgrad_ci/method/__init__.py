@@ -3,6 +3,6 @@
 Read `optimize.py` first: the loop. `run.py` is what happened, `world.py` what the loop asks for, `ports.py` what
 others must offer, `settings.py` what a person may turn, `events.py` what is told meanwhile. Then the steps:
 `evidence.py` (loss), `gradient.py` (diagnoses), `optimizers/` (momentum and update), `patch.py` and `leaks/` (which
-edits are refused), `acceptance.py` (line search). `memory/` is the pattern memory, `budget.py` the one cap,
+edits are refused), `acceptance/` (line search). `memory/` is the pattern memory, `budget.py` the one cap,
 `prompting.py` and `trajectory.py` what agents are shown, `task.py` and `grader_options.py` what a suite holds.
 """

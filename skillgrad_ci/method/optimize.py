@@ -16,16 +16,8 @@ from functools import partial
 from math import ceil
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, EnvironmentFailure, ReplyError
-from skillgrad_ci.method.acceptance import (
-    Incumbent,
-    TriggerQuality,
-    Verdict,
-    check_split,
-    check_triggers,
-    compare,
-    no_worse,
-    score,
-)
+from skillgrad_ci.method.acceptance import Incumbent, Verdict, check_split, compare, no_worse, score
+from skillgrad_ci.method.acceptance.triggers import TriggerQuality, check_triggers
 from skillgrad_ci.method.events import BatchBegun, Dropped, IterationDone
 from skillgrad_ci.method.evidence import Evidence, Flat, flat_signal
 from skillgrad_ci.method.memory import PatternMemory, Stamp

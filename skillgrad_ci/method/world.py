@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from skillgrad_ci.errors import BudgetExceeded
-from skillgrad_ci.method.acceptance import Triggers
+from skillgrad_ci.method.acceptance.triggers import Triggers
 from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.method.events import Measuring
 from skillgrad_ci.method.evidence import Evidence

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from skillgrad_ci.config.settings import Budget
-from skillgrad_ci.method.acceptance import TriggerQuality
+from skillgrad_ci.method.acceptance.triggers import TriggerQuality
 from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.method.events import Measuring
 from skillgrad_ci.method.ports import Observer

@@ -2,7 +2,7 @@
 
 import pytest
 
-from skillgrad_ci.method.acceptance import TriggerQuality
+from skillgrad_ci.method.acceptance.triggers import TriggerQuality
 from skillgrad_ci.method.evidence import Evidence, Outcome
 from skillgrad_ci.method.task import GraderSpec, Task
 

@@ -1,116 +1,21 @@
-"""Line search: when a candidate skill takes the place of the one in hand.
-
-`always` takes every valid patch (the paper). `validate` wants strictly more on the validation tasks
-after each patch; a tie is rejected. `final` iterates as `always`, and then wants the final skill to be
-strictly better than the initial one. `no-worse`, for edits that make a skill shorter, wants a loss of
-more than a margin ruled out after each patch.
+"""The trigger check: edits of the description may not make agents activate the skill wrongly more often.
 
 A description is read before any body, so body and resources cannot change what is activated: only a
 patch that edits the description (layer H) is measured on the trigger set. Where triggering got worse, or
 where too little of it could be measured to say, the patch is made again without those edits.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from fractions import Fraction
-from typing import Literal
 
-from skillgrad_ci.errors import UserError
+from skillgrad_ci.method.acceptance import Incumbent, Verdict, compare, pass_rates
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.patch import EditResult, replay
-from skillgrad_ci.method.task import Split, Suite, Task
+from skillgrad_ci.method.task import Task
 from skillgrad_ci.skill.skill import Skill
 
 MIN_QUERIES = 2  # that should fire: one that does not says nothing of the set
-
-
-Mode = Literal["always", "validate", "final", "no-worse"]
-NO_WORSE_Z = 0.8416  # one-sided, at the level 0.2
 Triggers = Callable[[Skill, str], Sequence[Evidence]]  # a skill, and the measurement's name
-
-
-class Verdict(StrEnum):
-    """A candidate against an incumbent on the same tasks."""
-
-    BETTER = "better"
-    TIE = "tie"
-    WORSE = "worse"
-    UNCHECKED = "unchecked"  # too little could be measured in both to say
-
-
-def check_mode(mode: Mode, suite: Suite) -> None:
-    """Raises UserError where the suite cannot serve the mode."""
-    if mode in ("validate", "no-worse") and not suite.of(Split.VALIDATION):
-        raise UserError(
-            f"{suite.root}: accept: {mode} needs validation tasks and the suite has none; "
-            "give some tasks 'split: validation' (or 20 tasks or more), or use accept: final"
-        )
-
-
-def check_split(suite: Suite) -> Split:
-    """Where the end check looks: validation, else heldout, else the training tasks themselves."""
-    return next(split for split in (Split.VALIDATION, Split.HELDOUT, Split.TRAIN) if suite.of(split))
-
-
-def compare(candidate: Sequence[Evidence], incumbent: Sequence[Evidence]) -> Verdict:
-    """Compare pass rates, averaged over the tasks measured in both.
-
-    `UNCHECKED` where more than half of the candidate's tasks could not be paired.
-    """
-    new, old = pass_rates(candidate), pass_rates(incumbent)
-    paired = new.keys() & old.keys()
-    if not paired or 2 * len(paired) < len({row.task_id for row in candidate}):
-        return Verdict.UNCHECKED
-    change = sum((new[task] - old[task] for task in paired), Fraction())
-    return Verdict.BETTER if change > 0 else Verdict.WORSE if change < 0 else Verdict.TIE
-
-
-def no_worse(candidate: Sequence[Evidence], initial: Sequence[Evidence], margin: float) -> tuple[bool, str]:
-    """Whether the evidence rules out a loss of more than `margin`, and that in words.
-
-    The share of tasks that got worse is bounded by Wilson's upper limit (one-sided, level 0.2), and what other
-    tasks gained is taken off it: our reading of "not worse", which leaves no room where few tasks are measured.
-    """
-    new, old = pass_rates(candidate), pass_rates(initial)
-    paired = new.keys() & old.keys()
-    if not paired or 2 * len(paired) < len({row.task_id for row in candidate}):
-        return False, "too little could be measured to say"
-    n, square = len(paired), NO_WORSE_Z**2
-    lost = float(sum(max(Fraction(), old[task] - new[task]) for task in paired)) / n
-    won = float(sum(max(Fraction(), new[task] - old[task]) for task in paired)) / n
-    spread = NO_WORSE_Z * ((lost * (1 - lost) + square / (4 * n)) / n) ** 0.5
-    bound = (lost + square / (2 * n) + spread) / (1 + square / n) - won
-    return bound <= margin, f"a loss of up to {100 * max(0.0, bound):.1f} points is possible ({n} tasks)"
-
-
-def score(evidence: Sequence[Evidence]) -> Fraction:
-    """The mean pass rate over measured tasks; below all others where nothing was measured."""
-    rates = pass_rates(evidence)
-    return sum(rates.values(), Fraction()) / len(rates) if rates else Fraction(-1)
-
-
-def pass_rates(evidence: Sequence[Evidence]) -> Mapping[str, Fraction]:
-    """Each measured task's share of passed trials, exact."""
-    trials: dict[str, list[bool]] = {}
-    for row in evidence:
-        if row.measured:
-            trials.setdefault(row.task_id, []).append(row.passed)
-    return {task: Fraction(sum(passes), len(passes)) for task, passes in trials.items()}
-
-
-@dataclass(frozen=True)
-class Incumbent:
-    """A skill in hand, with what was measured of it: on validation tasks, and on the trigger set.
-
-    `validation` is empty where no measurement was needed to accept the skill. `line` are the iterations whose
-    edits lead to it.
-    """
-
-    skill: Skill
-    validation: Sequence[Evidence] = ()
-    triggers: Sequence[Evidence] = ()
-    line: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

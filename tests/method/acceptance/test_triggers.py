@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillgrad_ci.method.acceptance import Incumbent, Verdict, check_triggers, compare
+from skillgrad_ci.method.acceptance import Incumbent, Verdict, compare
+from skillgrad_ci.method.acceptance.triggers import check_triggers
 from skillgrad_ci.method.budget import Cap, Ledger
 from skillgrad_ci.method.evidence import Evidence, Outcome, Usage
 from skillgrad_ci.method.memory import PatternMemory
