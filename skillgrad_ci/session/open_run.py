@@ -21,7 +21,7 @@ from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.check import prove_task
 from skillgrad_ci.session.estimate import estimate
 from skillgrad_ci.session.inputs import RUNS, Measurement
-from skillgrad_ci.session.journal import FileJournal
+from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.parts import Parts, StopRequest, open_parts
 from skillgrad_ci.session.rollout import Rollouts
 from skillgrad_ci.session.split import assign

@@ -25,7 +25,7 @@ from skillgrad_ci.session.agents import (
     refuse_unfit,
     runs_commands,
 )
-from skillgrad_ci.session.journal import NoJournal
+from skillgrad_ci.session.journal.file_journal import NoJournal
 from skillgrad_ci.session.rollout import ended_in_outage
 from skillgrad_ci.skill.skill import Skill
 

@@ -19,7 +19,7 @@ from skillgrad_ci.method.evidence import Evidence, Grade, Outcome, Trajectory
 from skillgrad_ci.method.ports import Executor, Grader, Journal, Observer, Result, Resumable, Sandbox, Workspace
 from skillgrad_ci.method.task import Task, digest_of
 from skillgrad_ci.session.inputs import refuse_twins
-from skillgrad_ci.session.journal import EVIDENCE, FileJournal
+from skillgrad_ci.session.journal.file_journal import EVIDENCE, FileJournal
 from skillgrad_ci.skill.skill import Skill
 
 END = "end"  # the journal's record of how its last run ended

@@ -15,7 +15,7 @@ from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.prompting import load
 from skillgrad_ci.method.task import GraderSpec, Task
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
-from skillgrad_ci.session.journal import FileJournal
+from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.rollout import workspace
 from tests.support.scripted_answers import Answer, Call, Reply, error
 from tests.support.scripted_server import ScriptedServer, model_of, serve

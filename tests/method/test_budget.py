@@ -16,7 +16,7 @@ from skillgrad_ci.errors import BudgetExceeded, EnvironmentFailure, UserError
 from skillgrad_ci.method.budget import LOST_REPLIES, Cap, Journaled, Ledger, Metered, Reserve
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import ModelReply, ModelRequest
-from skillgrad_ci.session.journal import FileJournal
+from skillgrad_ci.session.journal.file_journal import FileJournal
 
 
 @dataclass

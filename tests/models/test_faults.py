@@ -28,7 +28,7 @@ from skillgrad_ci.method.task import GraderSpec, Task
 from skillgrad_ci.models.prices import OVERHEAD
 from skillgrad_ci.models.provider import LONGEST_WAIT, LitellmModel
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
-from skillgrad_ci.session.journal import FileJournal
+from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.rollout import Rollouts
 from tests.support import provider_faults as faults
 from tests.support.provider_faults import ROWS, Row

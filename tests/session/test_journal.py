@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory, Usage
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.journal import EVIDENCE, FileJournal, _line
+from skillgrad_ci.session.journal.file_journal import EVIDENCE, FileJournal
+from skillgrad_ci.session.journal.records import line_of
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -134,7 +135,7 @@ def test_any_damage_is_an_error_or_is_told(
 
 def test_a_journal_of_an_older_version_that_holds_half_an_emoji_opens_again(tmp_path: Path) -> None:
     old = json.dumps({"key": "k", "kind": "execution", "time": "", "value": {"\ud800": ["a\udc00", "\U0001f600"]}})
-    (tmp_path / "journal.jsonl").write_bytes(_line(old))
+    (tmp_path / "journal.jsonl").write_bytes(line_of(old))
     assert replay(tmp_path, "k") == {"k": {"\ufffd": ["a\ufffd", "\U0001f600"]}}
     with FileJournal(tmp_path) as journal:
         journal.record("new", "call", {"text": "half \ud83d"})
@@ -168,7 +169,7 @@ def test_large_records_are_read_when_they_are_recalled(tmp_path: Path) -> None:
 
 def test_a_second_process_stops_at_once(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from skillgrad_ci.session.journal import FileJournal;"
+        "import sys; from pathlib import Path; from skillgrad_ci.session.journal.file_journal import FileJournal;"
         "FileJournal(Path(sys.argv[1]))"
     )
     with FileJournal(tmp_path):
@@ -179,7 +180,8 @@ def test_a_second_process_stops_at_once(tmp_path: Path) -> None:
 
 def test_a_killed_process_leaves_a_whole_journal_and_no_lock(tmp_path: Path) -> None:
     program = (
-        "import os, signal, sys; from pathlib import Path; from skillgrad_ci.session.journal import FileJournal\n"
+        "import os, signal, sys; from pathlib import Path\n"
+        "from skillgrad_ci.session.journal.file_journal import FileJournal\n"
         "journal = FileJournal(Path(sys.argv[1]))\n"
         "for n in range(5): journal.record(str(n), 'execution', {'n': n})\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -199,7 +201,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
     program = (
         "import resource, signal, sys; from pathlib import Path\n"
         "from skillgrad_ci.errors import EnvironmentFailure\n"
-        "from skillgrad_ci.session.journal import FileJournal\n"
+        "from skillgrad_ci.session.journal.file_journal import FileJournal\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "journal = FileJournal(Path(sys.argv[1]))\n"
         "journal.record('a', 'call', {'n': 1})\n"

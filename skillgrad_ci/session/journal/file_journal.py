@@ -12,15 +12,12 @@ read when they are recalled.
 
 import json
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,13 +26,12 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
-from skillgrad_ci.json_text import has_half, mend
+from skillgrad_ci.json_text import mend
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.journal.records import Record, line_of, parse, pieces_of, told
 
 NAME = "journal.jsonl"
-START = b'{"sum": "'  # of a record
-VALUE = b', "value": '  # stands before its value, and nowhere before: in a key its quotes would be escaped
 SMALL = 2_048  # bytes of a record that is kept in memory
 EVIDENCE = TypeAdapter(Evidence)  # its fields, by their names, are what a journal keeps of an execution
 
@@ -110,7 +106,7 @@ class FileJournal:
             found = self._records.get(key)
             if not isinstance(found, tuple):
                 return found
-            record = _parse(self._read(*found))
+            record = parse(self._read(*found))
         if record is None:
             raise EnvironmentFailure(f"{self.path}: was changed while it is in use; start the run again")
         return record.value
@@ -131,7 +127,7 @@ class FileJournal:
         facts = {"key": key, "kind": kind, "time": datetime.now(UTC).isoformat(), "elapsed": elapsed}
         content = json.dumps({**facts, "value": mend(self._redactor.clean(value))})
         with self._guard:
-            begins, line = self._end, _line(content)
+            begins, line = self._end, line_of(content)
             self._append(line)
             self._records[key] = (begins, len(line)) if len(line) > SMALL else json.loads(content)["value"]
 
@@ -183,10 +179,10 @@ class FileJournal:
                         f"{self.path}:{number - 1}: this record is damaged; "
                         "delete the line to repeat its work, or the folder"
                     )
-                pieces = _pieces(line)
+                pieces = pieces_of(line)
                 lost = sum(record is None for _, record in pieces)
                 if lost or len(pieces) > 1:
-                    damage.append(f"{NAME}:{number}: {_told(len(pieces) - lost, lost)}")
+                    damage.append(f"{NAME}:{number}: {told(len(pieces) - lost, lost)}")
                 for piece, record in pieces:
                     if record is not None:
                         self._know(record, (begins, len(piece)))
@@ -200,58 +196,7 @@ class FileJournal:
         os.fsync(self._file)
         return end
 
-    def _know(self, record: "_Record", place: Place) -> None:
+    def _know(self, record: Record, place: Place) -> None:
         self._records[record.key] = place if place[1] > SMALL else record.value
         self._kinds.setdefault(record.kind, []).append(record.key)
         self.earlier = max(self.earlier, record.elapsed)
-
-
-@dataclass(frozen=True)
-class _Record:
-    """A record whose sum is right. Its value is read when it is asked for."""
-
-    key: str
-    kind: str
-    elapsed: float
-    text: bytes
-
-    @property
-    def value(self) -> Mapping[str, Any]:
-        value: Mapping[str, Any] = json.loads(self.text)
-        # Older versions kept halves of surrogate pairs, which nothing that is written later can hold.
-        return mend(value) if has_half(self.text.decode("utf-8", "replace")) else value
-
-
-def _told(kept: int, lost: int) -> str:
-    """What a person reads of a line that is not one whole record."""
-    parts = [f"{kept} records stood on one line and are kept"] if kept > 1 else []
-    parts += (
-        [f"{lost} records at its end were torn or damaged and are dropped; their work is done again"] if lost else []
-    )
-    return "; ".join(parts)
-
-
-def _pieces(line: bytes) -> list[tuple[bytes, _Record | None]]:
-    """A line's records: one, or several where the newline between them was damaged; None for what is no record."""
-    whole = _parse(line)
-    if whole is not None:
-        return [(line, whole)]
-    starts = [0, *(found.start() for found in re.finditer(re.escape(START), line) if found.start())]
-    return [(piece, _parse(piece)) for piece in (line[a:b] for a, b in pairwise([*starts, len(line)]))]
-
-
-def _line(content: str) -> bytes:
-    checksum = sha256(content.encode()).hexdigest()
-    return f'{{"sum": "{checksum}", {content[1:]}\n'.encode()
-
-
-def _parse(line: bytes) -> _Record | None:
-    """The record of a line, or None where it is not what `_line` wrote. Its newline may be missing, or another byte."""
-    line = line.rstrip(b"\n")
-    for text in (line, line[:-1]):
-        head, separator, rest = text.partition(b'", ')
-        if separator and head == START + sha256(b"{" + rest).hexdigest().encode():
-            facts, _, value = rest.partition(VALUE)
-            about = json.loads(b"{" + facts + b"}")
-            return _Record(mend(about["key"]), about["kind"], about.get("elapsed", 0.0), value[:-1])
-    return None

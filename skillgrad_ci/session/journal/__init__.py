@@ -1,0 +1,1 @@
+"""The journal of a run: `records.py` is a record as text, `file_journal.py` keeps them in the run folder."""

@@ -1,0 +1,68 @@
+"""A record of the journal as a line of text, with the sum by which damage is found.
+
+A record is `{"sum", "key", "kind", "time", "elapsed", "value"}`, where `sum` is the SHA-256 of the rest.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import pairwise
+from typing import Any
+
+from skillgrad_ci.json_text import has_half, mend
+
+START = b'{"sum": "'  # of a record
+VALUE = b', "value": '  # stands before its value, and nowhere before: in a key its quotes would be escaped
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record whose sum is right. Its value is read when it is asked for."""
+
+    key: str
+    kind: str
+    elapsed: float
+    text: bytes
+
+    @property
+    def value(self) -> Mapping[str, Any]:
+        value: Mapping[str, Any] = json.loads(self.text)
+        # Older versions kept halves of surrogate pairs, which nothing that is written later can hold.
+        return mend(value) if has_half(self.text.decode("utf-8", "replace")) else value
+
+
+def told(kept: int, lost: int) -> str:
+    """What a person reads of a line that is not one whole record."""
+    parts = [f"{kept} records stood on one line and are kept"] if kept > 1 else []
+    parts += (
+        [f"{lost} records at its end were torn or damaged and are dropped; their work is done again"] if lost else []
+    )
+    return "; ".join(parts)
+
+
+def pieces_of(line: bytes) -> list[tuple[bytes, Record | None]]:
+    """A line's records: one, or several where the newline between them was damaged; None for what is no record."""
+    whole = parse(line)
+    if whole is not None:
+        return [(line, whole)]
+    starts = [0, *(found.start() for found in re.finditer(re.escape(START), line) if found.start())]
+    return [(piece, parse(piece)) for piece in (line[a:b] for a, b in pairwise([*starts, len(line)]))]
+
+
+def line_of(content: str) -> bytes:
+    checksum = sha256(content.encode()).hexdigest()
+    return f'{{"sum": "{checksum}", {content[1:]}\n'.encode()
+
+
+def parse(line: bytes) -> Record | None:
+    """The record of a line, or None where it is none. Its newline may be missing, or another byte."""
+    line = line.rstrip(b"\n")
+    for text in (line, line[:-1]):
+        head, separator, rest = text.partition(b'", ')
+        if separator and head == START + sha256(b"{" + rest).hexdigest().encode():
+            facts, _, value = rest.partition(VALUE)
+            about = json.loads(b"{" + facts + b"}")
+            return Record(mend(about["key"]), about["kind"], about.get("elapsed", 0.0), value[:-1])
+    return None
