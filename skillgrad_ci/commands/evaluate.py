@@ -10,7 +10,7 @@ from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import shorten, showing
 from skillgrad_ci.commands.side_by_side.setups import REHEARSAL_NOTE, compare, interval
-from skillgrad_ci.commands.suite import say_reliability
+from skillgrad_ci.commands.suite.told import say_reliability
 from skillgrad_ci.commands.terminal import GO_ON, MEND, say, say_json, say_table
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.templating import usd
