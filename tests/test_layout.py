@@ -40,14 +40,13 @@ def room(path: Path) -> str:
     return parts[0].removesuffix(".py")
 
 
-TOP = {"document", "errors", "json_text", "secrets", "__version__"}
+TOP = {"document", "errors", "secrets", "__version__"}
 METHOD = TOP | {"skill", "method"}
 OUTER = ["config", "report", "session", "commands"]  # each may know those before it, and every adapter
 ALLOWED = {
     "__init__": set(),
     "document": TOP,
     "errors": set(),
-    "json_text": set(),
     "secrets": TOP,
     "skill": TOP | {"skill"},
     "method": METHOD,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from skillgrad_ci import json_text
+from skillgrad_ci.document import json_text
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
 from skillgrad_ci.executors.skill_tools import SkillTools
 from skillgrad_ci.executors.turns import Turns

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from skillgrad_ci import json_text
+from skillgrad_ci.document import json_text
 from skillgrad_ci.models.faults import Fault, Kind, of_status
 from skillgrad_ci.models.wire import BadShape, checked, error_in
 

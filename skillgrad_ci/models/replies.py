@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from skillgrad_ci.json_text import mend
+from skillgrad_ci.document.json_text import mend
 from skillgrad_ci.method.ports import ToolCall
 from skillgrad_ci.models.prices import Tokens
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from skillgrad_ci import json_text
+from skillgrad_ci.document import json_text
 
 MOST_TOKENS = 1_000_000_000  # of one call: a count beyond it is no count
 ANSWERS = {"choices", "content", "candidates", "output"}  # what a reply holds that is no error

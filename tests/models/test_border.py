@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from skillgrad_ci import json_text
+from skillgrad_ci.document import json_text
 from skillgrad_ci.errors import EnvironmentFailure, SkillGradError, UserError
 from skillgrad_ci.method.ports import ModelReply, ModelRequest
 from skillgrad_ci.models.border import HOPS, MOST_BYTES

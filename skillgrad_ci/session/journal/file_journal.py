@@ -25,8 +25,8 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
+from skillgrad_ci.document.json_text import mend
 from skillgrad_ci.errors import EnvironmentFailure, UserError
-from skillgrad_ci.json_text import mend
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.journal.records import Record, line_of, parse, pieces_of, told

@@ -11,7 +11,7 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
-from skillgrad_ci.json_text import has_half, mend
+from skillgrad_ci.document.json_text import has_half, mend
 
 START = b'{"sum": "'  # of a record
 VALUE = b', "value": '  # stands before its value, and nowhere before: in a key its quotes would be escaped
