@@ -10,6 +10,7 @@ from importlib import import_module
 
 from skillgrad_ci.commands.cli import BUDGET, ELSE, USER, parse
 from skillgrad_ci.errors import BudgetExceeded, SkillGradError, UserError
+from skillgrad_ci.inert_text import printable, terminal_safe
 
 COMMANDS = {  # imported when asked for: each needs other heavy things
     "optimize": ("optimize", "optimize"),
@@ -58,8 +59,8 @@ def _failed(error: Exception, verbose: bool) -> int:
     known = isinstance(error, SkillGradError)
     what = "" if known else f"{type(error).__name__}: "
     hint = "" if known or verbose else " (a mistake of this program: please report it with -v's output)"
-    text = "".join(traceback.format_exception(error)) if verbose else ""
-    line = " ".join(str(error).split()) or "no more is known"
+    text = terminal_safe("".join(traceback.format_exception(error))) if verbose else ""
+    line = printable(str(error)) or "no more is known"
     sys.stderr.write(Redactor.from_environment(os.environ)(f"{text}skillgrad-ci: {what}{line}{hint}\n"))
     return USER if isinstance(error, UserError) else BUDGET if isinstance(error, BudgetExceeded) else ELSE
 

@@ -40,13 +40,14 @@ def room(path: Path) -> str:
     return parts[0].removesuffix(".py")
 
 
-TOP = {"document", "errors", "secrets", "__version__"}
+TOP = {"document", "errors", "inert_text", "secrets", "__version__"}
 METHOD = TOP | {"skill", "method"}
 OUTER = ["config", "report", "session", "commands"]  # each may know those before it, and every adapter
 ALLOWED = {
     "__init__": set(),
     "document": TOP,
     "errors": set(),
+    "inert_text": set(),
     "secrets": TOP,
     "skill": TOP | {"skill"},
     "method": METHOD,

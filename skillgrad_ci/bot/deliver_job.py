@@ -19,7 +19,7 @@ from skillgrad_ci.bot.state import Proposal, Record
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import SkillGradError
 from skillgrad_ci.github.git_data import branch_head, commit_at, folder_at
-from skillgrad_ci.github.text import code
+from skillgrad_ci.inert_text import code
 
 
 def deliver_outcome(bot: Bot, job: SkillRun, outcome: Outcome) -> Ending:

@@ -9,10 +9,11 @@ from skillgrad_ci.bot.decide import Evaluate
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import SkillGradError, UserError
+from skillgrad_ci.github.body import Section, compose
 from skillgrad_ci.github.client import Refusal
 from skillgrad_ci.github.comments import Comment
 from skillgrad_ci.github.git_data import commit_at, folder_at
-from skillgrad_ci.github.text import Section, code, compose, shown
+from skillgrad_ci.inert_text import code, shown
 from skillgrad_ci.method.evidence import Accuracy, Evidence
 from skillgrad_ci.method.task import Split
 from skillgrad_ci.report.headline import percent, points

@@ -8,10 +8,11 @@ from typing import Any
 
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
-from skillgrad_ci.commands.progress import shorten, showing
+from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.side_by_side.setups import REHEARSAL_NOTE, compare, interval
 from skillgrad_ci.commands.suite.told import say_reliability
 from skillgrad_ci.commands.terminal import GO_ON, MEND, say, say_json, say_table
+from skillgrad_ci.inert_text import one_line
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
@@ -62,7 +63,7 @@ def _say(facts: Mapping[str, Any]) -> None:
     )
     say("")
     tasks = [
-        [task["id"], *(_rate(task[name]) for name in arms), shorten(task["feedback"], 160)] for task in facts["tasks"]
+        [task["id"], *(_rate(task[name]) for name in arms), one_line(task["feedback"], 160)] for task in facts["tasks"]
     ]
     say_table(["task", *arms, "what the grader said"], tasks)
     delta, size = facts["delta"], facts["skill_tokens"]

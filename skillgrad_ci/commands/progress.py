@@ -5,7 +5,6 @@ stands behind a mark, so that it is neither a terminal's escape nor a runner's c
 """
 
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO, assert_never
 
+from skillgrad_ci.inert_text import one_line, terminal_safe
 from skillgrad_ci.method.events import (
     BatchBegun,
     Dropped,
@@ -32,28 +32,16 @@ if TYPE_CHECKING:
 
     from skillgrad_ci.method.ports import Observer
 
-UNSAFE = re.compile(r"[^\S\n ]|[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 SIGNS = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.UNMEASURED: "?"}
-
-
-def safe(text: object) -> str:
-    """Text without control and direction characters; line feeds stay."""
-    return UNSAFE.sub(" ", str(text))
-
-
-def shorten(text: str, limit: int) -> str:
-    """One line of at most `limit` characters; a mark at the end says that something is left out."""
-    line = " ".join(text.split())
-    return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
 
 
 def describe(event: Event, verbose: bool = False) -> str | None:
     """An event as text to show, without secrets, or None for one that is not worth a line."""
     redact = Redactor.from_environment(os.environ)
     if isinstance(event, Replied):
-        body = "\n".join(f"  | {line}" for line in safe(redact(event.text)).split("\n"))
-        return f"{safe(redact(event.role))} replies:\n{body}" if verbose else None
-    return safe(_line(event, redact)).replace("\n", " ")  # one line: the next would stand without its mark
+        body = "\n".join(f"  | {line}" for line in terminal_safe(redact(event.text)).split("\n"))
+        return f"{terminal_safe(redact(event.role))} replies:\n{body}" if verbose else None
+    return terminal_safe(_line(event, redact)).replace("\n", " ")  # one line: the next would stand without its mark
 
 
 def _line(event: Event, redact: Redactor) -> str:
@@ -72,7 +60,7 @@ def _line(event: Event, redact: Redactor) -> str:
             return redact(f"dropped ({what}): {why}")
         case Executed():
             trial = f" (trial {event.trial + 1})" if event.trial else ""
-            said = shorten(redact(event.feedback), 160)  # redacted first: half a secret is not known
+            said = one_line(redact(event.feedback), 160)  # redacted first: half a secret is not known
             why = f": {said}" if event.outcome is not Outcome.PASSED else ""
             return f"  {SIGNS[event.outcome]} {redact(event.task)}{trial} {event.outcome}{why}"
         case Replied():

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from skillgrad_ci.commands.progress import safe
+from skillgrad_ci.inert_text import printable, terminal_safe
 from skillgrad_ci.secrets import Redactor
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ WIDTH = 160  # columns where the output is no terminal
 
 def say(*lines: object) -> None:
     redact = Redactor.from_environment(os.environ)
-    sys.stdout.write("".join(f"{safe(redact(str(line)))}\n" for line in lines))
+    sys.stdout.write("".join(f"{terminal_safe(redact(str(line)))}\n" for line in lines))
 
 
 def say_json(document: Any) -> None:
@@ -45,7 +45,7 @@ def say_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     from rich.console import Console
 
     redact = Redactor.from_environment(os.environ)
-    cells = [[" ".join(safe(redact(str(cell))).split()) for cell in row] for row in rows]
+    cells = [[printable(redact(str(cell))) for cell in row] for row in rows]
     sys.stdout.flush()
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     *names, last = zip(headers, *cells, strict=True)

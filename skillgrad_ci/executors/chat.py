@@ -13,9 +13,10 @@ from typing import Any
 
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError, UserError
 from skillgrad_ci.executors.turns import Turns
+from skillgrad_ci.inert_text import fence
 from skillgrad_ci.method.evidence import Trajectory, Usage
 from skillgrad_ci.method.ports import Journal, Model, ModelReply, ModelRequest, Session
-from skillgrad_ci.method.prompting import cut_middle, fence, fill
+from skillgrad_ci.method.prompting import cut_middle, fill
 from skillgrad_ci.method.task import Suite, Task, digest_of
 from skillgrad_ci.skill.skill import Skill
 

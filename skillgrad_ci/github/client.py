@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from skillgrad_ci.errors import EnvironmentFailure, SkillGradError, UserError
 from skillgrad_ci.github.app_token import App
+from skillgrad_ci.inert_text import printable
 
 if TYPE_CHECKING:
     from github.Auth import Auth
@@ -230,7 +231,7 @@ def _retries(patience: Patience) -> "GithubRetry":
 def _explained(verb: str, path: str, error: Any) -> Exception:
     """A refusal in one line, with what to change where GitHub's message does not say it."""
     data = error.data if isinstance(error.data, Mapping) else {}
-    reason = " ".join(str(data.get("message") or error.message or "no reason given").split())[:300]
+    reason = printable(str(data.get("message") or error.message or "no reason given"))[:300]
     details = [
         str(item.get("message") or item.get("code")) for item in data.get("errors") or [] if isinstance(item, Mapping)
     ]

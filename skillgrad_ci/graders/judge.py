@@ -21,10 +21,11 @@ from pydantic import BaseModel, Field, create_model
 
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
 from skillgrad_ci.graders.judge_exhibit import Exhibit
+from skillgrad_ci.inert_text import fence, one_line
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.ports import Agent, Result
-from skillgrad_ci.method.prompting import fence, load
+from skillgrad_ci.method.prompting import load
 from skillgrad_ci.method.task import GraderSpec, Task, digest_of
 
 ROLE = "judge"
@@ -68,7 +69,7 @@ class Ruling:
 
     @property
     def line(self) -> str:
-        quoted = f'; "{" ".join(self.quote.split())[:QUOTE_SHOWN]}"' if self.quote else ""
+        quoted = f'; "{one_line(self.quote)[:QUOTE_SHOWN]}"' if self.quote else ""
         return f"- {self.verdict}: {self.statement} ({self.reason}{quoted})"
 
 

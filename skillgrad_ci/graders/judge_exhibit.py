@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skillgrad_ci.graders.result_files import Unusable, files_of, read_bytes
+from skillgrad_ci.inert_text import fence
 from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.ports import Result
-from skillgrad_ci.method.prompting import cut_middle, fence
+from skillgrad_ci.method.prompting import cut_middle
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.method.trajectory import render_trajectory
 

@@ -13,9 +13,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator
 
+from skillgrad_ci.inert_text import fence, one_line, printable
 from skillgrad_ci.method.evidence import Evidence, Trajectory
 from skillgrad_ci.method.ports import Agent
-from skillgrad_ci.method.prompting import cut_middle, fence, load, render_skill
+from skillgrad_ci.method.prompting import cut_middle, load, render_skill
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.method.trajectory import render_both, render_trajectory
 from skillgrad_ci.skill.edit import Edit
@@ -33,14 +34,9 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].strip("-")
 
 
-def one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 def brief(text: str) -> str:
-    """A model's sentences on one line, so short that no field can crowd out the others."""
-    line = one_line(text)
-    return line if len(line) <= MAX_TEXT else f"{line[: MAX_TEXT - 1].rstrip()}…"
+    """A model's sentences on one printable line, so short that no field can crowd out the others."""
+    return printable(text, MAX_TEXT)
 
 
 class DiagnosisReply(BaseModel):

@@ -13,9 +13,10 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from skillgrad_ci.errors import ReplyError
+from skillgrad_ci.inert_text import printable
 from skillgrad_ci.method.leaks import leaks
 from skillgrad_ci.method.task import Task
-from skillgrad_ci.skill.edit import Edit, apply_edit, printable, quoted
+from skillgrad_ci.skill.edit import Edit, apply_edit, quoted
 from skillgrad_ci.skill.lint import CODE_SUFFIXES, RULES, TEXT_SUFFIXES, Finding, new_errors
 from skillgrad_ci.skill.markdown import outline
 from skillgrad_ci.skill.pointers import FOLDERS

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from skillgrad_ci.errors import ReplyError
+from skillgrad_ci.inert_text import fence
 from skillgrad_ci.method.events import Replied
 from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest, Observer, Reply
 from skillgrad_ci.skill.skill import MAIN, Skill
@@ -36,13 +37,6 @@ def fill(template: str, **values: str) -> str:
     if wanted != set(values):
         raise ValueError(f"placeholders {sorted(wanted)} and values {sorted(values)} differ")
     return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
-
-
-def fence(text: str, info: str = "") -> str:
-    """`text` as a fenced block that nothing inside can close."""
-    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
-    ticks = "`" * max(3, longest + 1)
-    return f"{ticks}{info}\n{text.rstrip()}\n{ticks}"
 
 
 def cut_middle(text: str, bound: int) -> str:

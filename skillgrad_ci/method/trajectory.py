@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from skillgrad_ci.inert_text import fence
 from skillgrad_ci.method.evidence import Trajectory
-from skillgrad_ci.method.prompting import cut_middle, fence
+from skillgrad_ci.method.prompting import cut_middle
 
 BOUND = 32_000  # characters of one trajectory in a prompt, fences and headings not counted
 RESULTS_SHARE = 0.3  # of the bound: what agents say and do tells more than what they were shown

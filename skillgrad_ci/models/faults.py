@@ -14,6 +14,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from skillgrad_ci.inert_text import one_line, printable
+
 QUOTA = re.compile(r"insufficient_quota|credit balance is too low", re.IGNORECASE)
 TOO_LONG = re.compile(r"context_length_exceeded|maximum context length|prompt is too long", re.IGNORECASE)
 FILTERED = re.compile(r"content_filter|content management policy|content_policy_violation", re.IGNORECASE)
@@ -79,7 +81,7 @@ def classify(error: BaseException) -> Fault:
 
 def of_status(status: int | None, said: str, words: str, headers: Mapping[str, Any] = MappingProxyType({})) -> Fault:
     """What an error of this HTTP status means; `words` are all that came with it. None: it cannot be told."""
-    said = plain(said)
+    said = short(said)
     if status == 402 or QUOTA.search(words):  # whatever its status: asking again gives nothing
         return Fault(Kind.QUOTA, said)
     if status is None:
@@ -130,17 +132,17 @@ def _whole(chain: list[BaseException]) -> str:
 
 def _one_line(error: BaseException) -> str:
     """The provider's words, without litellm's names around them, on one short line."""
-    text = " ".join(str(error).split("Traceback (most recent call last)")[0].split())
+    text = one_line(str(error).split("Traceback (most recent call last)")[0])
     text = re.sub(r"^(litellm\.)?\w+(Error|Timeout)?: ", "", text)
     text = re.sub(r"^.{0,80}?(Exception|Error) - (error - )?", "", text).split(", Received response - ")[0]
     found = re.search(r'"message":\s*"((?:[^"\\]|\\.)*)"', text)
-    return plain(found[1] if found else text) or type(error).__name__
+    return short(found[1] if found else text) or type(error).__name__
 
 
-def plain(text: str) -> str:
+def short(text: str) -> str:
     """Words for a person: one short line, no place in a program's files.
 
     It is cut between words, for half a key that a provider quotes would not be known as one.
     """
-    text = PLACE.sub("(a file)", " ".join(text.split()))
+    text = PLACE.sub("(a file)", printable(text))
     return textwrap.shorten(text, 200, placeholder=" …")

@@ -3,31 +3,15 @@
 The HTML page escapes such texts, the Markdown page takes their markup away.
 """
 
-import html
-import re
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from skillgrad_ci.inert_text import code, shown
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.statistics import wilson
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-
-MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
-
-
-def plain(text: object) -> str:
-    """Text for Markdown: on one line, its markup and HTML shown instead of followed."""
-    return MARKDOWN.sub(r"\\\1", html.escape(" ".join(str(text).split()), quote=False))
-
-
-def code(text: object) -> str:
-    """Text as a code span, whatever backticks it holds."""
-    content = " ".join(str(text).split())
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", content)), default=0))
-    pad = " " if content.startswith("`") or content.endswith("`") else ""
-    return f"{fence}{pad}{content.replace('|', chr(92) + '|')}{pad}{fence}" if content else ""
 
 
 def usd(amount: float | None) -> str:
@@ -44,11 +28,12 @@ def environment() -> "Environment":
 
     made = Environment(
         loader=PackageLoader("skillgrad_ci.report"),
-        autoescape=select_autoescape(["html"]),  # Markdown is made safe by `plain` and `code`
+        autoescape=select_autoescape(["html"]),  # Markdown is made safe by `shown` and `code`
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"percent": percent, "points": points, "plain": plain, "code": code, "usd": usd, "score": score}
+    made.filters |= {"percent": percent, "points": points, "usd": usd, "score": score}
+    made.filters |= {"shown": partial(shown, limit=None), "code": partial(code, limit=None)}
     made.globals["wilson"] = wilson
     return made

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
-from skillgrad_ci.sandbox.supervise import plain
+from skillgrad_ci.inert_text import one_line, without_escapes
 
 KEPT = 2_000  # bytes of the end of its standard error
 
@@ -30,8 +30,8 @@ class ProgramPipe:
     def said(self) -> str:
         self.errors.seek(0, 2)
         self.errors.seek(max(0, self.errors.tell() - KEPT))
-        text = plain(self.errors.read(KEPT).decode("utf-8", "replace"))
-        return " ".join(text.split())[-300:] or "it said nothing"
+        text = without_escapes(self.errors.read(KEPT).decode("utf-8", "replace"))
+        return one_line(text)[-300:] or "it said nothing"
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

@@ -6,7 +6,6 @@ terminal and to a model they are text, and the one writer that speaks to a workf
 """
 
 import os
-import re
 import selectors
 import threading
 import time
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from typing import IO, Protocol
 
 from skillgrad_ci.errors import Cancelled, EnvironmentFailure
+from skillgrad_ci.inert_text import without_escapes
 from skillgrad_ci.method.ports import CommandResult
 
 MIB = 1 << 20
@@ -24,14 +24,6 @@ TICK = 0.1  # seconds between looks at the clock
 DISK_TICK = 0.5  # seconds between looks at the folder
 MAX_COMMAND = 128 * 1024  # bytes of one argument and its end (the kernel's MAX_ARG_STRLEN)
 GRACE = 10.0  # seconds that a killed command has to be gone
-_ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
-    r"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # OSC: titles, links, clipboard
-    r"|\x1b[PX^_][^\x1b\n]*(?:\x1b\\)?"  # DCS, SOS, PM, APC
-    r"|\x1b[ -/]*[0-~]?"  # any other
-    r"|\x9b[0-?]*[ -/]*[@-~]"  # CSI in one byte
-)
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all of C0 and C1 but tab and newline
 
 
 @dataclass(frozen=True)
@@ -52,12 +44,6 @@ class Limits:
     files: int = 20_000
     depth: int = 64
     free: int = 256 * MIB
-
-
-def plain(text: str) -> str:
-    """`text` without terminal escapes and control characters; newlines are `\\n`, tabs stay."""
-    text = _ESCAPES.sub("", text.replace("\r\n", "\n"))
-    return _CONTROLS.sub("", text.replace("\r", "\n"))
 
 
 class Excerpt:
@@ -85,8 +71,8 @@ class Excerpt:
     def text(self) -> str:
         """Plain text: invalid UTF-8 replaced, the cut said in the middle."""
         if not self.cut:
-            return plain(bytes(self._head + self._tail).decode("utf-8", "replace"))
-        head, tail = (plain(bytes(part).decode("utf-8", "replace")) for part in (self._head, self._tail))
+            return without_escapes(bytes(self._head + self._tail).decode("utf-8", "replace"))
+        head, tail = (without_escapes(bytes(part).decode("utf-8", "replace")) for part in (self._head, self._tail))
         return f"{head}\n[{self.cut:,} bytes of output cut here]\n{tail}"
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from skillgrad_ci.errors import ReplyError, UserError
+from skillgrad_ci.inert_text import one_line, printable
 from skillgrad_ci.skill.frontmatter import body_offset
 from skillgrad_ci.skill.markdown import Outline, Section, outline
 from skillgrad_ci.skill.skill import MAIN, Skill
@@ -54,11 +55,6 @@ class Edit:
         address = printable(self.address)
         at = "its description" if self.target == "description" else f"{address[:60]!r}" if address else "the file"
         return f"{self.op.replace('_', ' ')} {printable(self.file)[:100]}, {at}" + (f": {first[:300]}" if first else "")
-
-
-def printable(text: str) -> str:
-    """`text` in one line, without characters that a terminal or a reader would obey and not show."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def quoted(address: str) -> str:
@@ -173,7 +169,7 @@ def _section(structure: Outline, edit: Edit) -> Section:
 
 
 def _plain(heading: str) -> str:
-    return " ".join(heading.strip().strip("#").split())
+    return one_line(heading.strip().strip("#"))
 
 
 def _place(edit: Edit, head: str, body: str) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import yaml
 
 from skillgrad_ci.document import invalid_yaml, refuse_twice
 from skillgrad_ci.errors import UserError
+from skillgrad_ci.inert_text import one_line
 
 MAX_CHARACTERS = 50_000  # a description has at most 1,024; more is not metadata, and slow to parse
 MAX_DEPTH = 8
@@ -88,7 +89,7 @@ def with_description(parts: Slices, description: str, where: str) -> str:
     The new value is written plain where YAML reads it back as the same text, else in double quotes.
     Raises UserError where the fields cannot be read.
     """
-    description = " ".join(description.split())
+    description = one_line(description)
     before = read(parts.fields, where)
     for scalar in (description, json.dumps(description, ensure_ascii=False)):
         fields = _replaced(parts, scalar, where)

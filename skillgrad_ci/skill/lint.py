@@ -8,6 +8,7 @@ Messages of errors carry no counts: by rule, file and message a finding is known
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from skillgrad_ci.inert_text import one_line
 from skillgrad_ci.skill.lint_files import CODE_SUFFIXES, TEXT_SUFFIXES, lint_files, unreached
 from skillgrad_ci.skill.lint_metadata import lint_metadata
 from skillgrad_ci.skill.markdown import outline
@@ -69,7 +70,7 @@ def _body(skill: Skill) -> Iterator[Finding]:
         yield finding("B004", MAIN, first, "the body is empty; it holds the guidance that an agent reads")
     seen: set[str] = set()
     for section in structure.sections:
-        heading = " ".join(section.heading.casefold().split())
+        heading = one_line(section.heading.casefold())
         if heading in seen:
             yield finding(
                 "B003", MAIN, first + section.start, f"the heading {section.heading!r} stands twice; merge them"

@@ -15,7 +15,7 @@ from skillgrad_ci.bot.engine import command_line
 from skillgrad_ci.bot.pull_request.page import Around, body, fitted, result_text, superseded, title
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.config.settings import Models, Settings
-from skillgrad_ci.github.text import LIMIT
+from skillgrad_ci.github.body import LIMIT
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.settings import LoopSettings

@@ -324,6 +324,14 @@ def test_a_mistake_of_the_program_is_a_1_in_one_line(shell: Shell, monkeypatch: 
     assert "sk-0123456789" not in verbose.err
 
 
+def test_a_terminal_obeys_nothing_that_an_error_quotes(shell: Shell) -> None:
+    for more in ([], ["-v"]):
+        done = shell("optimize", "skills/\x1b[31mred\r::set-output", *more)
+        assert done.code == 2
+        assert "[31mred" in done.err
+        assert not set(done.err) & {"\x1b", "\r"}
+
+
 def test_a_reader_that_leaves_is_no_error_message(shell: Shell) -> None:
     command = f"{sys.executable} -m skillgrad_ci suite evals --split --json | head -c 1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, cwd=shell.root)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from skillgrad_ci.commands.progress import Lines, Live, describe, shorten, showing
+from skillgrad_ci.commands.progress import Lines, Live, describe, showing
 from skillgrad_ci.method.events import (
     BatchBegun,
     Dropped,
@@ -65,13 +65,6 @@ def test_a_secret_is_masked_before_its_line_is_cut(monkeypatch: pytest.MonkeyPat
     told = describe(Executed("base", "t1", 0, Outcome.FAILED, "x" * 155 + "sk-123456789", 1.0))
     assert told is not None
     assert "sk-1" not in told
-
-
-@given(st.text(), st.integers(1, 30))
-def test_what_is_left_out_of_a_line_shows(text: str, limit: int) -> None:
-    whole, shown = " ".join(text.split()), shorten(text, limit)
-    assert len(shown) <= limit
-    assert shown == whole or (shown.endswith("…") and whole.startswith(shown[:-1]))
 
 
 def test_replies_are_shown_when_asked_for() -> None:

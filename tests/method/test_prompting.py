@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from skillgrad_ci.errors import ReplyError
+from skillgrad_ci.inert_text import fence
 from skillgrad_ci.method.events import Event
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import ModelReply, ModelRequest
 from skillgrad_ci.method.prompting import (
     StructuredAgent,
-    fence,
     fill,
     load,
     read_reply,

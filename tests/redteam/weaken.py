@@ -136,6 +136,6 @@ WEAKNESSES = {
     "checked result": Weakness(
         ["result-link", "result-pipe", "result-set-user-id"], patch(with_sandlock, "sanitize", lambda *_: [])
     ),
-    "plain text": Weakness(["terminal-escapes"], patch(supervision, "plain", lambda text: text)),
+    "plain text": Weakness(["terminal-escapes"], patch(supervision, "without_escapes", lambda text: text)),
     "cut output": Weakness(["output"], patch(with_sandlock, "supervise", _uncut)),
 }

@@ -25,7 +25,6 @@ from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.page import render_page
 from skillgrad_ci.report.pages import as_json, as_markdown, write_run
 from skillgrad_ci.report.report import Circumstances, report_of
-from skillgrad_ci.report.templating import code, plain
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.skill.skill import Skill
 from tests.support.worlds import SKILL, Oracle, Synthetic, suite, world
@@ -314,16 +313,6 @@ def test_no_text_of_others_becomes_markup() -> None:
     assert not kinds & {"html_inline", "html_block", "link_open", "image", "strong_open", "em_open"}
     tables = [token for token in tokens if token.type == "th_open"]
     assert tables
-
-
-@given(st.text(st.characters(exclude_characters="\0")))
-def test_markdown_escapes_show_the_text_itself(text: str) -> None:
-    for escaped in (plain(text), code(text)):
-        assert "\n" not in escaped
-    shown = MarkdownIt().parseInline(code(text))[0].children or []
-    if code(text):
-        assert [token.type for token in shown] == ["code_inline"]
-        assert shown[0].content == " ".join(text.split()).replace("|", "\\|")
 
 
 def test_secrets_are_in_no_file_of_a_run_folder(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from skillgrad_ci.bot.pull_request.review_lessons import edits_of, rejected_by_p
 from skillgrad_ci.bot.schedule import deciding_tasks
 from skillgrad_ci.bot.state import Record
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.github.text import inbound, shown
+from skillgrad_ci.inert_text import inbound, one_line, shown
 from skillgrad_ci.method.evidence import Accuracy
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.statistics import paired
@@ -68,7 +68,7 @@ def measure(bot: Bot, reviewed: Reviewed) -> str:
 def ignore(bot: Bot, reviewed: Reviewed, actor: str, reason: str) -> str:
     """Close the pull request and remember every edit of it as refused."""
     proposal = reviewed.proposal
-    why = " ".join(inbound(reason).split()) or f"ignored by {actor}"
+    why = one_line(inbound(reason)) or f"ignored by {actor}"
     rejected = [
         rejected_by_people(edit, proposal, f"#{proposal.number} was ignored: {why}") for edit in edits_of(proposal)
     ]

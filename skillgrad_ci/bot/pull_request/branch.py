@@ -24,7 +24,7 @@ from skillgrad_ci.github.git_data import (
     folder_at,
     move_branch,
 )
-from skillgrad_ci.github.text import trailer
+from skillgrad_ci.inert_text import trailer
 from skillgrad_ci.report.diff import skill_patch
 from skillgrad_ci.skill.edit import Edit, apply_edit
 from skillgrad_ci.skill.skill import Skill

@@ -7,7 +7,7 @@ from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.proposal import Remade, Reviewed, moved_by, remade, rewrite, with_dropped
 from skillgrad_ci.bot.pull_request.review_lessons import edits_of, rejected_by_people
 from skillgrad_ci.bot.schedule import deciding_tasks
-from skillgrad_ci.github.text import inbound, shown
+from skillgrad_ci.inert_text import inbound, one_line, shown
 from skillgrad_ci.method.acceptance import compare
 from skillgrad_ci.method.evidence import Accuracy, Evidence
 from skillgrad_ci.report.headline import percent
@@ -34,7 +34,7 @@ def drop(bot: Bot, reviewed: Reviewed, edits: Sequence[str], actor: str, reason:
     bot.refuse_rehearsal(reviewed.job)
     before, after = _measure(bot, reviewed, made)
     told = _told(edits, actor, reason, before, after)
-    words = " ".join(inbound(reason).split())
+    words = one_line(inbound(reason))
     rejected = [rejected_by_people(edit, proposal, words) for edit in edits_of(proposal) if edit.id in edits]
     rewrite(bot, reviewed, made, head, rejected, told)
     return told

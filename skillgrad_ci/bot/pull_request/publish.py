@@ -7,8 +7,8 @@ from typing import Any
 from skillgrad_ci.bot.pull_request.branch import Pushed
 from skillgrad_ci.github.client import AnswerLost, Api, Refusal, find
 from skillgrad_ci.github.comments import Comment
-from skillgrad_ci.github.text import shown
 from skillgrad_ci.github.workflow_log import WorkflowLog
+from skillgrad_ci.inert_text import shown
 
 SETTING = (
     "Settings → Actions → General → Workflow permissions → "

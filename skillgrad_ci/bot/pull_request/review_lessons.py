@@ -20,7 +20,7 @@ from skillgrad_ci.bot.state import Proposal, Record
 from skillgrad_ci.errors import ReplyError
 from skillgrad_ci.github.client import Api, find
 from skillgrad_ci.github.comments import marked, may_write
-from skillgrad_ci.github.text import inbound
+from skillgrad_ci.inert_text import inbound, one_line
 from skillgrad_ci.method.memory import RejectedEdit, Stamp
 from skillgrad_ci.skill.edit import Edit
 
@@ -131,7 +131,7 @@ def _words(api: Api, number: int) -> str:
     access: dict[str, bool] = {}
     lines = []
     for row in said:
-        line = " ".join(inbound(row.get("body") or "").split())
+        line = one_line(inbound(row.get("body") or ""))
         if line and not parse(row.get("body") or "") and _by_a_writer(api, row, access):
             lines.append(line[:300])
     return f": {' / '.join(lines)}"[:REASON] if lines else ""

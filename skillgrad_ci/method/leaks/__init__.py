@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
+from skillgrad_ci.inert_text import one_line
 from skillgrad_ci.method.leaks.grader_words import Words, words_of
 from skillgrad_ci.method.leaks.shared_words import PlacedWords, shared_run
 from skillgrad_ci.method.task import Task
@@ -168,4 +169,4 @@ def _decimal(text: str) -> Decimal:
 def _normal(text: str) -> str:
     """Compatibility forms, letter case, emphasis and white space folded."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(re.sub(r"[*`\\]", "", folded).split())
+    return one_line(re.sub(r"[*`\\]", "", folded))

@@ -13,6 +13,7 @@ from math import cos, pi
 from pydantic import BaseModel, Field
 
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
+from skillgrad_ci.inert_text import fence
 from skillgrad_ci.method.events import Dropped
 from skillgrad_ci.method.gradient import Lesson
 from skillgrad_ci.method.optimizers.draw import planned
@@ -20,7 +21,7 @@ from skillgrad_ci.method.optimizers.notes import notes, rejected_edits
 from skillgrad_ci.method.optimizers.optimizer import Proposal
 from skillgrad_ci.method.optimizers.update import EditFields
 from skillgrad_ci.method.patch import EditResult, try_patch
-from skillgrad_ci.method.prompting import fence, load, render_skill
+from skillgrad_ci.method.prompting import load, render_skill
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from pydantic import BaseModel, Field, field_validator
 
+from skillgrad_ci.inert_text import printable
 from skillgrad_ci.method.gradient import Diagnosis, slug
 from skillgrad_ci.method.memory import (
     Absorption,
@@ -24,7 +25,6 @@ from skillgrad_ci.method.memory import (
 )  # fmt: skip
 from skillgrad_ci.method.ports import Agent
 from skillgrad_ci.method.prompting import load, render_skill
-from skillgrad_ci.skill.edit import printable
 from skillgrad_ci.skill.skill import Skill
 
 MAX_THEMES = 3
@@ -80,8 +80,7 @@ class MomentumReply(BaseModel):
 
 def brief(text: str) -> str:
     """A model's text as the record keeps it: one printable line, so short that no entry can crowd out the others."""
-    line = printable(text)
-    return line if len(line) <= MAX_TEXT else f"{line[: MAX_TEXT - 1].rstrip()}…"
+    return printable(text, MAX_TEXT)
 
 
 def _nameless() -> str:

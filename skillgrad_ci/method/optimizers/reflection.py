@@ -11,6 +11,7 @@ from functools import partial
 from pydantic import BaseModel, Field, field_validator
 
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
+from skillgrad_ci.inert_text import fence, printable
 from skillgrad_ci.method.events import Dropped
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.gradient import Diagnosis, Kind, Lesson, brief, slug
@@ -18,12 +19,11 @@ from skillgrad_ci.method.memory import Overlay, OverlayEntry
 from skillgrad_ci.method.optimizers.notes import notes, rejected_edits
 from skillgrad_ci.method.optimizers.optimizer import Batch
 from skillgrad_ci.method.optimizers.update import EditFields
-from skillgrad_ci.method.prompting import cut_middle, fence, fill, load, render_skill
+from skillgrad_ci.method.prompting import cut_middle, fill, load, render_skill
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.method.trajectory import BOUND, render_trajectory
 from skillgrad_ci.method.world import World
-from skillgrad_ci.skill.edit import printable
 
 TRAJECTORIES_BOUND = 2 * BOUND  # characters of all trajectories of one minibatch
 TEXT_BOUND = 4_000  # characters of one instruction, and of one grader's feedback
@@ -96,7 +96,7 @@ def _reflect(run: Run, world: World, step: Iteration, group: _Minibatch) -> tupl
         tasks = tuple(task for task in here if task in said.tasks)
         if tasks:
             edit = said.edit(step.number, (said.label,), tasks)
-            lessons.append(Lesson(said.label, group.kind, brief(printable(said.finding)), tasks, edit))
+            lessons.append(Lesson(said.label, group.kind, brief(said.finding), tasks, edit))
     return lessons, {}
 
 

@@ -11,16 +11,17 @@ from dataclasses import replace
 
 from pydantic import BaseModel, Field
 
+from skillgrad_ci.inert_text import fence, printable
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.memory import Overlay, OverlayEntry
 from skillgrad_ci.method.optimizers.notes import notes, rejected_edits
 from skillgrad_ci.method.optimizers.optimizer import Proposal
 from skillgrad_ci.method.patch import BLOCK_BEGIN, BLOCK_END, block_of, try_patch
-from skillgrad_ci.method.prompting import cut_middle, fence, load, render_skill
+from skillgrad_ci.method.prompting import cut_middle, load, render_skill
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.task import Split, Task
 from skillgrad_ci.method.world import World
-from skillgrad_ci.skill.edit import Edit, printable
+from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.skill import MAIN, Skill
 
 PATTERN = "slow-update"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pydantic import BaseModel, Field
 
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
+from skillgrad_ci.inert_text import fence, printable
 from skillgrad_ci.method.events import Dropped
 from skillgrad_ci.method.gradient import slug
 from skillgrad_ci.method.memory import Stamp
@@ -17,10 +18,10 @@ from skillgrad_ci.method.optimizers.momentum import momentum, without_memory
 from skillgrad_ci.method.optimizers.optimizer import Proposal
 from skillgrad_ci.method.patch import EditResult, Rules, try_patch
 from skillgrad_ci.method.ports import Agent
-from skillgrad_ci.method.prompting import fence, fill, load, render_skill
+from skillgrad_ci.method.prompting import fill, load, render_skill
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.world import World
-from skillgrad_ci.skill.edit import Edit, Layer, Op, Target, printable
+from skillgrad_ci.skill.edit import Edit, Layer, Op, Target
 from skillgrad_ci.skill.review_flags import added_lines
 from skillgrad_ci.skill.skill import MAIN, Skill
 

@@ -1,13 +1,27 @@
 """Text from outside shows as it is, and does nothing."""
 
 import re
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from skillgrad_ci.github.text import JOINER, LIMIT, Section, code, compose, defused, fenced, inbound, shown, trailer
+from skillgrad_ci.inert_text import (
+    JOINER,
+    code,
+    defused,
+    fence,
+    fenced,
+    inbound,
+    one_line,
+    printable,
+    shown,
+    terminal_safe,
+    trailer,
+    without_escapes,
+)
 
 ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=120)
 HOSTILE = st.lists(
@@ -74,8 +88,9 @@ def test_code_is_code(text: str) -> None:
 
 @given(HOSTILE | ANY)
 def test_a_fence_is_closed_by_us_alone(text: str) -> None:
-    tokens = MarkdownIt("commonmark").parse(fenced(text, "diff"))
-    assert [token.type for token in tokens] == ["fence"]
+    for block in (fence(text, "diff"), fenced(text, "diff")):
+        tokens = MarkdownIt("commonmark").parse(block)
+        assert [token.type for token in tokens] == ["fence"]
 
 
 @given(HOSTILE | ANY)
@@ -95,38 +110,49 @@ def test_long_text_is_cut_and_says_so() -> None:
     assert "characters more" in fenced("x" * 9000)
 
 
-ROWS = st.lists(st.integers(1, 400).map(lambda n: f"| {'x' * n} | y |"), max_size=60)
-FENCES = st.lists(st.integers(1, 400), max_size=20, unique=True).map(lambda sizes: [fenced("z" * n) for n in sizes])
-HEAD = "| a | b |\n| --- | --- |"
+@given(st.text(), st.integers(1, 30))
+def test_what_is_left_out_of_a_line_shows(text: str, limit: int) -> None:
+    whole, line = " ".join(text.split()), one_line(text, limit)
+    assert one_line(text) == whole
+    assert len(line) <= limit
+    assert line == whole or (line.endswith("…") and whole.startswith(line[:-1]))
 
 
-@given(ROWS, FENCES, st.integers(1, 5), st.integers(1_500, 12_000))
-def test_what_does_not_fit_is_left_out_whole(rows: list[str], fences: list[str], weight: int, limit: int) -> None:
-    sections = [
-        Section("# Head", essential=True),
-        Section(HEAD, rows, weight=weight),
-        Section("Blocks", fences, between="\n\n"),
-    ]
-    text = compose(sections, limit)
-    assert len(text) <= limit
-    tokens = MarkdownIt("commonmark").enable("table").parse(text)
-    assert sum(token.type == "fence" for token in tokens) == sum(f"\n{block}\n" in f"\n{text}\n" for block in fences)
-    assert text.count("```") % 2 == 0
-    body_rows = [token for token in tokens if token.type == "tr_open"]
-    assert len(body_rows) in (0, 1 + sum(line.startswith("| x") for line in text.splitlines()))
-    for line in text.splitlines():
-        assert not line.startswith("| x") or line in rows
+@given(st.text())
+def test_a_terminal_obeys_nothing_and_keeps_its_lines(text: str) -> None:
+    """Also what cannot be written to it: halves of surrogate pairs."""
+    lines = terminal_safe(text)
+    assert len(lines) == len(text)
+    assert lines.count("\n") == text.count("\n")
+    assert lines.replace("\n", "").isprintable()
+    assert terminal_safe(lines) == lines
+    lines.encode()
+    assert printable(text).isprintable()
+    assert printable(text).split() == lines.split()
 
 
-@given(ROWS)
-def test_what_fits_is_complete(rows: list[str]) -> None:
-    text = compose([Section(HEAD, rows)])
-    assert all(row in text for row in rows)
-    assert len(text) <= LIMIT
+@given(st.text(st.characters(categories=["L", "N", "P", "S"]) | st.sampled_from("\n ")))
+def test_what_people_read_is_left_alone(text: str) -> None:
+    assert terminal_safe(text) == text
 
 
-@given(st.lists(st.integers(50, 400).map(lambda n: f"- {'x' * n}"), min_size=30, max_size=60))
-def test_what_is_left_out_is_counted(rows: list[str]) -> None:
-    text = compose([Section("List", rows)], 1_000)
-    kept = sum(line.startswith("- ") for line in text.splitlines())
-    assert f"_{len(rows) - kept} more in the run's report._" in text
+@given(st.text(st.characters(codec="utf-8") | st.sampled_from("\x1b\x9b[]P0;m\\\x07\r\n\t"), max_size=200))
+def test_plain_text_has_no_control_characters_and_is_left_alone(text: str) -> None:
+    once = without_escapes(text)
+    assert not [c for c in once if unicodedata.category(c) == "Cc" and c not in "\n\t"]
+    assert without_escapes(once) == once
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]) | st.sampled_from("\n\t"), max_size=200))
+def test_text_without_controls_is_kept(text: str) -> None:
+    assert without_escapes(text) == text
+
+
+def test_escapes_go_and_their_text_stays() -> None:
+    coloured = "\x1b[1;31mred\x1b[0m \x1b]8;;https://example.org\x1b\\link\x1b]8;;\x1b\\ \x1b]0;title\x07done\x1b(B"
+    assert without_escapes(coloured) == "red link done"
+    assert without_escapes("10%\r20%\r\nend") == "10%\n20%\nend"
+
+
+def test_workflow_commands_are_left_to_the_log_writer() -> None:
+    assert without_escapes("::set-output name=a::b\n") == "::set-output name=a::b\n"
