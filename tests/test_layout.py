@@ -113,14 +113,9 @@ def public(kind: type[ast.ClassDef | ast.FunctionDef]) -> dict[str, list[str]]:
     return found
 
 
-# Where two protocols use one word, or a name is known by its room alone.
-TWINS = {"Chat", "Outcome", "Proposal", "Record", "Section", "Verdict"}
-
-
 def test_one_class_has_a_name() -> None:
     twice = {name: places for name, places in public(ast.ClassDef).items() if len(places) > 1}
-    assert set(twice) <= TWINS, {name: twice[name] for name in set(twice) - TWINS}
-    assert set(twice) >= TWINS, f"no longer there twice: {TWINS - set(twice)}"
+    assert not twice
 
 
 def test_each_room_says_what_is_in_it_and_names_only_what_is_there() -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from skillgrad_ci.bot import state
 from skillgrad_ci.bot.bot import Bot, Ending
 from skillgrad_ci.bot.decide import AnswerCommand
+from skillgrad_ci.bot.ended_run import found_in
 from skillgrad_ci.bot.optimize_job import optimize_job
-from skillgrad_ci.bot.outcome import found_in
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.again import ignore, measure, pause, rebase
 from skillgrad_ci.bot.pull_request.branch import branch_name
@@ -14,9 +14,9 @@ from skillgrad_ci.bot.pull_request.drop import drop
 from skillgrad_ci.bot.pull_request.proposal import Reviewed, memory_of
 from skillgrad_ci.bot.pull_request.review_lessons import EDITS
 from skillgrad_ci.bot.slash_commands import HELP, parse
-from skillgrad_ci.bot.state import Proposal, Record
+from skillgrad_ci.bot.state import Proposal, SkillState
 from skillgrad_ci.errors import SkillGradError
-from skillgrad_ci.github.body import Section, compose
+from skillgrad_ci.github.body import BodyPart, compose
 from skillgrad_ci.github.client import find
 from skillgrad_ci.github.comments import Comment, eyes, marked, marker, may_write
 from skillgrad_ci.inert_text import code, fenced, shown
@@ -133,7 +133,7 @@ def _rehearsed(bot: Bot, pull: int) -> tuple[Reviewed | None, str]:
         edits=EDITS.dump_python(outcome.edits, mode="json"),
         report=outcome.report.model_dump(mode="json") if outcome.report else None,
     )
-    record = Record(skill=outcome.skill, splits=outcome.splits, proposals=[proposal])
+    record = SkillState(skill=outcome.skill, splits=outcome.splits, proposals=[proposal])
     return Reviewed(job, record, proposal), ""
 
 
@@ -186,10 +186,10 @@ def explain(bot: Bot, reviewed: Reviewed, edit_id: str) -> str:
     ]
     return compose(
         [
-            Section(f"**{edit_id}**, {code(edit.file)}: {shown(edit.why)}", essential=True),
-            Section("It says:\n", [fenced(edit.content)] if edit.content else []),
-            Section(f"Diagnoses in iteration {step.number} that taught it:\n", diagnoses or ["- none is kept"]),
-            Section(
+            BodyPart(f"**{edit_id}**, {code(edit.file)}: {shown(edit.why)}", essential=True),
+            BodyPart("It says:\n", [fenced(edit.content)] if edit.content else []),
+            BodyPart(f"Diagnoses in iteration {step.number} that taught it:\n", diagnoses or ["- none is kept"]),
+            BodyPart(
                 "What the memory says of its patterns:\n", _patterns(bot, reviewed, edit.patterns) or ["- nothing"]
             ),
         ],

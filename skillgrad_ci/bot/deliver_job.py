@@ -11,18 +11,18 @@ from pathlib import Path
 from skillgrad_ci.bot import state
 from skillgrad_ci.bot.bot import Bot, Ending
 from skillgrad_ci.bot.committed import Moved
-from skillgrad_ci.bot.outcome import FILE, Outcome, found_in
+from skillgrad_ci.bot.ended_run import FILE, EndedRun, found_in
 from skillgrad_ci.bot.preflight import release
 from skillgrad_ci.bot.pull_request.deliver import deliver
 from skillgrad_ci.bot.pull_request.publish import close_superseded
-from skillgrad_ci.bot.state import Proposal, Record
+from skillgrad_ci.bot.state import Proposal, SkillState
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import SkillGradError
 from skillgrad_ci.github.git_data import branch_head, commit_at, folder_at
 from skillgrad_ci.inert_text import code
 
 
-def deliver_outcome(bot: Bot, job: SkillRun, outcome: Outcome) -> Ending:
+def deliver_outcome(bot: Bot, job: SkillRun, outcome: EndedRun) -> Ending:
     """Deliver, and remember it. Where that fails, the ending says what was kept and where."""
     bot.refuse_rehearsal(job)
     if outcome.report is None:
@@ -66,8 +66,8 @@ def _close_older(bot: Bot, job: SkillRun, new: Proposal) -> None:
         bot.log.annotate("warning", f"older pull requests were not closed: {failed}")
 
 
-def _remember(bot: Bot, outcome: Outcome, ended: Ending, proposal: Proposal | None) -> None:
-    def remembered(record: Record) -> Record:
+def _remember(bot: Bot, outcome: EndedRun, ended: Ending, proposal: Proposal | None) -> None:
+    def remembered(record: SkillState) -> SkillState:
         record = outcome.lessons.applied(record)
         record = record.with_proposal(proposal) if proposal else record
         record = outcome.recorded(record, ended.status, ended.pull_request)
@@ -76,19 +76,19 @@ def _remember(bot: Bot, outcome: Outcome, ended: Ending, proposal: Proposal | No
     state.update(bot.api, outcome.skill, remembered, month=outcome.month, usd=outcome.usd)
 
 
-def _free(bot: Bot, record: Record) -> Record:
+def _free(bot: Bot, record: SkillState) -> SkillState:
     """The record without this run's claim."""
     mine = record.running is not None and record.running.run == bot.context.run_id
     return record.model_copy(update={"running": None}) if mine else record
 
 
-def _kept(bot: Bot, outcome: Outcome, error: SkillGradError) -> Ending:
+def _kept(bot: Bot, outcome: EndedRun, error: SkillGradError) -> Ending:
     """The run is remembered whole, so that the next start delivers it; a change of the skill makes it useless."""
     failed, fits = bot.failed(error), not isinstance(error, Moved)
     where = f"the run's folder ({outcome.folder})"
     facts = {"undelivered": outcome.model_dump(mode="json")} if fits else {"undelivered": None, "fingerprint": None}
 
-    def kept(record: Record) -> Record:
+    def kept(record: SkillState) -> SkillState:
         record = outcome.recorded(outcome.lessons.applied(record), "undelivered", record.pull_request)
         return _free(bot, record.model_copy(update=facts))
 
@@ -106,18 +106,18 @@ def _kept(bot: Bot, outcome: Outcome, error: SkillGradError) -> Ending:
     return replace(failed, status="undelivered", line=told, report=outcome.folder, cost_usd=outcome.report.cost.usd)
 
 
-def _folder(bot: Bot, outcome: Outcome) -> Path:
+def _folder(bot: Bot, outcome: EndedRun) -> Path:
     return bot.context.workspace / outcome.folder
 
 
-def deliver_all(bot: Bot, skills: Sequence[SkillRun]) -> list[tuple[SkillRun, Outcome | None, Ending]]:
+def deliver_all(bot: Bot, skills: Sequence[SkillRun]) -> list[tuple[SkillRun, EndedRun | None, Ending]]:
     """What the run folder holds for these skills: an ending each, also for a skill whose run left nothing."""
     folder = bot.context.workspace / bot.context.inputs.run_folder
     outcomes = {outcome.skill: outcome for outcome in found_in(folder, [job.name for job in skills])}
     return [(job, outcomes.get(job.name), _delivered(bot, job, outcomes.get(job.name))) for job in skills]
 
 
-def _delivered(bot: Bot, job: SkillRun, outcome: Outcome | None) -> Ending:
+def _delivered(bot: Bot, job: SkillRun, outcome: EndedRun | None) -> Ending:
     try:
         if outcome is not None:
             return deliver_outcome(bot, job, outcome)

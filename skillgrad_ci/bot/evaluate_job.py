@@ -9,7 +9,7 @@ from skillgrad_ci.bot.decide import Evaluate
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import SkillGradError, UserError
-from skillgrad_ci.github.body import Section, compose
+from skillgrad_ci.github.body import BodyPart, compose
 from skillgrad_ci.github.client import Refusal
 from skillgrad_ci.github.comments import Comment
 from skillgrad_ci.github.git_data import commit_at, folder_at
@@ -125,14 +125,14 @@ def comparison_text(
             for side, skill, a in sides
         ),
     ]
-    sections = [Section("\n".join(table), essential=True), Section(_change(delta), essential=True)]
+    sections = [BodyPart("\n".join(table), essential=True), BodyPart(_change(delta), essential=True)]
     if apart := _apart(inputs, before, after):
-        sections.append(Section(apart, essential=True))
+        sections.append(BodyPart(apart, essential=True))
     if delta is not None:
-        sections.append(Section("**Broken**\n", [f"- {code(task, 60)}" for task in delta.broken]))
-        sections.append(Section("**Fixed**\n", [f"- {code(task, 60)}" for task in delta.fixed]))
+        sections.append(BodyPart("**Broken**\n", [f"- {code(task, 60)}" for task in delta.broken]))
+        sections.append(BodyPart("**Fixed**\n", [f"- {code(task, 60)}" for task in delta.fixed]))
     note = "Measured on all tasks of the suite on the base branch, with this repository's configuration there."
-    sections.append(Section(note, essential=True))
+    sections.append(BodyPart(note, essential=True))
     return compose(sections, 60_000)
 
 

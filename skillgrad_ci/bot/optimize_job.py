@@ -7,13 +7,13 @@ from skillgrad_ci.bot import preflight, state
 from skillgrad_ci.bot.bot import Bot, Ending, annotate_lint
 from skillgrad_ci.bot.committed import as_committed, refuse_moved
 from skillgrad_ci.bot.deliver_job import deliver_outcome
+from skillgrad_ci.bot.ended_run import EndedRun, Lessons, outcome_of, stored
+from skillgrad_ci.bot.ended_run import read as read_outcome
 from skillgrad_ci.bot.money import capped, refuse_spent
-from skillgrad_ci.bot.outcome import Lessons, Outcome, outcome_of, stored
-from skillgrad_ci.bot.outcome import read as read_outcome
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.review_lessons import lessons_from
 from skillgrad_ci.bot.schedule import deciding_tasks, due, fingerprint_of, lost, rates
-from skillgrad_ci.bot.state import Record
+from skillgrad_ci.bot.state import SkillState
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import Cancelled
 from skillgrad_ci.github.client import find
@@ -27,7 +27,7 @@ class Begun:
 
     job: SkillRun
     inputs: Inputs
-    record: Record
+    record: SkillState
     base: str
     issue: int | None
 
@@ -84,7 +84,7 @@ def _checked_out(bot: Bot, base: str) -> str:
     return sha if sha and find(bot.api, f"/git/commits/{sha}") is not None else base
 
 
-def undelivered(bot: Bot, begun: Begun) -> Outcome | None:
+def undelivered(bot: Bot, begun: Begun) -> EndedRun | None:
     """What was paid for and not delivered: from the state branch, or from this run's own folder.
 
     None where the skill is another by now, so that it would not fit.
@@ -97,7 +97,7 @@ def undelivered(bot: Bot, begun: Begun) -> Outcome | None:
     return outcome if fits else None
 
 
-def _run(bot: Bot, begun: Begun, progress: Progress) -> Outcome:
+def _run(bot: Bot, begun: Begun, progress: Progress) -> EndedRun:
     """The paid part: its outcome is in the run's folder before anything else is tried."""
     job, record = begun.job, begun.record
     lessons = lessons_from(bot, record, bot.path(job), begun.inputs.skill.folder)
@@ -118,7 +118,7 @@ def _run(bot: Bot, begun: Begun, progress: Progress) -> Outcome:
     return outcome
 
 
-def _optimized(outcome: Outcome) -> Ending:
+def _optimized(outcome: EndedRun) -> Ending:
     assert outcome.report is not None
     return Ending("optimized", outcome.report.headline, cost_usd=outcome.report.cost.usd, report=outcome.folder)
 
@@ -138,7 +138,7 @@ def settle_unchanged(bot: Bot, begun: Begun, progress: Progress) -> Ending | Non
     bot.log.say(f"{name}: {why}")
     if worse:
         return None
-    outcome = Outcome(
+    outcome = EndedRun(
         skill=name,
         path=bot.path(begun.job),
         base=begun.base,

@@ -17,7 +17,7 @@ from skillgrad_ci.bot.preflight import Busy
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import SkillGradError, UserError
-from skillgrad_ci.github.body import Section, compose
+from skillgrad_ci.github.body import BodyPart, compose
 from skillgrad_ci.github.client import Api
 from skillgrad_ci.github.comments import Comment, eyes, may_write
 from skillgrad_ci.github.context import Context
@@ -127,7 +127,7 @@ def _choices(bot: Bot, chosen: Sequence[str]) -> str:
     lead = "This issue names several skills" if chosen else "This issue names no skill that is configured here"
     choices = [f"- {code(name)}, in {code(path or '.')}" for name, path in bot.names().items()]
     ask = f"{lead}. Write a line `skill: NAME` with one of these in its text, and label it again:\n"
-    return compose([Section(ask, choices)])
+    return compose([BodyPart(ask, choices)])
 
 
 def _guarded(bot: Bot, job: SkillRun, progress: Progress, *, only_changed: bool, issue: int | None) -> Ending:

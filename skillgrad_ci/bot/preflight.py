@@ -10,7 +10,7 @@ from skillgrad_ci.bot import state
 from skillgrad_ci.bot.bot import Bot
 from skillgrad_ci.bot.pull_request.branch import branch_name
 from skillgrad_ci.bot.pull_request.publish import SETTING
-from skillgrad_ci.bot.state import BRANCH, Claim, Record
+from skillgrad_ci.bot.state import BRANCH, Claim, SkillState
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.github.client import Refusal, find
@@ -71,7 +71,7 @@ def _refuse_branch_in_the_way(bot: Bot, branch: str, base: str) -> None:
         raise UserError(f"branch {branch} cannot be made, so nothing was spent ({refusal}); {RULESETS}") from None
 
 
-def claim(bot: Bot, job: SkillRun) -> Record:
+def claim(bot: Bot, job: SkillRun) -> SkillState:
     """Write on the state branch that a run is at work: the proof that branches can be written, and a lock.
 
     Raises Busy where another run is, UserError where the branch cannot be written.
@@ -81,7 +81,7 @@ def claim(bot: Bot, job: SkillRun) -> Record:
     until = now + (timedelta(minutes=minutes) + timedelta(hours=1) if minutes else JOB_LIMIT)
     mine = Claim(run=bot.context.run_id, url=bot.context.run_url, since=now.isoformat(), until=until.isoformat())
 
-    def claimed(record: Record) -> Record:
+    def claimed(record: SkillState) -> SkillState:
         if record.running is not None and record.running.run != mine.run and not ended(bot, record.running, now):
             raise Busy(job.name, record.running)
         return record.model_copy(update={"running": mine})
@@ -112,6 +112,6 @@ def release(bot: Bot, skill: str) -> None:
         bot.log.say(f"{skill}: the claim on branch {BRANCH} was not taken back: {failed}")
 
 
-def _released(record: Record, run: str) -> Record:
+def _released(record: SkillState, run: str) -> SkillState:
     mine = record.running is not None and record.running.run == run
     return record.model_copy(update={"running": None}) if mine else record

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from skillgrad_ci.bot.state import Fingerprint, Record
+from skillgrad_ci.bot.state import Fingerprint, SkillState
 from skillgrad_ci.method.acceptance import check_split, pass_rates
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.task import Task, digest_of
@@ -29,7 +29,7 @@ def fingerprint_of(inputs: Inputs) -> Fingerprint:
     return Fingerprint(skill=inputs.skill.digest, suite=inputs.measure, models=digest_of(models), settings=rest.digest)
 
 
-def due(record: Record, now: Fingerprint, moment: datetime, reevaluate_days: int | None) -> Due:
+def due(record: SkillState, now: Fingerprint, moment: datetime, reevaluate_days: int | None) -> Due:
     """What a schedule should do. A skill that is the result of the bot's own merged run is no change."""
     last = record.fingerprint
     if last is None:
@@ -47,7 +47,7 @@ def due(record: Record, now: Fingerprint, moment: datetime, reevaluate_days: int
     return Due("nothing", f"skill, suite, models and settings are as in its last run ({when:%Y-%m-%d})")
 
 
-def lost(record: Record, skill_digest: str, fresh: Sequence[Evidence]) -> tuple[bool, str]:
+def lost(record: SkillState, skill_digest: str, fresh: Sequence[Evidence]) -> tuple[bool, str]:
     """Whether a fresh measurement is worse than the recorded one of the same skill, task by task.
 
     Without a recorded one there is nothing to lose against, and the skill is optimized.

@@ -82,14 +82,14 @@ class Proposal(BaseModel):
     report: dict[str, Any] | None = None
 
 
-class Record(BaseModel):
+class SkillState(BaseModel):
     """One skill's file.
 
     `fingerprint` is what the last run began with, `result` the digest of the skill it ended with.
     `measured` holds pass rates by skill digest and task id; `measured_at` is an ISO date and time.
     `splits` holds the split of each task, so that they stay when tasks are added. `rejected` are edits
     that people refused and no merged memory holds yet. `runs` are compact reports, the newest last.
-    `running` is the run at work; `undelivered` a whole `Outcome` that was paid for and could not be delivered.
+    `running` is the run at work; `undelivered` a whole `EndedRun` that was paid for and could not be delivered.
     `path` is the skill's folder in the repository; `paused` says who told schedules to leave it alone.
     """
 
@@ -112,13 +112,13 @@ class Record(BaseModel):
     def proposal(self, number: int) -> Proposal | None:
         return next((proposal for proposal in self.proposals if proposal.number == number), None)
 
-    def with_proposal(self, proposal: Proposal) -> "Record":
+    def with_proposal(self, proposal: Proposal) -> "SkillState":
         others = [
             other.model_copy(update={"report": None}) for other in self.proposals if other.number != proposal.number
         ]
         return self.model_copy(update={"proposals": [*others, proposal][-KEPT_PULLS:]})
 
-    def with_run(self, report: Mapping[str, Any], **facts: Any) -> "Record":
+    def with_run(self, report: Mapping[str, Any], **facts: Any) -> "SkillState":
         runs = [*self.runs, dict(report)][-KEPT_RUNS:]
         return self.model_copy(update={"runs": runs, **facts})
 
@@ -127,12 +127,12 @@ def _path(skill: str) -> str:
     return f"skills/{skill}.json"
 
 
-def read(api: Api, skill: str) -> Record:
+def read(api: Api, skill: str) -> SkillState:
     """What is known of a skill; an empty record where nothing is."""
     return _at(api, _head(api), skill)
 
 
-def read_all(api: Api) -> list[Record]:
+def read_all(api: Api) -> list[SkillState]:
     """What is known of every skill that ever ran here, configured today or not."""
     head = _head(api)
     names = folder_at(api, head, "skills") if head else {}
@@ -149,12 +149,12 @@ def _head(api: Api) -> Commit | None:
     return commit_at(api, head) if head else None
 
 
-def _at(api: Api, head: Commit | None, skill: str) -> Record:
+def _at(api: Api, head: Commit | None, skill: str) -> SkillState:
     content = file_at(api, head, _path(skill)) if head else None
     if content is None:
-        return Record(skill=skill)
+        return SkillState(skill=skill)
     try:
-        return Record.model_validate_json(content)
+        return SkillState.model_validate_json(content)
     except ValidationError:
         raise EnvironmentFailure(
             f"branch {BRANCH}: {_path(skill)}: not as the bot writes it; delete the file, and it starts anew"
@@ -172,7 +172,9 @@ def _spending(api: Api, head: Commit | None) -> dict[str, float]:
         ) from None
 
 
-def update(api: Api, skill: str, change: Callable[[Record], Record], *, month: str = "", usd: float = 0.0) -> Record:
+def update(
+    api: Api, skill: str, change: Callable[[SkillState], SkillState], *, month: str = "", usd: float = 0.0
+) -> SkillState:
     """Change a skill's record as it stands now, and add `usd` to a month's spending; gives the new record.
 
     `change` may be called again, where another run wrote meanwhile. Raises EnvironmentFailure, Refusal, and

@@ -11,7 +11,7 @@ MARGIN = 1_000
 
 
 @dataclass(frozen=True)
-class Section:
+class BodyPart:
     """A part of a body. `head` (heading, table head) and `tail` always stay, `rows` give way from the end.
 
     Each row is whole by itself: a table's row, a list's item, a paragraph or a fenced block. Where no
@@ -48,7 +48,7 @@ def _joined(head: str, rows: Sequence[str], between: str) -> str:
     return between.join(part for part in [head, *rows] if part)
 
 
-def compose(sections: Sequence[Section], limit: int = LIMIT - MARGIN) -> str:
+def compose(sections: Sequence[BodyPart], limit: int = LIMIT - MARGIN) -> str:
     """All sections in order, within `limit` characters; one without rows only if it is essential.
 
     Small sections get what they ask for; the rest is shared by weight, and what one leaves over goes to

@@ -42,7 +42,7 @@ _ALSO_POSITIVE = re.compile(r"\b(?:and|but|while|yet|only|instead|rather)\b|[,;]
 _BULLET = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+(.+)$", re.M)
 
 
-class Verdict(BaseModel):
+class StatementVerdict(BaseModel):
     """The judge's word on one statement."""
 
     statement: int = Field(ge=1, description="the statement's number")
@@ -54,7 +54,7 @@ class Verdict(BaseModel):
 class JudgeReply(BaseModel):
     """A reply: one verdict for each statement."""
 
-    verdicts: list[Verdict]
+    verdicts: list[StatementVerdict]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class JudgeGrader:
 
     def _read(
         self, options: JudgeOptions, task: Task, exhibit: Exhibit, statements: Sequence[str], trial: int
-    ) -> list[Verdict]:
+    ) -> list[StatementVerdict]:
         """One call. The verdicts in the order of `statements`, without the control's."""
         token = digest_of([task.id, exhibit.text, trial])
         control, position = f"The result holds the exact text {token[:12]}.", int(token, 16) % (len(statements) + 1)
@@ -126,7 +126,7 @@ def statements_of(options: JudgeOptions) -> list[str]:
 
 def _form(count: int) -> type[JudgeReply]:
     """The reply's schema for this many statements, so that a short reply is repaired."""
-    field = Annotated[list[Verdict], Field(min_length=count, max_length=count)]
+    field = Annotated[list[StatementVerdict], Field(min_length=count, max_length=count)]
     return create_model("JudgeReply", __base__=JudgeReply, verdicts=(field, ...))
 
 
@@ -148,7 +148,7 @@ def is_negative(statement: str) -> bool:
     return _NEGATIVE.search(statement) is not None and _ALSO_POSITIVE.search(statement) is None
 
 
-def _proved(statement: str, verdict: Verdict, exhibit: Exhibit) -> Verdict:
+def _proved(statement: str, verdict: StatementVerdict, exhibit: Exhibit) -> StatementVerdict:
     """A pass whose quote does not stand in what the agent wrote is no pass."""
     if verdict.verdict != PASSED or exhibit.holds(verdict.evidence):
         return verdict
@@ -158,7 +158,7 @@ def _proved(statement: str, verdict: Verdict, exhibit: Exhibit) -> Verdict:
     return verdict.model_copy(update={"verdict": CANNOT_TELL, "reason": f"{why} ({verdict.reason})"})
 
 
-def _majority(statement: str, verdicts: Sequence[Verdict]) -> Ruling:
+def _majority(statement: str, verdicts: Sequence[StatementVerdict]) -> Ruling:
     """More than half of the readings, or cannot tell."""
     verdict, count = Counter(one.verdict for one in verdicts).most_common(1)[0]
     if 2 * count <= len(verdicts):

@@ -21,7 +21,7 @@ from skillgrad_ci.method.acceptance.triggers import TriggerQuality, check_trigge
 from skillgrad_ci.method.events import BatchBegun, Dropped, IterationDone
 from skillgrad_ci.method.evidence import Evidence, Flat, flat_signal
 from skillgrad_ci.method.memory import PatternMemory, Stamp
-from skillgrad_ci.method.optimizers.optimizer import Batch, Optimizer, Proposal, Propose
+from skillgrad_ci.method.optimizers.optimizer import Batch, Candidate, Optimizer, Propose
 from skillgrad_ci.method.optimizers.presets import optimizer_of
 from skillgrad_ci.method.run import Iteration, Run, Stop, forget, of_the_line, remember
 from skillgrad_ci.method.settings import LoopSettings
@@ -89,7 +89,7 @@ def iterate(run: Run, world: World, optimizer: Optimizer, batch: Batch) -> Itera
     step = optimizer.teach(run, world, step, batch)
     if not step.usable:
         step = replace(step, verdict="not used: more than half of the batch is unmeasured")
-        return accept(run, world, step, Proposal(step.skill, ()))
+        return accept(run, world, step, Candidate(step.skill, ()))
     return _proposed(run, world, step, optimizer.propose)
 
 
@@ -109,14 +109,14 @@ def _proposed(run: Run, world: World, step: Iteration, propose: Propose) -> Iter
         step, proposal = propose(run, world, step)
     except (ReplyError, EnvironmentFailure) as error:
         world.observe(Dropped(f"iteration {step.number}", str(error)))
-        step, proposal = replace(step, verdict=f"no patch: {error}"), Proposal(step.skill, ())
+        step, proposal = replace(step, verdict=f"no patch: {error}"), Candidate(step.skill, ())
     return accept(run, world, step, proposal)
 
 
-def accept(run: Run, world: World, step: Iteration, proposal: Proposal) -> Iteration:
+def accept(run: Run, world: World, step: Iteration, proposed: Candidate) -> Iteration:
     """The line search: the candidate becomes a skill in hand, or its edits are remembered as rejected."""
     at, known, parent = Stamp(run.name, step.number), step.memory, step.incumbent
-    checked = check_triggers(world.triggers, f"triggers-{step.number}", parent, proposal.candidate, proposal.edits)
+    checked = check_triggers(world.triggers, f"triggers-{step.number}", parent, proposed.skill, proposed.edits)
     candidate, edits = checked.skill, checked.edits
     step = replace(step, edits=edits, memory=remember(known, edits, at), incumbent=run.incumbent)
     if candidate.digest == parent.skill.digest:

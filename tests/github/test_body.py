@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from skillgrad_ci.github.body import LIMIT, Section, compose
+from skillgrad_ci.github.body import LIMIT, BodyPart, compose
 from skillgrad_ci.inert_text import fenced
 
 ROWS = st.lists(st.integers(1, 400).map(lambda n: f"| {'x' * n} | y |"), max_size=60)
@@ -15,9 +15,9 @@ HEAD = "| a | b |\n| --- | --- |"
 @given(ROWS, FENCES, st.integers(1, 5), st.integers(1_500, 12_000))
 def test_what_does_not_fit_is_left_out_whole(rows: list[str], fences: list[str], weight: int, limit: int) -> None:
     sections = [
-        Section("# Head", essential=True),
-        Section(HEAD, rows, weight=weight),
-        Section("Blocks", fences, between="\n\n"),
+        BodyPart("# Head", essential=True),
+        BodyPart(HEAD, rows, weight=weight),
+        BodyPart("Blocks", fences, between="\n\n"),
     ]
     text = compose(sections, limit)
     assert len(text) <= limit
@@ -32,13 +32,13 @@ def test_what_does_not_fit_is_left_out_whole(rows: list[str], fences: list[str],
 
 @given(ROWS)
 def test_what_fits_is_complete(rows: list[str]) -> None:
-    text = compose([Section(HEAD, rows)])
+    text = compose([BodyPart(HEAD, rows)])
     assert all(row in text for row in rows)
     assert len(text) <= LIMIT
 
 
 @given(st.lists(st.integers(50, 400).map(lambda n: f"- {'x' * n}"), min_size=30, max_size=60))
 def test_what_is_left_out_is_counted(rows: list[str]) -> None:
-    text = compose([Section("List", rows)], 1_000)
+    text = compose([BodyPart("List", rows)], 1_000)
     kept = sum(line.startswith("- ") for line in text.splitlines())
     assert f"_{len(rows) - kept} more in the run's report._" in text

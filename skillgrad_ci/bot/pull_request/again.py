@@ -9,7 +9,7 @@ from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.proposal import Reviewed, moved_by, remade, rewrite
 from skillgrad_ci.bot.pull_request.review_lessons import edits_of, rejected_by_people
 from skillgrad_ci.bot.schedule import deciding_tasks
-from skillgrad_ci.bot.state import Record
+from skillgrad_ci.bot.state import SkillState
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.inert_text import inbound, one_line, shown
 from skillgrad_ci.method.evidence import Accuracy
@@ -73,7 +73,7 @@ def ignore(bot: Bot, reviewed: Reviewed, actor: str, reason: str) -> str:
         rejected_by_people(edit, proposal, f"#{proposal.number} was ignored: {why}") for edit in edits_of(proposal)
     ]
 
-    def ignored(record: Record) -> Record:
+    def ignored(record: SkillState) -> SkillState:
         new = [edit for edit in rejected if edit not in record.rejected]
         known = record.proposal(proposal.number) or proposal
         kept = [known.model_copy(update={"judged": True}) if other.number == known.number else other

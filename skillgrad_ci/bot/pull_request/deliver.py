@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from skillgrad_ci.bot.bot import Bot, Ending
 from skillgrad_ci.bot.committed import refuse_moved, skill_at
-from skillgrad_ci.bot.outcome import Outcome, contents
+from skillgrad_ci.bot.ended_run import EndedRun, contents
 from skillgrad_ci.bot.pull_request.branch import BranchContent, Pushed, branch_name, push, steps
 from skillgrad_ci.bot.pull_request.page import Around, body, confirmed, result_text, title
 from skillgrad_ci.bot.pull_request.publish import Published, Wish, open_pull, publish, tell_avoided
 from skillgrad_ci.bot.pull_request.review_lessons import EDITS
-from skillgrad_ci.bot.state import Proposal, Record
+from skillgrad_ci.bot.state import Proposal, SkillState
 from skillgrad_ci.config.config import PullRequest, SkillRun
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.method.acceptance import Verdict
@@ -23,7 +23,7 @@ from skillgrad_ci.skill.skill import Skill
 PULL_REQUEST = "pull-request.md"
 
 
-def deliver(bot: Bot, job: SkillRun, outcome: Outcome, record: Record) -> tuple[Ending, Proposal | None]:
+def deliver(bot: Bot, job: SkillRun, outcome: EndedRun, record: SkillState) -> tuple[Ending, Proposal | None]:
     """Push and open what is better; return what came of it, and the new proposal where there is one.
 
     Raises what GitHub refuses: the outcome is then as it was, and can be delivered later.
@@ -73,7 +73,7 @@ def around_of(bot: Bot, content: BranchContent, pushed: Pushed, issue: int | Non
     )
 
 
-def initial_skill(bot: Bot, job: SkillRun, outcome: Outcome) -> Skill:
+def initial_skill(bot: Bot, job: SkillRun, outcome: EndedRun) -> Skill:
     """The skill that the run began with: from its commit, or, where nothing can be asked, from the checkout."""
     if bot.api.blind:
         return Skill.load(job.path)
@@ -83,14 +83,14 @@ def initial_skill(bot: Bot, job: SkillRun, outcome: Outcome) -> Skill:
     return skill
 
 
-def worth_proposing(outcome: Outcome, wishes: PullRequest) -> bool:
+def worth_proposing(outcome: EndedRun, wishes: PullRequest) -> bool:
     """Something better; or, where the repository wants it, a tie as a draft that claims nothing."""
     if not outcome.edits:
         return False
     return outcome.verdict is Verdict.BETTER or (outcome.verdict is Verdict.TIE and wishes.draft_on_tie)
 
 
-def gives_way(bot: Bot, outcome: Outcome, record: Record) -> bool:
+def gives_way(bot: Bot, outcome: EndedRun, record: SkillState) -> bool:
     """A tie replaces no proposal that is open: that one may be better, and cannot be made a draft again."""
     if outcome.verdict is Verdict.BETTER:
         return False
@@ -98,7 +98,7 @@ def gives_way(bot: Bot, outcome: Outcome, record: Record) -> bool:
     return undecided or open_pull(bot.api, branch_name(outcome.skill)) is not None
 
 
-def branch_content(bot: Bot, job: SkillRun, outcome: Outcome, initial: Skill) -> BranchContent:
+def branch_content(bot: Bot, job: SkillRun, outcome: EndedRun, initial: Skill) -> BranchContent:
     """What goes on the branch. Raises SkillGradError where the edits lead elsewhere than what was measured."""
     final = [initial, *(after for _, _, after in steps(initial, outcome.edits))][-1]
     if contents(initial, final) != outcome.changed:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from skillgrad_ci.bot.pull_request.branch import lines_of, steps
 from skillgrad_ci.bot.slash_commands import BOXES, HELP, box
-from skillgrad_ci.github.body import LIMIT, MARGIN, Section, compose
+from skillgrad_ci.github.body import LIMIT, MARGIN, BodyPart, compose
 from skillgrad_ci.inert_text import code, fenced, shown, trailer
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.report.diff import skill_patch
@@ -304,10 +304,10 @@ def result_text(report: Report, url: str = "", note: str = "") -> str:
         for edit in step.edits
     ]
     sections = [
-        Section(lead, [f"- {shown(remark)}" for remark in report.remarks], essential=True),
-        Section(f"{note}: {url}" if note else "", essential=True),
-        Section("| edit | layer | file | outcome | why |\n| --- | --- | --- | --- | --- |", tried),
-        Section(f"Cost: {dollars(report.cost.usd)}.", essential=True),
+        BodyPart(lead, [f"- {shown(remark)}" for remark in report.remarks], essential=True),
+        BodyPart(f"{note}: {url}" if note else "", essential=True),
+        BodyPart("| edit | layer | file | outcome | why |\n| --- | --- | --- | --- | --- |", tried),
+        BodyPart(f"Cost: {dollars(report.cost.usd)}.", essential=True),
     ]
     return compose(sections, 30_000)
 

@@ -10,7 +10,7 @@ from skillgrad_ci.bot.pull_request.branch import BranchContent, foreign_commits,
 from skillgrad_ci.bot.pull_request.deliver import around_of
 from skillgrad_ci.bot.pull_request.page import body, title
 from skillgrad_ci.bot.pull_request.review_lessons import edits_of
-from skillgrad_ci.bot.state import Proposal, Record
+from skillgrad_ci.bot.state import Proposal, SkillState
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.github.git_data import branch_head, commit_at, file_at
@@ -28,7 +28,7 @@ class Reviewed:
     """A proposal that a command is about: its skill, its record, its pull request."""
 
     job: SkillRun
-    record: Record
+    record: SkillState
     proposal: Proposal
 
 
@@ -118,8 +118,8 @@ def rewrite(
     state.update(bot.api, reviewed.job.name, _with(kept, made.final.digest, rejected))
 
 
-def _with(kept: Proposal, result: str, rejected: Sequence[RejectedEdit]) -> Callable[[Record], Record]:
-    def changed(record: Record) -> Record:
+def _with(kept: Proposal, result: str, rejected: Sequence[RejectedEdit]) -> Callable[[SkillState], SkillState]:
+    def changed(record: SkillState) -> SkillState:
         new = [edit for edit in rejected if edit not in record.rejected]
         facts = {"result": result, "rejected": [*record.rejected, *new]}
         return record.with_proposal(kept).model_copy(update=facts)

@@ -13,10 +13,10 @@ from pydantic import TypeAdapter
 
 from skillgrad_ci.bot.bot import Bot
 from skillgrad_ci.bot.committed import skill_at
-from skillgrad_ci.bot.outcome import Lessons
+from skillgrad_ci.bot.ended_run import Lessons
 from skillgrad_ci.bot.pull_request.branch import lines_of, steps
 from skillgrad_ci.bot.slash_commands import parse
-from skillgrad_ci.bot.state import Proposal, Record
+from skillgrad_ci.bot.state import Proposal, SkillState
 from skillgrad_ci.errors import ReplyError
 from skillgrad_ci.github.client import Api, find
 from skillgrad_ci.github.comments import marked, may_write
@@ -42,7 +42,7 @@ def edits_of(proposal: Proposal) -> list[Edit]:
     return EDITS.validate_python(proposal.edits)
 
 
-def lessons_from(bot: Bot, record: Record, path: str, folder: str) -> Reading:
+def lessons_from(bot: Bot, record: SkillState, path: str, folder: str) -> Reading:
     """What people decided about the known proposals since the last run.
 
     What was learned before a merge is in the memory that was merged, where people may edit it.

@@ -18,7 +18,7 @@ from skillgrad_ci.method.events import Dropped
 from skillgrad_ci.method.gradient import Lesson
 from skillgrad_ci.method.optimizers.draw import planned
 from skillgrad_ci.method.optimizers.notes import notes, rejected_edits
-from skillgrad_ci.method.optimizers.optimizer import Proposal
+from skillgrad_ci.method.optimizers.optimizer import Candidate
 from skillgrad_ci.method.optimizers.update import EditFields
 from skillgrad_ci.method.patch import EditResult, try_patch
 from skillgrad_ci.method.prompting import load, render_skill
@@ -49,10 +49,10 @@ def budget(settings: LoopSettings, step: int, steps: int) -> int | None:
     return None if parts.rate == "none" else round(most - (most - least) * falls[parts.rate])
 
 
-def by_support(run: Run, world: World, step: Iteration) -> tuple[Iteration, Proposal]:
+def by_support(run: Run, world: World, step: Iteration) -> tuple[Iteration, Candidate]:
     """Merge the step's lessons, take those that the edit budget allows, and make them."""
     if not step.lessons:
-        return step.taught_nothing(), Proposal(step.skill, ())
+        return step.taught_nothing(), Candidate(step.skill, ())
     lessons = merged(run, world, step)
     ranked = sorted(lessons, key=lambda lesson: (-len(lesson.tasks), lesson.kind != "failure"))
     steps, _ = planned(run.settings, len(run.suite.of(Split.TRAIN)))
@@ -65,7 +65,7 @@ def by_support(run: Run, world: World, step: Iteration) -> tuple[Iteration, Prop
         step.skill, edits[:bound], run.rules(world.probes, {lesson.label for lesson in lessons})
     )
     late = [EditResult(edit, "refused", f"the edit budget of this step is {bound}") for edit in edits[len(results) :]]
-    return step, Proposal(candidate, [*results, *late])
+    return step, Candidate(candidate, [*results, *late])
 
 
 def merged(run: Run, world: World, step: Iteration) -> list[Lesson]:

@@ -28,16 +28,16 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Proposal:
+class Candidate:
     """A candidate for the next skill, and what became of the edits that lead to it."""
 
-    candidate: Skill
+    skill: Skill
     edits: Sequence[EditResult]
 
 
 Draw = Callable[[Run], Iterator[Batch]]
 Teach = Callable[[Run, World, Iteration, Batch], Iteration]  # the step with its evidence and gradients
-Propose = Callable[[Run, World, Iteration], tuple[Iteration, Proposal]]  # the step with its record and overlay
+Propose = Callable[[Run, World, Iteration], tuple[Iteration, Candidate]]  # the step with its record and overlay
 
 
 @dataclass(frozen=True)

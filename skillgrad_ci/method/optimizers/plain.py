@@ -6,7 +6,7 @@ from dataclasses import replace
 from pydantic import BaseModel
 
 from skillgrad_ci.method.optimizers.notes import rejected_edits
-from skillgrad_ci.method.optimizers.optimizer import Batch, Proposal
+from skillgrad_ci.method.optimizers.optimizer import Batch, Candidate
 from skillgrad_ci.method.optimizers.update import EditFields
 from skillgrad_ci.method.patch import EditResult, Rules, try_patch
 from skillgrad_ci.method.prompting import fill, load, render_skill
@@ -32,7 +32,7 @@ def untaught(run: Run, world: World, step: Iteration, batch: Batch) -> Iteration
     return step
 
 
-def shorten(run: Run, world: World, step: Iteration) -> tuple[Iteration, Proposal]:
+def shorten(run: Run, world: World, step: Iteration) -> tuple[Iteration, Candidate]:
     """Edits each of which makes the skill shorter; what reads which file says what nobody needs."""
     reads = Counter(file for row in run.baseline for file in set(row.trajectory.references_read))
     rows = [f"- {file}: read in {reads[file]} of {len(run.baseline)} executions" for file in step.skill.resources]
@@ -41,7 +41,7 @@ def shorten(run: Run, world: World, step: Iteration) -> tuple[Iteration, Proposa
     return _patched(run, world, step, ("shrink", user), replace(run.rules(world.probes, {"shrink"}), shorten=True))
 
 
-def rewrite(run: Run, world: World, step: Iteration) -> tuple[Iteration, Proposal]:
+def rewrite(run: Run, world: World, step: Iteration) -> tuple[Iteration, Candidate]:
     """Edits from nothing but the skill and what the model knows already."""
     user = f"## The skill\n\n{render_skill(step.skill)}\n\n## Asked for\n\nA better skill."
     return _patched(run, world, step, ("rewrite", user), run.rules(world.probes, {"rewrite"}))
@@ -49,7 +49,7 @@ def rewrite(run: Run, world: World, step: Iteration) -> tuple[Iteration, Proposa
 
 def _patched(
     run: Run, world: World, step: Iteration, asked: tuple[str, str], rules: Rules
-) -> tuple[Iteration, Proposal]:
+) -> tuple[Iteration, Candidate]:
     """One call with the prompt of a name; the name stands for the pattern too."""
     name, user = asked
     reply = world.agent("patcher", fill(load(name), max_edits=str(MAX_EDITS)), user, PlainReply)
@@ -57,4 +57,4 @@ def _patched(
     edits = [replace(edit, id=f"E{run.next_edit + n}") for n, edit in enumerate(said)]
     candidate, results = try_patch(step.skill, edits[:MAX_EDITS], rules)
     late = [EditResult(edit, "refused", f"a patch has at most {MAX_EDITS} edits") for edit in edits[MAX_EDITS:]]
-    return step, Proposal(candidate, [*results, *late])
+    return step, Candidate(candidate, [*results, *late])

@@ -15,7 +15,7 @@ from skillgrad_ci.inert_text import fence, printable
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.memory import Overlay, OverlayEntry
 from skillgrad_ci.method.optimizers.notes import notes, rejected_edits
-from skillgrad_ci.method.optimizers.optimizer import Proposal
+from skillgrad_ci.method.optimizers.optimizer import Candidate
 from skillgrad_ci.method.patch import BLOCK_BEGIN, BLOCK_END, block_of, try_patch
 from skillgrad_ci.method.prompting import cut_middle, load, render_skill
 from skillgrad_ci.method.run import Iteration, Run
@@ -37,11 +37,11 @@ class SlowReply(BaseModel):
     why: str = Field(description="one sentence for the reviewer")
 
 
-def slow_update(run: Run, world: World, step: Iteration) -> tuple[Iteration, Proposal]:
+def slow_update(run: Run, world: World, step: Iteration) -> tuple[Iteration, Candidate]:
     """Compare the epoch's two skills on the same tasks, and propose the block; nothing where they are the same."""
     before = epoch_start(run, step.epoch)
     if before.digest == step.skill.digest:
-        return replace(step, verdict="the epoch changed nothing"), Proposal(step.skill, ())
+        return replace(step, verdict="the epoch changed nothing"), Candidate(step.skill, ())
     tasks = run.suite.of(Split.TRAIN)
     dice = random.Random(f"{run.settings.seed} {step.epoch}")  # noqa: S311  # reproducible, not secret
     sample = dice.sample(tasks, min(run.settings.optimizer.slow_tasks, len(tasks)))
@@ -51,14 +51,14 @@ def slow_update(run: Run, world: World, step: Iteration) -> tuple[Iteration, Pro
     taught = [(name, row) for name in GROUPS[:3] for row in groups[name]]
     step = replace(step, batch=new, overlay=Overlay(tuple(OverlayEntry(r.task_id, (PATTERN,), n) for n, r in taught)))
     if not taught:
-        return replace(step, verdict="nothing to learn from"), Proposal(step.skill, ())
+        return replace(step, verdict="nothing to learn from"), Candidate(step.skill, ())
     reply = world.agent("patcher", load("slow"), _user_part(run, step, sample, groups), SlowReply)
     lines = [line.rstrip() for line in reply.lines if line.strip()][:MAX_LINES]
     if not lines:
-        return step, Proposal(step.skill, ())
+        return step, Candidate(step.skill, ())
     edit = _edit(step, lines, reply.why)
     rules = replace(run.rules(world.probes, {PATTERN}), in_block=True)
-    return step, Proposal(*try_patch(step.skill, [replace(edit, id=f"E{run.next_edit}")], rules))
+    return step, Candidate(*try_patch(step.skill, [replace(edit, id=f"E{run.next_edit}")], rules))
 
 
 def epoch_start(run: Run, epoch: int) -> Skill:

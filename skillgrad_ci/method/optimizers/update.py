@@ -15,7 +15,7 @@ from skillgrad_ci.method.events import Dropped
 from skillgrad_ci.method.gradient import slug
 from skillgrad_ci.method.memory import Stamp
 from skillgrad_ci.method.optimizers.momentum import momentum, without_memory
-from skillgrad_ci.method.optimizers.optimizer import Proposal
+from skillgrad_ci.method.optimizers.optimizer import Candidate
 from skillgrad_ci.method.patch import EditResult, Rules, try_patch
 from skillgrad_ci.method.ports import Agent
 from skillgrad_ci.method.prompting import fill, load, render_skill
@@ -83,13 +83,13 @@ class PatchReply(BaseModel):
     edits: list[EditReply]
 
 
-def by_pattern(run: Run, world: World, step: Iteration) -> tuple[Iteration, Proposal]:
+def by_pattern(run: Run, world: World, step: Iteration) -> tuple[Iteration, Candidate]:
     """Momentum and update: the step with its record and overlay, and the patch that follows from them.
 
     Where the patcher has no reply, the step of the record stands.
     """
     if not step.diagnoses:
-        return step.taught_nothing(), Proposal(step.skill, ())
+        return step.taught_nothing(), Candidate(step.skill, ())
     at = Stamp(run.name, step.number)
     if run.settings.momentum:
         memory, overlay = momentum(world.agent, step.skill, step.memory, step.diagnoses, at)
@@ -99,10 +99,10 @@ def by_pattern(run: Run, world: World, step: Iteration) -> tuple[Iteration, Prop
         step = replace(step, overlay=overlay)
     try:
         patch = update(world.agent, replace(step, memory=memory), run.rules(world.probes, memory.slugs), run.next_edit)
-        return step, Proposal(*patch)
+        return step, Candidate(*patch)
     except (ReplyError, EnvironmentFailure) as error:
         world.observe(Dropped(f"iteration {step.number}", str(error)))
-        return replace(step, verdict=f"no patch: {error}"), Proposal(step.skill, ())
+        return replace(step, verdict=f"no patch: {error}"), Candidate(step.skill, ())
 
 
 def update(agent: Agent, step: Iteration, rules: Rules, first: int) -> tuple[Skill, list[EditResult]]:

@@ -20,7 +20,7 @@ from skillgrad_ci.models.prices import Tokens
 from skillgrad_ci.models.replies import STOPS, Said
 
 
-class Chat:
+class ChatCompletions:
     """The dialect of OpenCode, Copilot CLI and Goose."""
 
     name = "chat"

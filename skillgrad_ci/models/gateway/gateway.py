@@ -14,11 +14,11 @@ from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.models.gateway.anthropic import Anthropic
-from skillgrad_ci.models.gateway.chat import Chat
+from skillgrad_ci.models.gateway.chat import ChatCompletions
 from skillgrad_ci.models.gateway.dialect import Asked, Dialect
 from skillgrad_ci.models.gateway.gemini import Gemini
 from skillgrad_ci.models.gateway.line import OpenLine
-from skillgrad_ci.models.gateway.record import Record
+from skillgrad_ci.models.gateway.recorder import Recorder
 from skillgrad_ci.models.gateway.responses import Responses
 from skillgrad_ci.models.gateway.upstream import Provider, provider_of
 from skillgrad_ci.models.litellm_library import litellm
@@ -26,7 +26,7 @@ from skillgrad_ci.models.prices import Prefixes, Tokens, dollars
 from skillgrad_ci.models.provider import LitellmModel
 from skillgrad_ci.models.replies import Said
 
-DIALECTS: Mapping[str, type[Dialect]] = {kind.name: kind for kind in (Anthropic, Responses, Chat, Gemini)}
+DIALECTS: Mapping[str, type[Dialect]] = {kind.name: kind for kind in (Anthropic, Responses, ChatCompletions, Gemini)}
 MOST = 32_000  # tokens of one reply: Claude Code's own limit; agents that name none get this one
 
 
@@ -80,7 +80,7 @@ class ProviderGateway:
 
     @contextmanager
     def open(self, *, turns: int, refusal: int, notice: Callable[[Mapping[str, Any]], None]) -> Iterator[OpenLine]:
-        line = OpenLine(self, turns, refusal, Record(notice))
+        line = OpenLine(self, turns, refusal, Recorder(notice))
         try:
             yield line
         finally:

@@ -23,7 +23,7 @@ from skillgrad_ci.models.advice import failure
 from skillgrad_ci.models.faults import Fault, Kind, classify
 from skillgrad_ci.models.gateway import server
 from skillgrad_ci.models.gateway.dialect import Answer, Asked, Broken, Call, Dialect
-from skillgrad_ci.models.gateway.record import Record
+from skillgrad_ci.models.gateway.recorder import Recorder
 from skillgrad_ci.models.gateway.upstream import Attempt, refusal
 from skillgrad_ci.models.provider import LONGEST_WAIT
 from skillgrad_ci.models.replies import Said
@@ -44,7 +44,7 @@ class OpenLine:
     gateway: "ProviderGateway"
     turns_allowed: int
     refusal: int
-    record: Record
+    record: Recorder
     token: str = field(default_factory=lambda: f"skillgrad-{secrets.token_hex(16)}", repr=False)
     turns: int = 0
     usage: Usage = field(default_factory=Usage)

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from skillgrad_ci.bot.schedule import fingerprint_of, rates
-from skillgrad_ci.bot.state import Fingerprint, Record
+from skillgrad_ci.bot.state import Fingerprint, SkillState
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.github.git_data import blob_name
 from skillgrad_ci.method.acceptance import Verdict, check_split
@@ -41,7 +41,7 @@ class Lessons(BaseModel):
     rejected: list[RejectedEdit] = Field(default_factory=list)
     known: list[RejectedEdit] = Field(default_factory=list)
 
-    def applied(self, record: Record) -> Record:
+    def applied(self, record: SkillState) -> SkillState:
         """The record with these lessons in it. What reviewers dropped since the run began stays."""
         since = [edit for edit in record.rejected if edit not in self.known and edit not in self.rejected]
         proposals = [
@@ -55,7 +55,7 @@ class Lessons(BaseModel):
         return number in self.judged or (before and number not in self.reopened)
 
 
-class Outcome(BaseModel):
+class EndedRun(BaseModel):
     """A run that ended. `base` is the commit whose skill was optimized, `path` its folder there, `began_with`
     the skill's digest.
 
@@ -97,7 +97,7 @@ class Outcome(BaseModel):
     def write(self, folder: Path) -> None:
         write_atomically(folder / FILE, (self.model_dump_json(indent=1) + "\n").encode())
 
-    def recorded(self, record: Record, status: str, pull_request: str = "") -> Record:
+    def recorded(self, record: SkillState, status: str, pull_request: str = "") -> SkillState:
         """The record with this run in it: enough to tell the next schedule, and people who look."""
         facts: dict[str, Any] = {"fingerprint": self.fingerprint, "path": self.path, "measured_at": self.ended}
         if self.report is None:
@@ -131,13 +131,13 @@ def accepted_edits(run: Run) -> list[Edit]:
 
 def outcome_of(
     inputs: Inputs, finished: Finished, base: str, path: str, lessons: Lessons, issue: int | None
-) -> Outcome:
+) -> EndedRun:
     """A finished run as a value without the run's objects. `inputs` are those that the run began with."""
     run = finished.run
     decides = {task.id for task in run.suite.of(check_split(run.suite))} if run.baseline else set()
     sides = [(run.initial, run.baseline), (run.candidate, run.measured)]
     measured = {skill.digest: rates([row for row in rows if row.task_id in decides]) for skill, rows in sides if rows}
-    return Outcome(
+    return EndedRun(
         skill=inputs.job.name,
         path=path,
         base=base,
@@ -169,24 +169,24 @@ def contents(before: Skill, after: Skill) -> dict[str, str | None]:
     }
 
 
-def read(file: Path) -> Outcome:
+def read(file: Path) -> EndedRun:
     """Raises UserError where it is not as this program writes it."""
     try:
-        return Outcome.model_validate_json(file.read_bytes())
+        return EndedRun.model_validate_json(file.read_bytes())
     except (OSError, ValidationError) as error:
         what = error.strerror if isinstance(error, OSError) else "not as this program writes it"
         raise UserError(f"{file}: {what}; start the run again") from None
 
 
-def stored(record: Record) -> Outcome | None:
+def stored(record: SkillState) -> EndedRun | None:
     """The outcome that could not be delivered, from the state branch; None where there is none that can be read."""
     try:
-        return Outcome.model_validate(record.undelivered) if record.undelivered else None
+        return EndedRun.model_validate(record.undelivered) if record.undelivered else None
     except ValidationError:
         return None
 
 
-def found_in(folder: Path, skills: Mapping[str, object] | Sequence[str]) -> Iterator[Outcome]:
+def found_in(folder: Path, skills: Mapping[str, object] | Sequence[str]) -> Iterator[EndedRun]:
     """The outcomes below a run folder, of these skills, oldest first."""
     outcomes = [read(file) for file in folder.glob(f"*/*/{FILE}")]
     yield from sorted((one for one in outcomes if one.skill in skills), key=lambda one: one.ended)

@@ -22,7 +22,7 @@ Event = Mapping[str, Any]
 
 
 @dataclass
-class Record:
+class Recorder:
     """The events of one execution, as a `Trajectory` has them. `notice` is told each as it happens."""
 
     notice: Callable[[Event], None]
