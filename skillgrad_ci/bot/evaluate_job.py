@@ -14,6 +14,7 @@ from skillgrad_ci.github.client import Refusal
 from skillgrad_ci.github.comments import Comment
 from skillgrad_ci.github.git_data import commit_at, folder_at
 from skillgrad_ci.inert_text import code, shown
+from skillgrad_ci.method.acceptance.clock import incomparable, overrun
 from skillgrad_ci.method.evidence import Accuracy, Evidence
 from skillgrad_ci.method.task import Split
 from skillgrad_ci.report.headline import percent, points
@@ -79,7 +80,7 @@ def _evaluate(bot: Bot, job: SkillRun, decision: Evaluate) -> Ending:
     delta, accuracy = paired(before, after), Accuracy.of(after)
     text = comparison_text(inputs, head, before, after, delta)
     comment.show(text)
-    conclusion, title = verdict(accuracy, bot.context.inputs.threshold)
+    conclusion, title = verdict(accuracy, bot.context.inputs.threshold, overrun(after))
     _check(bot, decision, f"SkillGrad: {job.name}", conclusion, {"title": title, "summary": text})
     bot.log.summary(text)
     change = delta.change if delta else None
@@ -99,10 +100,12 @@ def _check(bot: Bot, decision: Evaluate, name: str, conclusion: str, output: dic
         bot.log.annotate("warning", f"no check was made, the comment tells all: {refusal}")
 
 
-def verdict(accuracy: Accuracy, threshold: float | None) -> tuple[str, str]:
-    """A check's conclusion and title. What could not be measured neither passes nor fails."""
+def verdict(accuracy: Accuracy, threshold: float | None, clock: str = "") -> tuple[str, str]:
+    """A check's conclusion and title. What could not be measured, or a clock ended, neither passes nor fails."""
     if accuracy.value is None:
         return "neutral", "nothing could be measured"
+    if clock:
+        return "neutral", f"unmeasured: {clock}"
     shown = f"{percent(accuracy.value)} of {accuracy.measured} executions passed"
     if threshold is None:
         return "neutral", shown
@@ -115,17 +118,19 @@ def comparison_text(
 ) -> str:
     """Accuracy of base and head side by side, how sure the change is, and which tasks changed."""
     sides = [("base", inputs.skill, Accuracy.of(before)), ("head", head, Accuracy.of(after))]
+    clock = incomparable(before, after)
     table = [
         f"### Skill {code(inputs.job.name)}",
         "",
-        "| | accuracy | passed | unmeasured | skill |",
-        "| --- | --- | --- | --- | --- |",
+        "| | accuracy | passed | unmeasured | at a time limit | skill |",
+        "| --- | --- | --- | --- | --- | --- |",
         *(
-            f"| {side} | {percent(a.value)} | {a.passed}/{a.measured} | {a.unmeasured} | `{skill.digest[:12]}` |"
+            f"| {side} | {percent(a.value)} | {a.passed}/{a.measured} | {a.unmeasured} | {a.timed_out} "
+            f"| `{skill.digest[:12]}` |"
             for side, skill, a in sides
         ),
     ]
-    sections = [BodyPart("\n".join(table), essential=True), BodyPart(_change(delta), essential=True)]
+    sections = [BodyPart("\n".join(table), essential=True), BodyPart(_change(delta, clock), essential=True)]
     if apart := _apart(inputs, before, after):
         sections.append(BodyPart(apart, essential=True))
     if delta is not None:
@@ -149,7 +154,9 @@ def _apart(inputs: Inputs, before: Sequence[Evidence], after: Sequence[Evidence]
     return f"{head}{chr(10).join(rows)}" if len(rows) > 1 else ""
 
 
-def _change(delta: Delta | None) -> str:
+def _change(delta: Delta | None, clock: str) -> str:
+    if clock:
+        return f"The two are not compared, for a clock is not a verdict: {clock}."
     if delta is None:
         return "No task was measured on both sides, so there is no comparison."
     low, high = delta.interval

@@ -7,6 +7,7 @@ from typing import Literal
 
 from skillgrad_ci.bot.state import Fingerprint, SkillState
 from skillgrad_ci.method.acceptance import check_split, pass_rates
+from skillgrad_ci.method.acceptance.clock import overrun
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.task import Task, digest_of
 from skillgrad_ci.session.inputs import Inputs
@@ -52,6 +53,8 @@ def lost(record: SkillState, skill_digest: str, fresh: Sequence[Evidence]) -> tu
 
     Without a recorded one there is nothing to lose against, and the skill is optimized.
     """
+    if clock := overrun(fresh):
+        return False, f"a clock is not a verdict: {clock}"
     before, after = record.measured.get(skill_digest, {}), pass_rates(fresh)
     both = [task for task in before if task in after]
     if not both:

@@ -47,7 +47,7 @@ def evaluate_skill(arguments: argparse.Namespace) -> int:
     measured = all(any(row.measured for row in rows) for rows in done.evaluation.arms.values())
     if not measured and not arguments.json:
         say(MEND)
-    return DONE if measured else ELSE
+    return DONE if measured and not facts["refused"] else ELSE
 
 
 def _say(facts: Mapping[str, Any]) -> None:
@@ -71,6 +71,10 @@ def _say(facts: Mapping[str, Any]) -> None:
         low, high = delta["interval"]
         within = f"95% interval {points(low, '')} to {points(high)}"
         say("", f"The skill changes accuracy by {points(delta['change'])} ({within}).")
+    late = [f"{arm['timed_out']} of {arm['measured']} {name}" for name, arm in arms.items() if arm["timed_out"]]
+    say(*([f"Executions that ended at a time limit: {', '.join(late)}."] if late else []))
+    for name, why in facts["refused"].items():
+        say(f"Not compared with {name}, for a clock is not a verdict: {why}.")
     say(
         f"The skill takes about {size['description']} tokens always, {size['body']} more when it is activated, "
         f"and has {size['resources']} in resources."

@@ -28,7 +28,8 @@ class PullRequest(Known):
     draft_on_tie: bool = False
     """Open a draft that claims nothing where no change was measured; otherwise open none."""
     draft_unconfirmed: bool = True
-    """Open a draft where neither heldout nor validation tasks show a gain that chance does not explain."""
+    """Open a draft where neither heldout nor validation tasks show a gain that chance does not explain; where heldout
+    ones fell it is a draft in any case."""
     labels: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
     assignees: tuple[str, ...] = ()

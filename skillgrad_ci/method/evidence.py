@@ -108,14 +108,23 @@ class Evidence:
     def measured(self) -> bool:
         return self.outcome is not Outcome.UNMEASURED
 
+    @property
+    def timed_out(self) -> bool:
+        """Whether a time limit ended it; it is graded all the same."""
+        return self.trajectory.stopped == "timeout"
+
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Passed over measured executions; `value` is None when nothing was measured."""
+    """Passed over measured executions; `value` is None when nothing was measured.
+
+    `timed_out` of the measured ones ended at a time limit.
+    """
 
     passed: int
     measured: int
     unmeasured: int
+    timed_out: int = 0
 
     @property
     def value(self) -> float | None:
@@ -125,7 +134,8 @@ class Accuracy:
     def of(cls, evidence: Iterable[Evidence]) -> "Accuracy":
         rows = list(evidence)
         measured = sum(row.measured for row in rows)
-        return cls(sum(row.passed for row in rows), measured, len(rows) - measured)
+        late = sum(row.measured and row.timed_out for row in rows)
+        return cls(sum(row.passed for row in rows), measured, len(rows) - measured, late)
 
 
 class Flat(StrEnum):

@@ -16,14 +16,14 @@ from functools import partial
 from math import ceil
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, EnvironmentFailure, ReplyError
-from skillgrad_ci.method.acceptance import Incumbent, Verdict, check_split, compare, no_worse, score
+from skillgrad_ci.method.acceptance import Incumbent, Verdict, check_split, compare, no_worse, score, untold
 from skillgrad_ci.method.acceptance.triggers import TriggerQuality, check_triggers
 from skillgrad_ci.method.events import BatchBegun, Dropped, IterationDone
 from skillgrad_ci.method.evidence import Evidence, Flat, flat_signal
 from skillgrad_ci.method.memory import PatternMemory, Stamp
 from skillgrad_ci.method.optimizers.optimizer import Batch, Candidate, Optimizer, Propose
 from skillgrad_ci.method.optimizers.presets import optimizer_of
-from skillgrad_ci.method.run import Iteration, Run, Stop, forget, of_the_line, remember
+from skillgrad_ci.method.run import Iteration, Run, Stop, forget, of_the_line, on_the_clock, remember
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split, Suite
 from skillgrad_ci.method.world import World
@@ -46,6 +46,8 @@ def optimize(
         baseline = world.measure(skill, suite.tasks, "base", settings.trials)
         run = replace(run, baseline=baseline, suite=world.split(suite, baseline))
         flat = flat_signal(baseline)
+        if (run := on_the_clock(run)).stop is Stop.UNMEASURED:
+            return run
         if flat is not None and (flat[0] is not Flat.PASSED or settings.optimizer.aggregation != "shrink"):
             return replace(run, stop=Stop.UNMEASURED if flat[0] is Flat.UNMEASURED else Stop.FLAT, why=flat[1])
         if world.triggers is not None:
@@ -69,7 +71,7 @@ def optimize(
     except Cancelled as error:
         return replace(run, stop=Stop.CANCELLED, why=str(error))
     with world.ledger.final_measurement():
-        return conclude(run, world)
+        return on_the_clock(conclude(run, world))
 
 
 def reserve(run: Run, world: World) -> None:
@@ -143,7 +145,8 @@ def judge(run: Run, world: World, candidate: Skill, number: int) -> tuple[Sequen
         return measured, "" if held else f"rejected: {words}"
     bar = min(run.frontier, key=lambda skill: score(_on(measured, skill.validation)))
     verdict = compare(measured, bar.validation)
-    return measured, "" if verdict is Verdict.BETTER else f"rejected: {verdict} on validation"
+    why = f" ({untold(measured, bar.validation)})" if verdict is Verdict.UNCHECKED else ""
+    return measured, "" if verdict is Verdict.BETTER else f"rejected: {verdict} on validation{why}"
 
 
 def _on(measured: Sequence[Evidence], evidence: Sequence[Evidence]) -> Sequence[Evidence]:

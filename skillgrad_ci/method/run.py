@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from skillgrad_ci.method.acceptance import Incumbent, Verdict
+from skillgrad_ci.method.acceptance import Incumbent, Verdict, check_split
+from skillgrad_ci.method.acceptance.clock import incomparable, overrun
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.gradient import Diagnosis, Lesson
 from skillgrad_ci.method.memory import Overlay, PatternMemory, RejectedEdit, Remedy, Stamp
@@ -173,3 +174,25 @@ def of_the_line(run: Run) -> Run:
             step = replace(step, edits=[result.rejected(reason) for result in step.edits])
         steps.append(step)
     return replace(run, iterations=steps, memory=memory) if steps else run
+
+
+def on_the_clock(run: Run) -> Run:
+    """The run, ended as unmeasured where a clock forbids to compare what it measured, or what it would measure."""
+    if run.stop in (Stop.BUDGET, Stop.CANCELLED):
+        return run
+    causes = {}
+    if not run.measured:
+        causes["with the initial skill"] = overrun(_on(run.suite.of(check_split(run.suite)), run.baseline))
+    for split in Split:
+        sides = [_on(run.suite.of(split), rows) for rows in (run.baseline, run.measured)]
+        causes[f"on {split} tasks"] = incomparable(*sides)
+    for where, cause in causes.items():
+        if cause:
+            remedy = "so nothing can be compared: give tasks more time, or run fewer at once"
+            return replace(run, stop=Stop.UNMEASURED, why=f"{cause} {where}, {remedy}")
+    return run
+
+
+def _on(tasks: Sequence[Task], evidence: Sequence[Evidence]) -> Sequence[Evidence]:
+    known = {task.id for task in tasks}
+    return [row for row in evidence if row.task_id in known]

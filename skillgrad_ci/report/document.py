@@ -19,6 +19,8 @@ class Measured(Facts):
     measured: int
     unmeasured: int
     accuracy: float | None
+    timed_out: int = 0
+    """Measured executions that ended at a time limit."""
 
 
 class Change(Facts):
@@ -38,11 +40,15 @@ class Change(Facts):
 
 
 class Comparison(Facts):
-    """One split under the initial skill and under the candidate, where that was measured."""
+    """One split under the initial skill and under the candidate, where that was measured.
+
+    `refused` says why the two are not compared though both were measured.
+    """
 
     baseline: Measured
     final: Measured | None = None
     delta: Change | None = None
+    refused: str = ""
 
 
 class SuiteFacts(Facts):

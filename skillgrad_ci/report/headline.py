@@ -14,7 +14,7 @@ SPLITS = ("heldout", "validation", "train")
 
 def headline(report: Report) -> tuple[str, list[str]]:
     """The sentence, and what a reader must know to read it rightly."""
-    shown = next((split for split in SPLITS if report.of(split).delta), None)
+    shown = next((split for split in SPLITS if report.of(split).delta or report.of(split).refused), None)
     remarks = []
     if report.rehearsal:
         remarks.append("This is a rehearsal: its accuracy says nothing about a real model.")
@@ -26,7 +26,9 @@ def headline(report: Report) -> tuple[str, list[str]]:
     if report.accept == "no-worse" and report.kept:
         before, after = report.tokens
         sentence = f"The skill is about {before - after:,} tokens shorter ({before:,} to {after:,}). {sentence}"
-    if report.stopped in ("budget", "cancelled", "unmeasured", "flat signal") and report.why not in sentence:
+    if shown is not None and report.of(shown).refused:
+        remarks.append("Give tasks more time, or run fewer at once, and start it again.")
+    elif report.stopped in ("budget", "cancelled", "unmeasured", "flat signal") and report.why not in sentence:
         remarks.append(f"The run stopped early ({report.stopped}): {report.why}.")
     if report.sandbox.startswith("none"):
         remarks.append("Commands chosen by the model ran without a sandbox.")
@@ -41,6 +43,8 @@ def _sentence(report: Report, shown: str | None) -> str:
     if shown is None:
         kept = "is kept" if report.kept else "is not kept"
         return f"The edited skill {kept}, and how it compares with the original is not measured."
+    if report.of(shown).refused:
+        return _refused(report, shown)
     delta = report.of(shown).delta
     assert delta is not None
     if not report.kept:
@@ -58,7 +62,16 @@ def _sentence(report: Report, shown: str | None) -> str:
     )
 
 
+def _refused(report: Report, shown: str) -> str:
+    which, why = "edited" if report.kept else "original", report.of(shown).refused
+    return (
+        f"{shown.capitalize()} accuracy is unmeasured, for a clock is not a verdict: {why}; the {which} skill is kept."
+    )
+
+
 def _not_better(report: Report, delta: Change) -> str:
+    if refused := report.of(report.chosen_on).refused:
+        return f"Nothing is compared on {report.chosen_on} tasks ({refused})"
     if report.verdict == "unchecked":
         return f"Too little could be measured on {report.chosen_on} tasks to compare the edited skill"
     if report.verdict == "tie":
@@ -82,6 +95,9 @@ def _remarks(report: Report, shown: str, comparison: Comparison) -> list[str]:
     lost = [f"{side.unmeasured} {name}" for name, side in sides if side and side.unmeasured]
     if lost:
         remarks.append(f"Executions that could not be measured are left out: {', '.join(lost)}.")
+    late = [f"{side.timed_out} of {side.measured} {name}" for name, side in sides if side and side.timed_out]
+    if late:
+        remarks.append(f"Executions that ended at a time limit are graded as they were: {', '.join(late)}.")
     if report.accept == "always":
         remarks.append("Every valid edit was accepted unchecked (accept: always).")
     return remarks

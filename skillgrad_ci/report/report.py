@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from skillgrad_ci import __version__
 from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.method.acceptance import check_split, pass_rates
+from skillgrad_ci.method.acceptance.clock import incomparable
 from skillgrad_ci.method.evidence import Accuracy, Evidence, Usage
 from skillgrad_ci.method.gradient import Diagnosis
 from skillgrad_ci.method.leaks import leaks
@@ -120,7 +121,8 @@ def _comparison(run: Run, split: Split, split_of: Mapping[str, str]) -> doc.Comp
 def _compared(before: Sequence[Evidence], after: Sequence[Evidence]) -> doc.Comparison:
     if not after:
         return doc.Comparison(baseline=measured_of(before))
-    return doc.Comparison(baseline=measured_of(before), final=measured_of(after), delta=change_of(before, after))
+    sides = {"baseline": measured_of(before), "final": measured_of(after)}
+    return doc.Comparison(**sides, delta=change_of(before, after), refused=incomparable(before, after))
 
 
 def _tokens(skill: Skill) -> int:

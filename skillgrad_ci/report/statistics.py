@@ -23,6 +23,7 @@ from statistics import NormalDist, mean, variance
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.acceptance import pass_rates
+from skillgrad_ci.method.acceptance.clock import incomparable
 from skillgrad_ci.method.evidence import Evidence
 
 Interval = tuple[float, float]
@@ -59,13 +60,13 @@ class Delta:
 
 
 def paired(baseline: Sequence[Evidence], final: Sequence[Evidence]) -> Delta | None:
-    """The change between two measurements of the same tasks; None where no task is in both.
+    """The change between two measurements of the same tasks; None where no task is in both, or a clock forbids it.
 
     Raises EnvironmentFailure where one task was measured by two versions of the machinery.
     """
     before, after = pass_rates(baseline), pass_rates(final)
     ids = [task for task in before if task in after]
-    if not ids:
+    if not ids or incomparable(baseline, final):
         return None
     _refuse_mixed_versions(ids, baseline, final)
     trials = max(_executions(rows, ids) for rows in (baseline, final))

@@ -7,6 +7,7 @@ from typing import Any
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled
 from skillgrad_ci.method.acceptance import pass_rates
+from skillgrad_ci.method.acceptance.clock import incomparable
 from skillgrad_ci.method.evidence import Evidence, Usage
 from skillgrad_ci.method.ports import Each, Rollout
 from skillgrad_ci.method.task import Suite, Task
@@ -55,6 +56,7 @@ def facts_of(evaluation: Evaluation, skill: Skill | None) -> dict[str, Any]:
         "arms": {name: _arm(rows) for name, rows in arms.items()},
         "delta": change.model_dump(mode="json") if change else None,
         "changes": _changes(arms),
+        "refused": refused(arms),
         "skill_tokens": _skill_tokens(skill) if skill else None,
         "tasks": _tasks(arms),
         "cut": evaluation.cut,
@@ -65,6 +67,12 @@ def _changes(arms: Mapping[str, Sequence[Evidence]]) -> dict[str, Any]:
     """The paired change from each other arm to the skill's."""
     found = {name: change_of(rows, arms[WITH]) for name, rows in arms.items() if WITH in arms and name != WITH}
     return {name: change.model_dump(mode="json") if change else None for name, change in found.items()}
+
+
+def refused(arms: Mapping[str, Sequence[Evidence]]) -> dict[str, str]:
+    """By arm: why it is not compared with the skill's, where a clock ended too much of the two."""
+    found = {name: incomparable(rows, arms[WITH]) for name, rows in arms.items() if WITH in arms and name != WITH}
+    return {name: why for name, why in found.items() if why}
 
 
 def executions(suite: Suite, trials: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
 from skillgrad_ci.method.evidence import Outcome
@@ -121,7 +121,8 @@ class EvaluatedTask(BaseModel):
 class EvaluationDocument(Facts):
     """`evaluate`. `delta` is from without the skill to with it, `changes` from each other arm to it.
 
-    `cut` says why executions are missing.
+    `refused` says by arm why it is not compared, where a clock ended too many executions. `cut` says why
+    executions are missing.
     """
 
     skill: str
@@ -135,6 +136,7 @@ class EvaluationDocument(Facts):
     arms: Mapping[str, ArmFacts]
     delta: Change | None
     changes: Mapping[str, Change | None]
+    refused: Mapping[str, str] = Field(default_factory=dict)
     skill_tokens: SkillTokens | None
     tasks: tuple[EvaluatedTask, ...]
     cut: str

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.graders import grade
@@ -30,6 +31,11 @@ def ended_in_outage(journal: Journal) -> bool:
     """Whether the run ended for want of measurements, so that what failed in it is tried afresh."""
     end = journal.recall(END)
     return end is not None and end["stop"] == OUTAGE
+
+
+def timed_out(record: Mapping[str, Any] | None) -> bool:
+    """Whether a recorded execution ended at a time limit."""
+    return record is not None and record["evidence"]["trajectory"]["stopped"] == "timeout"
 
 
 @dataclass(frozen=True)
@@ -65,12 +71,12 @@ class Rollouts:
         return evidence
 
     def _to_do(self, key: str) -> bool:
-        """Unknown, or unmeasured in a run that ended for want of measurements: that is tried afresh."""
+        """Unknown, or not told (unmeasured, or ended by a clock) in a run that ended for want of measurements."""
         known = self.journal.recall(key)
         if known is None:
             return True
         again = ended_in_outage(self.journal) and key in self.journal.replayed
-        return again and known["evidence"]["outcome"] == Outcome.UNMEASURED
+        return again and (known["evidence"]["outcome"] == Outcome.UNMEASURED or timed_out(known))
 
     def _versions(self, task: Task) -> str:
         kinds = dict.fromkeys(spec.kind for spec in task.graders)
@@ -79,7 +85,7 @@ class Rollouts:
 
     def _execute(self, key: str, skill: Skill | None, task: Task, versions: str, trial: int) -> Evidence:
         started, executor = time.monotonic(), self.executor
-        if isinstance(executor, Resumable):
+        if isinstance(executor, Resumable) and not timed_out(self.journal.recall(key)):  # else to the same clock again
             executor = executor.resuming(self.journal, key)
         trajectory = Trajectory()
         try:

@@ -9,6 +9,7 @@ import pytest
 
 from skillgrad_ci.github.comments import marker
 from tests.fake_github.hub import BOT, MAIN
+from tests.fake_github.server import Fault
 from tests.support.bot_stage import CONFIG, FILES, SPLITS, Ended, Stage, skill_text, stage
 from tests.support.worlds import Synthetic
 
@@ -337,11 +338,50 @@ def test_a_gain_that_chance_explains_is_a_draft_and_no_figure_in_its_title(tmp_p
         assert "points" not in bot.github.hub.issues[number].title
 
 
+READY = FILES[".skillgrad.yml"] + b"pull_request: {draft_unconfirmed: false}\n"
+
+
 def test_ready_at_once_where_the_configuration_wants_it(tmp_path: Path) -> None:
-    config = FILES[".skillgrad.yml"] + b"pull_request: {draft_unconfirmed: false}\n"
-    with stage(tmp_path, {**FILES, ".skillgrad.yml": config}) as bot:
-        bot.engine.rollout = Worse()
+    lines = FILES["evals/writer/tasks.yaml"].decode()
+    few = lines.replace("    split: heldout\n", "    split: train\n", 4).replace("split: validation", "split: train", 4)
+    with stage(tmp_path, {**FILES, ".skillgrad.yml": READY, "evals/writer/tasks.yaml": few.encode()}) as bot:
         assert not bot.github.hub.pulls[bot.opened()].draft
+
+
+def test_where_heldout_fell_it_is_never_ready(tmp_path: Path) -> None:
+    with stage(tmp_path, {**FILES, ".skillgrad.yml": READY}) as bot:
+        bot.engine.rollout = Worse()
+        assert bot.github.hub.pulls[bot.opened()].draft
+
+
+def test_where_heldout_fell_and_there_are_no_drafts_none_is_opened(bot: Stage) -> None:
+    bot.engine.rollout = Worse()
+    message = {"message": "Draft pull requests are not supported in this repository."}
+    bot.github.faults = [Fault("POST", "/pulls$", 422, message, times=9)]
+    ended = again(bot)
+    assert (ended.outputs["status"], bot.github.hub.pulls) == ("forbidden", {})
+    assert "heldout tasks do not confirm these edits: none is opened" in ended.log
+
+
+def test_where_heldout_fell_an_open_proposal_stays_as_it_is(bot: Stage) -> None:
+    number, head = bot.opened(), bot.github.hub.git.refs[WRITER]
+    title = bot.github.hub.issues[number].title
+    bot.engine.rollout = Worse()
+    ended = again(bot)
+    assert ended.outputs["status"] == "no_gain"
+    assert (bot.github.hub.git.refs[WRITER], bot.github.hub.issues[number].title) == (head, title)
+    assert not bot.github.hub.pulls[number].draft
+
+
+def test_where_a_clock_decided_heldout_it_is_a_draft_and_tells_no_change(tmp_path: Path) -> None:
+    with stage(tmp_path, {**FILES, ".skillgrad.yml": READY}) as bot:
+        bot.engine.rollout = Synthetic(late=lambda i, task: i == "final" and task.split == "heldout")
+        number = bot.opened()
+        assert bot.github.hub.pulls[number].draft
+        body = bot.github.hub.issues[number].body
+        assert "Heldout accuracy is unmeasured, for a clock is not a verdict" in body
+        assert "| heldout | 0.0% (0/6) | 0.0% (0/6) | not compared |" in body
+        assert "| 0 → 0 | 0 → 6 |" in body
 
 
 def test_a_comment_that_quotes_the_bots_marker_is_left_alone(bot: Stage) -> None:

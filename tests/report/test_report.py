@@ -137,7 +137,7 @@ def test_report_json_has_the_fields_that_others_rely_on(tmp_path: Path) -> None:
     assert {"skill", "optimizer", "models", "rehearsal", "seed", "suite", "heldout", "validation"} <= set(written)
     assert {"iterations", "cost", "stopped"} <= set(written)
     for side in ("baseline", "final"):
-        assert set(written["heldout"][side]) == {"passed", "measured", "unmeasured", "accuracy"}
+        assert set(written["heldout"][side]) == {"passed", "measured", "unmeasured", "accuracy", "timed_out"}
     assert {"change", "interval", "p_value", "fixed", "broken"} <= set(written["heldout"]["delta"])
     step = written["iterations"][0]
     assert {"batch", "failed", "contrastive", "diagnoses", "edits", "verdict"} <= set(step)

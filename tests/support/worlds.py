@@ -40,9 +40,13 @@ def needs(task: Task) -> str:
 
 @dataclass
 class Synthetic:
-    """A rollout that passes where the skill's text says `always WORD`; `outage` names executions that fail."""
+    """A rollout that passes where the skill's text says `always WORD`; `outage` names executions that fail.
+
+    `late` names those that a time limit ends before anything is done.
+    """
 
     outage: Callable[[str, Task], bool] = lambda iteration, task: False
+    late: Callable[[str, Task], bool] = lambda iteration, task: False
     cost: Usage = field(default_factory=lambda: Usage(1, 10, 0, 10, 0.01))
     done: list[tuple[str, str]] = field(default_factory=list)
     ledger: Ledger | None = None
@@ -55,11 +59,13 @@ class Synthetic:
         digest = skill.digest if skill else ""
         if self.outage(iteration, task):
             return Evidence(task.id, digest, Outcome.UNMEASURED, feedback="no network")
-        passed = skill is not None and f"always {needs(task)}" in skill.text
+        late = self.late(iteration, task)
+        passed = skill is not None and not late and f"always {needs(task)}" in skill.text
         outcome = Outcome.PASSED if passed else Outcome.FAILED
         call = {"kind": "tool_call", "id": "1", "tool": "shell", "arguments": {"command": f"echo {needs(task)}"}}
         feedback = f"{task.id}: lacks {needs(task)}"
-        return Evidence(task.id, digest, outcome, float(passed), feedback, Trajectory([call], usage=self.cost))
+        seen = Trajectory([call], usage=self.cost, stopped="timeout" if late else "answered")
+        return Evidence(task.id, digest, outcome, float(passed), feedback, seen)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from skillgrad_ci.bot.schedule import deciding_tasks
 from skillgrad_ci.bot.state import SkillState
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.inert_text import inbound, one_line, shown
+from skillgrad_ci.method.acceptance.clock import incomparable
 from skillgrad_ci.method.evidence import Accuracy
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.statistics import paired
@@ -55,6 +56,8 @@ def measure(bot: Bot, reviewed: Reviewed) -> str:
     before, after = bot.engine.measure(inputs, skills, deciding_tasks(inputs), folder, progress)
     delta, old, new = paired(before, after), Accuracy.of(before), Accuracy.of(after)
     trials = f"{job.settings.trials} executions a task, on the tasks that decide"
+    if clock := incomparable(before, after):
+        return f"The two are not compared, for a clock is not a verdict: {clock} ({trials})."
     if delta is None:
         return f"No task could be measured on both sides ({trials})."
     low, high = delta.interval

@@ -6,7 +6,7 @@ from skillgrad_ci.bot.bot import Bot, Ending
 from skillgrad_ci.bot.committed import refuse_moved, skill_at
 from skillgrad_ci.bot.ended_run import EndedRun, contents
 from skillgrad_ci.bot.pull_request.branch import BranchContent, Pushed, branch_name, push, steps
-from skillgrad_ci.bot.pull_request.page import Around, body, confirmed, result_text, title
+from skillgrad_ci.bot.pull_request.page import Around, body, confirmed, denied, result_text, title
 from skillgrad_ci.bot.pull_request.publish import Published, Wish, open_pull, publish, tell_avoided
 from skillgrad_ci.bot.pull_request.review_lessons import EDITS
 from skillgrad_ci.bot.state import Proposal, SkillState
@@ -40,7 +40,7 @@ def deliver(bot: Bot, job: SkillRun, outcome: EndedRun, record: SkillState) -> t
     content = replace(content, lines={pattern.slug: pattern.line for pattern in memory.patterns})
     refuse_moved(bot.api, content.path, outcome.base, base, bot.default_branch, outcome.changed)
     unconfirmed = bot.configuration.pull_request.draft_unconfirmed and not confirmed(report)
-    draft = outcome.verdict is not Verdict.BETTER or unconfirmed
+    draft = outcome.verdict is not Verdict.BETTER or unconfirmed or denied(report)
     pushed = push(bot.api, content, base, record.proposals)
     around = around_of(bot, content, pushed, outcome.issue)
     wish = wish_of(bot, report, body(report, memory, around), draft=draft)
@@ -91,8 +91,9 @@ def worth_proposing(outcome: EndedRun, wishes: PullRequest) -> bool:
 
 
 def gives_way(bot: Bot, outcome: EndedRun, record: SkillState) -> bool:
-    """A tie replaces no proposal that is open: that one may be better, and cannot be made a draft again."""
-    if outcome.verdict is Verdict.BETTER:
+    """A tie, or what heldout tasks deny, replaces no proposal that is open: that one may be better, and stays ready."""
+    assert outcome.report is not None
+    if outcome.verdict is Verdict.BETTER and not denied(outcome.report):
         return False
     undecided = any(not proposal.judged for proposal in record.proposals)
     return undecided or open_pull(bot.api, branch_name(outcome.skill)) is not None
@@ -126,6 +127,7 @@ def wish_of(bot: Bot, report: Report, text: str, *, draft: bool) -> Wish:
         title=title(report),
         body=text,
         draft=draft or asked.draft,
+        only_draft=denied(report),
         labels=both(configured.labels, asked.labels),
         reviewers=both(configured.reviewers, asked.reviewers),
         assignees=both(configured.assignees, asked.assignees),

@@ -9,6 +9,7 @@ from skillgrad_ci.bot.pull_request.review_lessons import edits_of, rejected_by_p
 from skillgrad_ci.bot.schedule import deciding_tasks
 from skillgrad_ci.inert_text import inbound, one_line, shown
 from skillgrad_ci.method.acceptance import compare
+from skillgrad_ci.method.acceptance.clock import incomparable
 from skillgrad_ci.method.evidence import Accuracy, Evidence
 from skillgrad_ci.report.headline import percent
 from skillgrad_ci.report.statistics import paired
@@ -59,7 +60,8 @@ def _measure(bot: Bot, reviewed: Reviewed, made: Remade) -> tuple[list[Evidence]
 def _told(edits: Sequence[str], actor: str, reason: str, before: Sequence[Evidence], after: Sequence[Evidence]) -> str:
     delta, old, new = paired(before, after), Accuracy.of(before), Accuracy.of(after)
     figures = f"{percent(old.value)} → {percent(new.value)}"
-    change = "could not be compared" if delta is None else f"{compare(after, before)!s} than the original"
+    lost = f"not compared: {incomparable(before, after) or 'nothing was measured on both sides'}"
+    change = lost if delta is None else f"{compare(after, before)!s} than the original"
     if delta is not None and delta.change == 0:
         change = "no measured change"
     because = f", because: {shown(reason)}" if reason else ""

@@ -79,9 +79,15 @@ def title(report: Report, dropped: Iterable[str] = ()) -> str:
 def confirmed(report: Report) -> bool:
     """Whether tasks that taught no edit show a gain that chance does not explain, and heldout ones no loss."""
     heldout, validation = report.heldout.delta, report.validation.delta
-    if heldout is not None and heldout.change < 0:
-        return False
-    return any(delta is not None and delta.clear and delta.change > 0 for delta in (heldout, validation))
+    return not denied(report) and any(
+        delta is not None and delta.clear and delta.change > 0 for delta in (heldout, validation)
+    )
+
+
+def denied(report: Report) -> bool:
+    """Whether heldout accuracy fell, or could not be told for the clock: such a proposal is never ready for review."""
+    heldout = report.heldout
+    return bool(heldout.refused) or (heldout.delta is not None and heldout.delta.change < 0)
 
 
 def body(report: Report, memory: PatternMemory, around: Around) -> str:

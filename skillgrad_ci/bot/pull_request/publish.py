@@ -15,14 +15,17 @@ SETTING = (
     "“Allow GitHub Actions to create and approve pull requests” (of the repository, and of its organization)"
 )
 
+NO_DRAFTS = "This repository has no draft pull requests, and heldout tasks do not confirm these edits: none is opened"
+
 
 @dataclass(frozen=True)
 class Wish:
-    """How the pull request should look."""
+    """How the pull request should look. With `only_draft` it is opened as a draft or not at all."""
 
     title: str
     body: str
     draft: bool = False
+    only_draft: bool = False
     labels: Sequence[str] = ()
     reviewers: Sequence[str] = ()
     assignees: Sequence[str] = ()
@@ -52,17 +55,18 @@ def publish(api: Api, pushed: Pushed, wish: Wish, default_branch: str, server: s
         api.write("PATCH", f"/pulls/{known['number']}", text)
         return Published("updated", known["number"], known["html_url"])
     new = {**text, "head": pushed.branch, "base": default_branch, "draft": wish.draft}
+    compared = f"{server}/{api.repository}/compare/{default_branch}...{pushed.branch}?expand=1"
     try:
         made = api.write("POST", "/pulls", new, done=lambda: open_pull(api, pushed.branch))
     except Refusal as refusal:
         if refusal.status == 403 and "not permitted to create" in refusal.reason:
-            url = f"{server}/{api.repository}/compare/{default_branch}...{pushed.branch}?expand=1"
-            return Published(
-                "forbidden", 0, url, f"GitHub forbids Actions to open pull requests here; allow it: {SETTING}"
-            )
+            why = f"GitHub forbids Actions to open pull requests here; allow it: {SETTING}"
+            return Published("forbidden", 0, compared, why)
         if refusal.status == 422 and "already exists" in refusal.reason:  # another run was faster
             return publish(api, pushed, wish, default_branch, server, log)
         if refusal.status == 422 and wish.draft and "Draft pull requests are not supported" in refusal.reason:
+            if wish.only_draft:
+                return Published("forbidden", 0, compared, NO_DRAFTS)
             log.annotate("warning", "this repository has no draft pull requests: it is opened as a ready one")
             return publish(api, pushed, replace(wish, draft=False), default_branch, server, log)
         raise

@@ -3,7 +3,8 @@
 `always` takes every valid patch (the paper). `validate` wants strictly more on the validation tasks
 after each patch; a tie is rejected. `final` iterates as `always`, and then wants the final skill to be
 strictly better than the initial one. `no-worse`, for edits that make a skill shorter, wants a loss of
-more than a margin ruled out after each patch. `triggers.py` checks edits of the description before that.
+more than a margin ruled out after each patch. `triggers.py` checks edits of the description before that,
+`clock.py` says where executions that ended at a time limit forbid a verdict.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from fractions import Fraction
 from typing import Literal
 
 from skillgrad_ci.errors import UserError
+from skillgrad_ci.method.acceptance.clock import incomparable
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.task import Split, Suite
 from skillgrad_ci.skill.skill import Skill
@@ -27,7 +29,7 @@ class Verdict(StrEnum):
     BETTER = "better"
     TIE = "tie"
     WORSE = "worse"
-    UNCHECKED = "unchecked"  # too little could be measured in both to say
+    UNCHECKED = "unchecked"  # too little could be measured in both to say, or a clock ended too much of it
 
 
 def check_mode(mode: Mode, suite: Suite) -> None:
@@ -47,14 +49,23 @@ def check_split(suite: Suite) -> Split:
 def compare(candidate: Sequence[Evidence], incumbent: Sequence[Evidence]) -> Verdict:
     """Compare pass rates, averaged over the tasks measured in both.
 
-    `UNCHECKED` where more than half of the candidate's tasks could not be paired.
+    `UNCHECKED` where more than half of the candidate's tasks could not be paired, or where the clock forbids it.
     """
+    if untold(candidate, incumbent):
+        return Verdict.UNCHECKED
     new, old = pass_rates(candidate), pass_rates(incumbent)
     paired = new.keys() & old.keys()
-    if not paired or 2 * len(paired) < len({row.task_id for row in candidate}):
-        return Verdict.UNCHECKED
     change = sum((new[task] - old[task] for task in paired), Fraction())
     return Verdict.BETTER if change > 0 else Verdict.WORSE if change < 0 else Verdict.TIE
+
+
+def untold(candidate: Sequence[Evidence], incumbent: Sequence[Evidence], what: str = "tasks") -> str:
+    """Why a candidate and an incumbent cannot be compared; "" where they can."""
+    tasks = {row.task_id for row in candidate}
+    paired = pass_rates(candidate).keys() & pass_rates(incumbent).keys()
+    if not paired or 2 * len(paired) < len(tasks):
+        return f"{len(paired)} of {len(tasks)} {what} could be measured in both"
+    return incomparable(incumbent, candidate)
 
 
 def no_worse(candidate: Sequence[Evidence], initial: Sequence[Evidence], margin: float) -> tuple[bool, str]:
@@ -63,10 +74,10 @@ def no_worse(candidate: Sequence[Evidence], initial: Sequence[Evidence], margin:
     The share of tasks that got worse is bounded by Wilson's upper limit (one-sided, level 0.2), and what other
     tasks gained is taken off it: our reading of "not worse", which leaves no room where few tasks are measured.
     """
+    if why := untold(candidate, initial):
+        return False, f"nothing can be said: {why}"
     new, old = pass_rates(candidate), pass_rates(initial)
     paired = new.keys() & old.keys()
-    if not paired or 2 * len(paired) < len({row.task_id for row in candidate}):
-        return False, "too little could be measured to say"
     n, square = len(paired), NO_WORSE_Z**2
     lost = float(sum(max(Fraction(), old[task] - new[task]) for task in paired)) / n
     won = float(sum(max(Fraction(), new[task] - old[task]) for task in paired)) / n

@@ -8,7 +8,7 @@ where too little of it could be measured to say, the patch is made again without
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from skillgrad_ci.method.acceptance import Incumbent, Verdict, compare, pass_rates
+from skillgrad_ci.method.acceptance import Incumbent, Verdict, compare, pass_rates, untold
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.patch import EditResult, replay
 from skillgrad_ci.method.task import Task
@@ -55,11 +55,10 @@ def check_triggers(
 
 def _reason(verdict: Verdict, fresh: Sequence[Evidence], known: Sequence[Evidence]) -> str:
     """Why description edits are rejected. It tells no query: a patcher reads it."""
+    if verdict is Verdict.UNCHECKED:
+        return f"triggering is unknown: {untold(fresh, known, 'trigger queries')}"
     new, old = pass_rates(fresh), pass_rates(known)
     paired = new.keys() & old.keys()
-    queries = len({row.task_id for row in fresh})
-    if verdict is Verdict.UNCHECKED:
-        return f"triggering is unknown: {len(paired)} of {queries} trigger queries could be measured"
     before, after = (float(100 * sum(rates[task] for task in paired) / len(paired)) for rates in (old, new))
     return f"trigger accuracy fell from {before:.1f}% to {after:.1f}% ({len(paired)} queries)"
 

@@ -97,7 +97,7 @@ def test_what_an_outage_left_unknown_is_not_taken() -> None:
     result = run(Queries(greedy="uuup"))
     assert result.final.description == SKILL.description
     assert ("H", "accepted") not in statuses(result)
-    assert result.memory.rejected[0].reason == "triggering is unknown: 1 of 4 trigger queries could be measured"
+    assert result.memory.rejected[0].reason == "triggering is unknown: 1 of 4 trigger queries could be measured in both"
     assert run(Queries(greedy="pppp", modest="uuuu")).final.description == SKILL.description
 
 

@@ -332,7 +332,7 @@ def test_not_worse_leaves_no_room_where_few_tasks_are_measured() -> None:
     assert not no_worse(rows(19, 1), rows(20, 0), 0.1)[0]
     assert no_worse(rows(59, 1), rows(60, 0), 0.1)[0]
     assert no_worse(rows(20, 0), rows(18, 2), 0.0)[0], "what was gained is taken off"
-    assert no_worse([], rows(5, 0), 1.0) == (False, "too little could be measured to say")
+    assert no_worse([], rows(5, 0), 1.0) == (False, "nothing can be said: 0 of 0 tasks could be measured in both")
 
 
 def test_rejected_edits_are_shown_for_an_epoch_or_for_good() -> None:
