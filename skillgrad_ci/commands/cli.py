@@ -19,6 +19,9 @@ COMMANDS = {
     "doctor": "say what a run needs here and what is missing",
     "optimize": "optimize a skill on a suite; writes a run folder",
     "demo": "write the example repository, and optimize its skill with the rehearsal model",
+    "plan": "divide a run's first measurement among machines",
+    "execute": "measure one shard of a plan, on this machine",
+    "merge": "make one journal of the shards', from which optimize goes on",
     "evaluate": "measure a skill on a suite, without changing it",
     "transfer": "measure a finished skill with other models and agents",
     "grade": "grade outputs that exist already, with no model",
@@ -55,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
         if name != "action":
             command.add_argument("--json", action="store_true", help="one JSON document on standard output")
     _optimize(made["optimize"])
+    _shards(made["plan"], made["execute"], made["merge"])
     _evaluate(made["evaluate"])
     _transfer(made["transfer"])
     _grade(made["grade"])
@@ -108,6 +112,18 @@ def _optimize(command: argparse.ArgumentParser) -> None:
     _skill(command)
     add_flags(command, setting_flags())
     command.add_argument("--in-place", action="store_true", help="write the final skill and its memory where they lie")
+
+
+def _shards(plan: argparse.ArgumentParser, execute: argparse.ArgumentParser, merge: argparse.ArgumentParser) -> None:
+    for command in (plan, execute):
+        _skill(command)
+        add_flags(command, setting_flags())
+    plan.add_argument("--shards", type=int, required=True, metavar="N", help="the most shards")
+    execute.add_argument("--shard", required=True, metavar="I/N", help="which one, as in 2/3")
+    merge.add_argument(
+        "folders", nargs="+", type=Path, metavar="DIR", help="folders with what execute wrote in or below"
+    )
+    merge.add_argument("--out", type=Path, metavar="DIR", help="run folder (runs/<skill>/<fingerprint>)")
 
 
 def _evaluate(command: argparse.ArgumentParser) -> None:

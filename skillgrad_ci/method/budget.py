@@ -29,6 +29,11 @@ class Cap:
     tokens: int | None = None
     minutes: float | None = None
 
+    def part(self, share: float) -> "Cap":
+        """The cap of a share of the work."""
+        tokens = None if self.tokens is None else max(1, int(self.tokens * share))
+        return Cap(self.usd and self.usd * share, tokens, self.minutes and self.minutes * share)
+
 
 @dataclass(frozen=True)
 class Reserve:

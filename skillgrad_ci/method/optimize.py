@@ -30,6 +30,7 @@ from skillgrad_ci.method.world import World
 from skillgrad_ci.skill.skill import Skill
 
 PATIENCE = 4  # batches in a row without a measurement end the run
+BASE = "base"  # the name of the first measurement
 FINAL_SHARE = 1 / 3  # of the cap, kept for the final measurement until the base run shows what that takes
 
 
@@ -43,7 +44,7 @@ def optimize(
     run, optimizer = Run(skill, skill, skill, suite, settings, memory, name=name), optimizer_of(settings.optimizer)
     try:
         world.ledger.reserve_share(FINAL_SHARE)
-        baseline = world.measure(skill, suite.tasks, "base", settings.trials)
+        baseline = world.measure(skill, suite.tasks, BASE, settings.trials)
         run = replace(run, baseline=baseline, suite=world.split(suite, baseline))
         flat = flat_signal(baseline)
         if (run := on_the_clock(run)).stop is Stop.UNMEASURED:

@@ -52,6 +52,14 @@ class World:
 
     def measure(self, skill: Skill, tasks: Sequence[Task], name: str, trials: int = 1) -> list[Evidence]:
         """Execute and grade `tasks`, each `trials` times; nothing is learned from this. `name` is the measurement's."""
-        jobs = [(task, trial) for task in tasks for trial in range(task.trials or trials)]
-        self.observe(Measuring(name, len(jobs)))
-        return self.all(lambda job: self.rollout(skill, job[0], iteration=name, trial=job[1]), jobs)
+        return self.execute(skill, executions_of(tasks, trials), name)
+
+    def execute(self, skill: Skill, executions: Sequence[tuple[Task, int]], name: str) -> list[Evidence]:
+        """Execute and grade these trials of tasks."""
+        self.observe(Measuring(name, len(executions)))
+        return self.all(lambda one: self.rollout(skill, one[0], iteration=name, trial=one[1]), executions)
+
+
+def executions_of(tasks: Sequence[Task], trials: int) -> list[tuple[Task, int]]:
+    """What measures `tasks` once: each with the numbers of its trials, as many as it asks for itself, else `trials`."""
+    return [(task, trial) for task in tasks for trial in range(task.trials or trials)]

@@ -153,6 +153,32 @@ class ComparisonDocument(Facts):
     reproduce: str
 
 
+class PlannedShard(Facts):
+    shard: str
+    executions: int
+    share: float
+
+
+class PlanDocument(Facts):
+    run: str
+    folder: str
+    executions: int
+    shards: Sequence[PlannedShard]
+
+
+class ShardDocument(Facts):
+    shard: str
+    executions: int
+    outcomes: Mapping[str, int]
+    folder: str
+    stopped: str
+
+
+class MergeDocument(Facts):
+    folder: str
+    records: int
+
+
 def suite_facts(suite: Suite, assigned: Assignment) -> dict[str, Any]:
     """The suite as JSON: its format, graders, splits, and what an owner should know."""
     counts = Counter(assigned.splits.values())
@@ -200,6 +226,9 @@ DOCUMENTS: Mapping[str, type[BaseModel]] = {
     "transfer": ComparisonDocument,
     "grade": GradeDocument,
     "suite": SuiteDocument,
+    "plan": PlanDocument,
+    "execute": ShardDocument,
+    "merge": MergeDocument,
 }
 
 

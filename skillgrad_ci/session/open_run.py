@@ -66,9 +66,10 @@ class OpenRun:
 
 @contextmanager
 def open_run(
-    inputs: Measurement, folder: Path, observe: Observer, stop: StopRequest, redactor: Redactor
+    inputs: Measurement, folder: Path, observe: Observer, stop: StopRequest, redactor: Redactor, share: float = 1.0
 ) -> Iterator[OpenRun]:
-    """Prove the budget, the sandbox, the graders and the keys, then give the run. What `folder` holds is not repeated.
+    """Prove the budget, the sandbox, the graders and the keys, then give the run. What `folder` holds is not repeated,
+    and `share` is the part of the cap that it may spend.
 
     Raises UserError for what a person must mend, EnvironmentFailure where a part cannot be had.
     At its end LibreOffice is stopped, sandboxes are gone, the journal is closed.
@@ -76,7 +77,7 @@ def open_run(
     job = inputs.job
     with (
         FileJournal(folder, redactor) as journal,
-        open_parts(job, inputs.suite, observe, stop, journal, inputs.others) as parts,
+        open_parts(job, inputs.suite, observe, stop, journal, inputs.others, share) as parts,
         ThreadPoolExecutor(job.settings.concurrency) as pool,
     ):
         refuse_other_parameters(job, journal)

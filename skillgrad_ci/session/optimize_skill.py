@@ -11,7 +11,7 @@ from pathlib import Path
 from skillgrad_ci.method.acceptance import check_mode
 from skillgrad_ci.method.events import Noted
 from skillgrad_ci.method.evidence import Evidence
-from skillgrad_ci.method.optimize import optimize
+from skillgrad_ci.method.optimize import BASE, optimize
 from skillgrad_ci.method.ports import Observer, Rollout
 from skillgrad_ci.method.run import Run, Stop
 from skillgrad_ci.method.task import Task
@@ -22,7 +22,7 @@ from skillgrad_ci.report.report import Circumstances, report_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.agents import agent_of
 from skillgrad_ci.session.inputs import Inputs, with_triggers
-from skillgrad_ci.session.open_run import open_run
+from skillgrad_ci.session.open_run import OpenRun, open_run
 from skillgrad_ci.session.parts import StopRequest
 from skillgrad_ci.session.rollout import END, OUTAGE
 from skillgrad_ci.session.split import assign
@@ -57,6 +57,19 @@ class Kept:
         return [self._rows[key] for key in sorted(self._rows)]
 
 
+def world_of(opened: OpenRun, rollout: Rollout) -> World:
+    """An open run as the loop sees it."""
+    return World(
+        rollout=rollout,
+        agent=opened.agent,
+        split=opened.splits,
+        ledger=opened.ledger,
+        each=opened.each,
+        observe=opened.parts.observe,
+        at_once=opened.inputs.job.settings.concurrency,
+    )
+
+
 def optimize_skill(
     inputs: Inputs,
     *,
@@ -71,17 +84,8 @@ def optimize_skill(
     shown = assign(inputs.suite.tasks, None, inputs.recorded, job.settings.seed).splits
     check_mode(job.settings.accept, inputs.suite.with_splits(shown))  # before anything is made or paid for
     with open_run(inputs, folder, observe, stop, redactor) as opened:
-        base = Kept(opened.rollout, "base")
-        world = World(
-            rollout=base,
-            agent=opened.agent,
-            split=opened.splits,
-            ledger=opened.ledger,
-            each=opened.each,
-            observe=observe,
-            at_once=job.settings.concurrency,
-        )
-        world = with_triggers(world, inputs.triggers, job.settings.trials)
+        base = Kept(opened.rollout, BASE)
+        world = with_triggers(world_of(opened, base), inputs.triggers, job.settings.trials)
         if known := inputs.memory.extent:
             observe(Noted(f"{known} from earlier runs"))
         opened.splits(opened.suite, ())  # tells what the run may take

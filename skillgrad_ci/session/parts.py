@@ -46,7 +46,7 @@ class Parts:
     """The real parts of one skill's run, each made when it is first asked for.
 
     `stop`, once set, ends model calls and kills what runs in the sandbox. `others` are the skills
-    that lie beside the measured one.
+    that lie beside the measured one. `share` is the part of the whole run's cap that these parts may spend.
     """
 
     job: SkillRun
@@ -55,6 +55,7 @@ class Parts:
     stop: threading.Event = field(default_factory=threading.Event)
     journal: Journal = field(default_factory=NoJournal)
     others: Sequence[Skill] = ()
+    share: float = 1.0
     _closing: ExitStack = field(default_factory=ExitStack)
 
     def close(self) -> None:
@@ -63,7 +64,7 @@ class Parts:
     @cached_property
     def ledger(self) -> Ledger:
         """The one ledger over all roles. Raises UserError for a cap that cannot be kept."""
-        return Ledger(self._cap[0])
+        return Ledger(self._cap[0].part(self.share))
 
     @property
     def budget_notes(self) -> Sequence[str]:
@@ -199,9 +200,10 @@ def open_parts(
     stop: threading.Event,
     journal: Journal | None = None,
     others: Sequence[Skill] = (),
+    share: float = 1.0,
 ) -> Iterator[Parts]:
     """The parts of a run, closed at its end: LibreOffice stopped, sandboxes gone."""
-    made = Parts(job, suite, observe, stop, journal or NoJournal(), others)
+    made = Parts(job, suite, observe, stop, journal or NoJournal(), others, share)
     try:
         yield made
     finally:

@@ -14,7 +14,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -99,6 +99,12 @@ class FileJournal:
     def replayed_of(self, kind: str) -> list[str]:
         """The keys of this kind that the journal held when it was opened."""
         return list(dict.fromkeys(self._kinds.get(kind, ())))
+
+    def records(self) -> Iterator[Record]:
+        """All records that were there when it was opened, in their order, also those that later ones replaced."""
+        with self.path.open("rb") as file:
+            for line in file:
+                yield from (record for _, record in pieces_of(line) if record is not None)
 
     def recall(self, key: str) -> Mapping[str, Any] | None:
         """The value of a record. Raises EnvironmentFailure where the file was changed under this process."""

@@ -25,6 +25,17 @@ class Record:
     kind: str
     elapsed: float
     text: bytes
+    time: str = ""
+
+    @property
+    def said(self) -> bytes:
+        """Content address of the value."""
+        return sha256(self.text).digest()
+
+    @property
+    def identity(self) -> bytes:
+        """The same in every copy of the record and in no other; `elapsed` says where it stands, and is left out."""
+        return sha256(b"\0".join([self.key.encode(), self.kind.encode(), self.time.encode(), self.said])).digest()
 
     @property
     def value(self) -> Mapping[str, Any]:
@@ -56,6 +67,12 @@ def line_of(content: str) -> bytes:
     return f'{{"sum": "{checksum}", {content[1:]}\n'.encode()
 
 
+def moved(record: Record, elapsed: float) -> bytes:
+    """The record as a line of another journal, in which it came after so many seconds."""
+    facts = json.dumps({"key": record.key, "kind": record.kind, "time": record.time, "elapsed": elapsed})
+    return line_of(facts[:-1] + VALUE.decode() + record.text.decode() + "}")
+
+
 def parse(line: bytes) -> Record | None:
     """The record of a line, or None where it is none. Its newline may be missing, or another byte."""
     line = line.rstrip(b"\n")
@@ -64,5 +81,7 @@ def parse(line: bytes) -> Record | None:
         if separator and head == START + sha256(b"{" + rest).hexdigest().encode():
             facts, _, value = rest.partition(VALUE)
             about = json.loads(b"{" + facts + b"}")
-            return Record(mend(about["key"]), about["kind"], about.get("elapsed", 0.0), value[:-1])
+            return Record(
+                mend(about["key"]), about["kind"], about.get("elapsed", 0.0), value[:-1], about.get("time", "")
+            )
     return None

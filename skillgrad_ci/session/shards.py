@@ -1,0 +1,147 @@
+"""The first measurement of a run on several machines: planned, executed in shards, merged into one journal.
+
+A shard is named `I/N`. Which of the base run's executions it holds follows from the run's inputs and N alone, so
+machines need to agree on nothing else. What a shard measures is what one machine would have measured, under the same
+content addresses: the run that goes on from the merged journal executes what no shard did, and nothing else.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skillgrad_ci.errors import BudgetExceeded, Cancelled, UserError
+from skillgrad_ci.method.evidence import Evidence
+from skillgrad_ci.method.optimize import BASE, FINAL_SHARE
+from skillgrad_ci.method.ports import Observer
+from skillgrad_ci.method.run import Stop
+from skillgrad_ci.method.task import Task, digest_of
+from skillgrad_ci.method.world import executions_of
+from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.inputs import RUNS, Inputs
+from skillgrad_ci.session.journal.file_journal import NAME, FileJournal
+from skillgrad_ci.session.journal.merging import merge
+from skillgrad_ci.session.open_run import open_run
+from skillgrad_ci.session.optimize_skill import Kept, world_of
+from skillgrad_ci.session.parts import StopRequest
+
+FOLDER = "shards"  # in the run folder
+RUN = "run"  # the key and kind of the record that says to which run a shard's journal belongs
+
+Execution = tuple[Task, int]  # a task and the number of the trial
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `of` parts of the base run; `index` counts from 1."""
+
+    index: int
+    of: int
+
+    @classmethod
+    def named(cls, text: str) -> "Shard":
+        """Raises UserError for what is not `I/N` with 1 ≤ I ≤ N."""
+        match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            raise UserError(f"shard {text!r:.40}: expected I/N with I from 1 to N, as in 2/3")
+        return cls(int(match[1]), int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.of}"
+
+    @property
+    def folder(self) -> str:
+        return f"{self.index}-of-{self.of}"
+
+
+def plan(inputs: Inputs, number: int) -> dict[Shard, Sequence[Execution]]:
+    """The base run's executions in `number` parts of one size, or as many as there are executions.
+
+    They are dealt in the order of their digests: neighbours in a suite, which often take alike, go to different shards.
+    """
+    work = executions_of(inputs.suite.tasks, inputs.job.settings.trials)
+    work.sort(key=lambda job: digest_of([job[0].id, job[0].digest, job[1]]))
+    number = min(number, len(work))
+    return {Shard(index + 1, number): work[index::number] for index in range(number)}
+
+
+def share_of(inputs: Inputs, part: Sequence[Execution]) -> float:
+    """A shard's share of the run's cap: all shards together never pass what one machine's base run may take."""
+    return (1 - FINAL_SHARE) * len(part) / len(executions_of(inputs.suite.tasks, inputs.job.settings.trials))
+
+
+@dataclass(frozen=True)
+class ShardDone:
+    """What a shard came to: its executions that are done, how many there are, and why it ended early, if it did."""
+
+    done: Sequence[Evidence]
+    of: int
+    stop: Stop | None = None
+    why: str = ""
+
+
+def execute_shard(
+    inputs: Inputs, shard: Shard, *, folder: Path, observe: Observer, stop: StopRequest, redactor: Redactor
+) -> ShardDone:
+    """Execute and grade a shard's part of the base run into the journal of `folder`; what is there is not repeated.
+
+    Raises UserError where nothing could be started. An end at the cap, or a cancelled shard, is a result.
+    """
+    part = _part(inputs, shard)
+    with open_run(inputs, folder, observe, stop, redactor, share_of(inputs, part)) as opened:
+        proved = {task.id for task in opened.suite.tasks}
+        part = [(task, trial) for task, trial in part if task.id in proved]
+        if opened.journal.recall(RUN) is None:
+            opened.journal.record(RUN, RUN, {"fingerprint": inputs.fingerprint, "skill": inputs.skill.name})
+        kept = Kept(opened.rollout, BASE)
+        ended, why = _ended(lambda: world_of(opened, kept).execute(inputs.skill, part, BASE))
+        return ShardDone(kept.evidence(), len(part), ended, why)
+
+
+def _part(inputs: Inputs, shard: Shard) -> Sequence[Execution]:
+    parts = plan(inputs, shard.of)
+    if shard not in parts:
+        raise UserError(f"shard {shard}: the base run has {len(parts)} executions; plan at most so many shards")
+    return parts[shard]
+
+
+def _ended(work: Callable[[], object]) -> tuple[Stop | None, str]:
+    """Why work ended early, if it did."""
+    try:
+        work()
+    except BudgetExceeded as error:
+        return Stop.BUDGET, str(error)
+    except Cancelled as error:
+        return Stop.CANCELLED, str(error)
+    return None, ""
+
+
+def merge_shards(folders: Sequence[Path], target: Path | None = None) -> tuple[Path, int]:
+    """Merge the shards in and below `folders` into the run that they belong to; its folder, and how many records.
+
+    Raises UserError where a folder holds none, where they belong to several runs, or contradict each other.
+    """
+    found = {path.resolve(): path for folder in folders for path in _journals(folder)}
+    runs = {path: _run_of(path) for path in found.values()}
+    first = next(iter(runs))
+    for path, run in runs.items():
+        if run != runs[first]:
+            raise UserError(f"{first} and {path}: shards of two runs, for their inputs differ; merge each run's apart")
+    into = target or Path(RUNS, runs[first]["skill"], runs[first]["fingerprint"][:12])
+    return into, merge([path for path in found.values() if path.resolve() != into.resolve()], into)
+
+
+def _journals(folder: Path) -> Sequence[Path]:
+    found = sorted(path.parent for path in folder.rglob(NAME))
+    if not found:
+        raise UserError(f"{folder}: no journal is in or below it; name what `skillgrad-ci execute` wrote")
+    return found
+
+
+def _run_of(folder: Path) -> Mapping[str, Any]:
+    with FileJournal(folder) as journal:
+        run = journal.recall(RUN)
+    if run is None:
+        raise UserError(f"{folder}: its journal is not a shard's; name what `skillgrad-ci execute` wrote")
+    return run
