@@ -6,7 +6,7 @@ content addresses: the run that goes on from the merged journal executes what no
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from skillgrad_ci.method.optimize import BASE, FINAL_SHARE
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.run import Stop
 from skillgrad_ci.method.task import Task, digest_of
-from skillgrad_ci.method.world import executions_of
+from skillgrad_ci.method.world import World, executions_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import RUNS, Inputs
 from skillgrad_ci.session.journal.file_journal import NAME, FileJournal
@@ -92,11 +92,24 @@ def execute_shard(
     with open_run(inputs, folder, observe, stop, redactor, share_of(inputs, part)) as opened:
         proved = {task.id for task in opened.suite.tasks}
         part = [(task, trial) for task, trial in part if task.id in proved]
-        if opened.journal.recall(RUN) is None:
-            opened.journal.record(RUN, RUN, {"fingerprint": inputs.fingerprint, "skill": inputs.skill.name})
         kept = Kept(opened.rollout, BASE)
-        ended, why = _ended(lambda: world_of(opened, kept).execute(inputs.skill, part, BASE))
+        ended, why = measure_part(inputs, part, world_of(opened, kept), opened.journal)
         return ShardDone(kept.evidence(), len(part), ended, why)
+
+
+def measure_part(
+    inputs: Inputs, part: Sequence[Execution], world: World, journal: FileJournal
+) -> tuple[Stop | None, str]:
+    """Measure, and write down of which run it is a part. Says why it ended early, if it did."""
+    if journal.recall(RUN) is None:
+        journal.record(RUN, RUN, {"fingerprint": inputs.fingerprint, "skill": inputs.skill.name})
+    try:
+        world.execute(inputs.skill, part, BASE)
+    except BudgetExceeded as error:
+        return Stop.BUDGET, str(error)
+    except Cancelled as error:
+        return Stop.CANCELLED, str(error)
+    return None, ""
 
 
 def _part(inputs: Inputs, shard: Shard) -> Sequence[Execution]:
@@ -104,17 +117,6 @@ def _part(inputs: Inputs, shard: Shard) -> Sequence[Execution]:
     if shard not in parts:
         raise UserError(f"shard {shard}: the base run has {len(parts)} executions; plan at most so many shards")
     return parts[shard]
-
-
-def _ended(work: Callable[[], object]) -> tuple[Stop | None, str]:
-    """Why work ended early, if it did."""
-    try:
-        work()
-    except BudgetExceeded as error:
-        return Stop.BUDGET, str(error)
-    except Cancelled as error:
-        return Stop.CANCELLED, str(error)
-    return None, ""
 
 
 def merge_shards(folders: Sequence[Path], target: Path | None = None) -> tuple[Path, int]:

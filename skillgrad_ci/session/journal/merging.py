@@ -83,10 +83,13 @@ def _contradiction(key: str, having: Sequence[_Told]) -> str:
 
 
 def _union(told: Sequence[_Told], in_force: Mapping[str, bytes | None]) -> Iterator[bytes]:
-    """The lines of the union, each key once. A record takes the seconds since the one before it along, once."""
+    """The lines of the union, each record once, what is in force after what it replaced.
+
+    A record takes the seconds since the one before it along. Those of records that are left out go to the next one.
+    """
     seen: set[bytes] = set()
-    written: set[str] = set()
-    waiting: Record | None = None  # the last line holds the seconds of all, also of those that are left out
+    settled: set[str] = set()
+    waiting: Record | None = None  # the last line holds the seconds of all
     elapsed = since = 0.0
     for one in told:
         before = 0.0
@@ -94,10 +97,11 @@ def _union(told: Sequence[_Told], in_force: Mapping[str, bytes | None]) -> Itera
             if record.identity not in seen:
                 seen.add(record.identity)
                 elapsed += max(0.0, record.elapsed - before)
-                if record.key not in written and in_force[record.key] == record.said:
+                holds = in_force[record.key] == record.said
+                if holds or (in_force[record.key] is not None and record.key not in settled):
                     if waiting is not None:
                         yield moved(waiting, round(since, 3))
-                    written.add(record.key)
+                    settled |= {record.key} if holds else set()
                     waiting, since = record, elapsed
             before = record.elapsed
     if waiting is not None:
