@@ -110,7 +110,7 @@ class LitellmModel:
         """
         if self.stop.is_set():
             raise Cancelled(f"{self.name}: stopped")
-        call = LibraryCall(self._arguments(request, with_schema))
+        call = self.ask(request, with_schema=with_schema)
         call.start()
         deadline = time.monotonic() + self.timeout
         while not call.done.wait(0.2):
@@ -122,6 +122,14 @@ class LitellmModel:
                 break
         if not call.done.is_set():
             return Fault(Kind.LOST, f"no whole reply within {self.timeout:g} s")
+        return self.outcome(call)
+
+    def ask(self, request: ModelRequest, *, with_schema: bool = False) -> LibraryCall:
+        """One attempt, which is not started yet."""
+        return LibraryCall(self._arguments(request, with_schema))
+
+    def outcome(self, call: LibraryCall) -> Any:
+        """What became of an attempt that is done: litellm's response, or the fault that came instead."""
         if call.error is not None:
             return classify(call.error)
         if not call.returned:
@@ -167,14 +175,15 @@ class LitellmModel:
         return claude and bool(request.tools)
 
     def _reply(self, request: ModelRequest, said: Said) -> ModelReply:
-        """The reply with what it took; at the most that can have been, where the provider does not say."""
+        return ModelReply(said.text, said.calls, said.stop, self.taken(request, said))
+
+    def taken(self, request: ModelRequest, said: Said) -> Usage:
+        """What a reply took; at the most that can have been, where the provider does not say."""
         if said.tokens is None:
-            usage = self._at_most(request, min(self._max_tokens(request), said.size))
-        else:
-            tokens = self._whole(said.tokens)
-            self._prefixes.learn(request, tokens.prompt)
-            usage = Usage(1, tokens.prompt, tokens.cached, tokens.completion, self._usd(tokens))
-        return ModelReply(said.text, said.calls, said.stop, usage)
+            return self._at_most(request, min(self._max_tokens(request), said.size))
+        tokens = self._whole(said.tokens)
+        self._prefixes.learn(request, tokens.prompt)
+        return Usage(1, tokens.prompt, tokens.cached, tokens.completion, self._usd(tokens))
 
     def _whole(self, tokens: Tokens) -> Tokens:
         """Cached tokens as part of the prompt, also of a provider that was once seen to count them apart."""

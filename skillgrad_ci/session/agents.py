@@ -51,7 +51,8 @@ def is_foreign(job: SkillRun) -> bool:
 
 def by_subscription(job: SkillRun) -> bool:
     """Whether the agent's model is reached by a login, which no call but the agent's own may use."""
-    return is_foreign(job) and SUBSCRIPTION in os.environ and "ANTHROPIC_API_KEY" not in os.environ
+    anthropic = job.settings.models.of("executor").startswith("anthropic/")
+    return is_foreign(job) and anthropic and SUBSCRIPTION in os.environ and "ANTHROPIC_API_KEY" not in os.environ
 
 
 def place_of(job: SkillRun, tell: Callable[[str], None]) -> tuple[str, str | None]:

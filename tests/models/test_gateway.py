@@ -409,10 +409,11 @@ def test_a_body_in_chunks_is_read() -> None:
 @pytest.mark.parametrize(
     ("model", "dialect", "said"),
     [
-        ("openai/gpt-5.4", "anthropic", "speaks another dialect; name a model as anthropic/…"),
-        ("anthropic/claude", "responses", "name a model as openai/…"),
-        ("anthropic/claude", "chat", "name a model as openai/…"),
+        ("openai/gpt-5.4", "anthropic", "no key; set OPENAI_API_KEY"),
+        ("anthropic/claude", "responses", "no key; set ANTHROPIC_API_KEY"),
         ("nobody/nothing", "chat", "no such provider"),
+        ("nobody/nothing", "anthropic", "no such provider"),
+        ("rehearsal/x", "anthropic", "plays the built-in agents alone, not the agent"),
         ("anthropic/claude", "anthropic", "no key; set ANTHROPIC_API_KEY"),
     ],
 )
@@ -428,8 +429,10 @@ def test_a_model_that_the_agent_cannot_use_is_named_before_anything(
 def test_other_providers_of_chat_completions_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROQ_API_KEY", "gsk-1234567890")
     gateway = ProviderGateway.of(LitellmModel("groq/llama-3"), Ledger(), "chat", "OpenCode")
-    assert gateway.url("/v1/chat/completions") == "https://api.groq.com/openai/v1/chat/completions"
-    assert (gateway.model, gateway.provider.auth) == ("llama-3", {"authorization": "Bearer gsk-1234567890"})
+    behind = gateway.provider
+    assert behind is not None
+    assert behind.url("/v1/chat/completions") == "https://api.groq.com/openai/v1/chat/completions"
+    assert (gateway.model, behind.auth) == ("llama-3", {"authorization": "Bearer gsk-1234567890"})
 
 
 def test_a_subscription_is_passed_on_and_has_no_price(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,8 +32,8 @@ def test_a_foreign_agent_is_behind_the_gateway_and_named_with_its_version(tmp_pa
     assert agent_of(made) == f"claude-code/{made.agent.version}"
 
 
-def test_a_model_of_another_dialect_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="Claude Code speaks another dialect; name a model as anthropic/…"):
+def test_the_rehearsal_plays_no_foreign_agent(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="plays the built-in agents alone, not Claude Code"):
         make_executor(job(tmp_path), LitellmModel("rehearsal/x"), Ledger(), [])
 
 

@@ -77,8 +77,13 @@ class Call:
 class Dialect(Protocol):
     """One provider's form of a model call."""
 
-    name: str
-    ping: bytes  # what keeps a stream open and says nothing; empty where clients take nothing
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def ping(self) -> bytes:
+        """What keeps a stream open and says nothing; empty where clients take nothing."""
+        ...
 
     def asked(self, path: str, body: Json) -> Asked | None:
         """The call, or None where this path is no model call. Raises ValueError for one that is badly formed."""

@@ -4,7 +4,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,14 +13,16 @@ import httpx
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.method.evidence import Usage
+from skillgrad_ci.method.ports import ModelRequest
 from skillgrad_ci.models.gateway.anthropic import Anthropic
 from skillgrad_ci.models.gateway.chat import ChatCompletions
-from skillgrad_ci.models.gateway.dialect import Asked, Dialect
+from skillgrad_ci.models.gateway.dialect import Asked, Call, Dialect
 from skillgrad_ci.models.gateway.gemini import Gemini
 from skillgrad_ci.models.gateway.line import OpenLine
 from skillgrad_ci.models.gateway.recorder import Recorder
 from skillgrad_ci.models.gateway.responses import Responses
-from skillgrad_ci.models.gateway.upstream import Provider, provider_of
+from skillgrad_ci.models.gateway.translation import LibraryAttempt, Translating
+from skillgrad_ci.models.gateway.upstream import Attempt, Attempting, Provider, provider_of
 from skillgrad_ci.models.litellm_library import litellm
 from skillgrad_ci.models.prices import Prefixes, Tokens, dollars
 from skillgrad_ci.models.provider import LitellmModel
@@ -32,12 +34,12 @@ MOST = 32_000  # tokens of one reply: Claude Code's own limit; agents that name 
 
 @dataclass(frozen=True)
 class ProviderGateway:
-    """`ports.Gateway` over the provider of `source`. `agent` is only named to people."""
+    """`ports.Gateway` over the provider of `source`, which is None where litellm translates for it."""
 
     source: LitellmModel
     ledger: Ledger
     dialect: Dialect
-    provider: Provider
+    provider: Provider | None
     role: str = "executor"
     _prefixes: Prefixes = field(default_factory=Prefixes, repr=False)
 
@@ -46,11 +48,16 @@ class ProviderGateway:
         """Raises UserError where the model's provider does not speak the dialect, or has no key."""
         if source.parameters:
             raise UserError(f"models.parameters: {agent} writes its own calls; parameters of the executor have no use")
-        return cls(source, ledger, DIALECTS[dialect](), provider_of(source, dialect, agent))
+        provider, spoken = provider_of(source, dialect, agent), DIALECTS[dialect]()
+        if provider is not None:
+            return cls(source, ledger, spoken, provider)
+        source.tell(f"gateway: {agent} asks in the {dialect} dialect; its calls are translated for {source.name}")
+        return cls(source, ledger, Translating(spoken), None)
 
     @property
     def identity(self) -> str:
-        return f"gateway/1 {self.dialect.name} reply={MOST}"
+        to = "" if self.provider else f" translated/1={self.name}"
+        return f"gateway/1 {self.dialect.name}{to} reply={MOST}"
 
     @property
     def name(self) -> str:
@@ -59,7 +66,8 @@ class ProviderGateway:
 
     @property
     def model(self) -> str:
-        return self.provider.model
+        """The model's name as the agent is given it: the provider's, or the last part of it, for some take no more."""
+        return self.provider.model if self.provider else self.name.rpartition("/")[2]
 
     @property
     def timeout(self) -> float:
@@ -86,11 +94,12 @@ class ProviderGateway:
         finally:
             line.leave()
 
-    def url(self, path: str) -> str:
-        return self.provider.url(path)
-
-    def headers(self, given: Mapping[str, str]) -> dict[str, str]:
-        return self.provider.headers(given)
+    def attempt(self, call: Call) -> Attempting:
+        """One attempt to have the call answered, which is not started yet."""
+        limit = self.limit(call.asked)
+        if self.provider is None:
+            return LibraryAttempt(self.source, self.dialect.name, call, limit)
+        return Attempt(self.client, self.provider, self.dialect, call, limit)
 
     def pause(self, attempt: int, asked: float | None) -> float:
         """Exponential backoff with jitter, never less than the provider asked for. In seconds."""
@@ -111,19 +120,27 @@ class ProviderGateway:
 
     def bound(self, asked: Asked) -> Usage:
         """The most that a call can take."""
+        if self.provider is None:
+            return self.source.bound(self._translated(asked))
         return self._usage(Tokens(self._prefixes.bound(asked.prompt), self.limit(asked)), may_write=True)
 
     def taken(self, asked: Asked, said: Said) -> Usage:
         """What a call took; the most that it can have been, where the provider does not say."""
+        if self.provider is None:
+            return self.source.taken(self._translated(asked), said)
         if said.tokens is None:
             completion = min(self.limit(asked), said.size)
             return self._usage(Tokens(self._prefixes.bound(asked.prompt), completion), may_write=True)
         self._prefixes.learn(asked.prompt, said.tokens.prompt)
         return self._usage(said.tokens)
 
+    def _translated(self, asked: Asked) -> ModelRequest:
+        return replace(asked.prompt, max_tokens=self.limit(asked))
+
     def _usage(self, tokens: Tokens, *, may_write: bool = False) -> Usage:
         """`may_write`: what a provider writes to its cache may cost more than what it reads."""
         if may_write and self.dialect.name == "anthropic":
             tokens = Tokens(tokens.prompt, tokens.completion, written=tokens.prompt)
-        usd = None if self.provider.subscription else dollars(litellm(), self.name, tokens, self.source.price)
+        subscribed = self.provider is not None and self.provider.subscription
+        usd = None if subscribed else dollars(litellm(), self.name, tokens, self.source.price)
         return Usage(1, tokens.prompt, tokens.cached, tokens.completion, usd)

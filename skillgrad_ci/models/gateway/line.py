@@ -5,7 +5,6 @@ here, by the rules of every other call, and an agent never sees half a reply.
 """
 
 import hmac
-import json
 import secrets
 import threading
 import time
@@ -20,11 +19,10 @@ from skillgrad_ci.errors import BudgetExceeded, Cancelled, SkillGradError
 from skillgrad_ci.method.budget import LOST_REPLIES
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.models.advice import failure
-from skillgrad_ci.models.faults import Fault, Kind, classify
+from skillgrad_ci.models.faults import Fault, Kind
 from skillgrad_ci.models.gateway import server
-from skillgrad_ci.models.gateway.dialect import Answer, Asked, Broken, Call, Dialect
+from skillgrad_ci.models.gateway.dialect import Answer, Asked, Call, Dialect
 from skillgrad_ci.models.gateway.recorder import Recorder
-from skillgrad_ci.models.gateway.upstream import Attempt, refusal
 from skillgrad_ci.models.provider import LONGEST_WAIT
 from skillgrad_ci.models.replies import Said
 
@@ -208,24 +206,17 @@ class OpenLine:
 
     def _attempt(self, call: Call, beat: Callable[[], None]) -> tuple[Said, Answer] | Fault:
         gateway = self.gateway
-        limit = gateway.limit(call.asked)
-        body = gateway.dialect.limited(call.body, limit)
-        content = call.raw if body == call.body else json.dumps(body).encode()
-        attempt = Attempt(gateway.client, gateway.url(call.path), gateway.headers(call.headers), content)
+        attempt = gateway.attempt(call)
         attempt.start()
         deadline = time.monotonic() + gateway.timeout
-        while not attempt.done.wait(0.1):
-            self._still(beat)
-            if time.monotonic() > deadline:
-                return Fault(Kind.LOST, f"no whole reply within {gateway.timeout:g} s")
-        if attempt.error is not None:
-            return classify(attempt.error)
         try:
-            said = gateway.dialect.said(attempt.body, stream=call.asked.stream)
-        except Broken as broken:
-            known = broken.status
-            return classify(refusal(known, str(broken))) if known else Fault(Kind.LOST, str(broken))
-        return said, Answer(HTTPStatus.OK, attempt.content_type, attempt.body)
+            while not attempt.done.wait(0.1):
+                self._still(beat)
+                if time.monotonic() > deadline:
+                    return Fault(Kind.LOST, f"no whole reply within {gateway.timeout:g} s")
+            return attempt.outcome()
+        finally:
+            attempt.leave()
 
     def _pause(self, seconds: float, beat: Callable[[], None]) -> None:
         until = time.monotonic() + seconds

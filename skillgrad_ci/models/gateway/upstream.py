@@ -3,21 +3,29 @@
 What an agent sends is passed on as it is, but for the key and for headers that are nobody's business.
 """
 
+import functools
+import json
 import os
 import threading
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import httpx
 
 from skillgrad_ci.errors import UserError
+from skillgrad_ci.models.faults import Fault, Kind, classify
+from skillgrad_ci.models.gateway.dialect import Answer, Broken, Call, Dialect
 from skillgrad_ci.models.litellm_library import litellm
 from skillgrad_ci.models.provider import LitellmModel
+from skillgrad_ci.models.replies import Said
 
 PASSED = {"accept", "anthropic-beta", "anthropic-version", "content-type", "openai-beta", "user-agent"}
 LARGEST = 64 << 20  # bytes of a reply
+REHEARSAL = "rehearsal"
 OAUTH = {"anthropic-beta": "oauth-2025-04-20"}
 SPEAKERS = {"anthropic": "anthropic", "responses": "openai", "gemini": "gemini"}  # a dialect: its provider
 BASES = {
@@ -56,54 +64,103 @@ class Provider:
         return f"{self.base}{path}"
 
 
-def provider_of(model: LitellmModel, dialect: str, agent: str) -> Provider:
-    """The model's provider. Raises UserError where it does not speak the agent's dialect, or for want of a key."""
+def provider_of(model: LitellmModel, dialect: str, agent: str) -> Provider | None:
+    """The model's provider, where it speaks the dialect itself; None where calls must be translated for it.
+
+    Raises UserError for a model that nobody provides, for one that only the built-in agents can use, and for want
+    of a key.
+    """
     prefix, _, name = model.name.partition("/")
+    if prefix == REHEARSAL:
+        raise UserError(f"model {REHEARSAL}: it plays the built-in agents alone, not {agent}; use agent: loop")
     wanted = SPEAKERS.get(dialect)
-    if wanted is None and prefix not in BASES:
-        return _compatible(model, agent)
-    if wanted not in (None, prefix) or (wanted is None and prefix != "openai") or not name:
-        example = f"{wanted or 'openai'}/…"
-        raise UserError(f"model {model.name!r}: {agent} speaks another dialect; name a model as {example}")
+    if prefix not in BASES:
+        return _compatible(model, chat=wanted is None)
+    if prefix != (wanted or "openai") or not name:
+        _key_of(model, prefix)
+        return None
     default, *variables = BASES[prefix]
     base = model.api_base or next(filter(None, map(os.environ.get, variables)), default)
-    key = model.api_key or next(filter(None, map(os.environ.get, KEYS[prefix])), None)
-    if key is None and prefix == "anthropic" and (token := os.environ.get("CLAUDE_CODE_OAUTH_TOKEN")):
+    token = os.environ.get("CLAUDE_CODE_OAUTH_TOKEN") if prefix == "anthropic" else None
+    if token and not _known_key(model, prefix):
         return Provider(name, base.rstrip("/"), {"authorization": f"Bearer {token}", **OAUTH}, subscription=True)
-    if key is None:
-        raise UserError(f"{model.name}: no key; set {' or '.join(KEYS[prefix])}")
+    key = _key_of(model, prefix)
     named = {"anthropic": {"x-api-key": key}, "gemini": {"x-goog-api-key": key}}
     return Provider(name, base.rstrip("/"), named.get(prefix, {"authorization": f"Bearer {key}"}))
 
 
-def _compatible(model: LitellmModel, agent: str) -> Provider:
-    """A provider that litellm knows to speak chat completions as OpenAI does."""
+def _known_key(model: LitellmModel, prefix: str) -> str | None:
+    return model.api_key or next(filter(None, map(os.environ.get, KEYS[prefix])), None)
+
+
+def _key_of(model: LitellmModel, prefix: str) -> str:
+    key = _known_key(model, prefix)
+    if key is None:
+        raise UserError(f"{model.name}: no key; set {' or '.join(KEYS[prefix])}")
+    return key
+
+
+def _compatible(model: LitellmModel, *, chat: bool) -> Provider | None:
+    """A provider that litellm knows to speak chat completions as OpenAI does, for a dialect that is `chat`."""
     library = litellm()
     try:
         name, provider, key, base = library.get_llm_provider(model.name, api_base=model.api_base)
     except library.exceptions.BadRequestError:
         raise UserError(f"model {model.name!r}: no such provider; write provider/model, as openai/gpt-5.4") from None
-    if provider not in library.openai_compatible_providers or not base:
-        raise UserError(f"model {model.name!r}: {agent} speaks chat completions, which {provider} does not")
+    if not chat or provider not in library.openai_compatible_providers or not base:
+        return None
     key = model.api_key or key or os.environ.get(f"{provider.upper()}_API_KEY")
     if not key:
         raise UserError(f"{model.name}: no key; set {provider.upper()}_API_KEY")
     return Provider(name, base.rstrip("/"), {"authorization": f"Bearer {key}"})
 
 
-class Attempt:
-    """One request on a daemon thread, which nobody has to wait for. `body` and `error` tell its end."""
+class Attempting(Protocol):
+    """One attempt to have a call answered, on a thread that nobody has to wait for."""
 
-    def __init__(self, client: httpx.Client, url: str, headers: Mapping[str, str], content: bytes) -> None:
+    done: threading.Event
+
+    def start(self) -> None: ...
+
+    def leave(self) -> None:
+        """Wait for it no longer."""
+        ...
+
+    def outcome(self) -> tuple[Said, Answer] | Fault:
+        """What became of it, once it is done."""
+        ...
+
+
+class Attempt:
+    """One request that is passed on as it is, on a daemon thread. `body` and `error` tell its end."""
+
+    def __init__(self, client: httpx.Client, provider: Provider, dialect: Dialect, call: Call, max_tokens: int) -> None:
         self.done = threading.Event()
         self.body = b""
         self.content_type = ""
         self.error: Exception | None = None
-        self._request = client.build_request("POST", url, headers=dict(headers), content=content)
+        body = dialect.limited(call.body, max_tokens)
+        content = call.raw if body == call.body else json.dumps(body).encode()
+        headers = provider.headers(call.headers)
+        self._request = client.build_request("POST", provider.url(call.path), headers=headers, content=content)
         self._client = client
+        self._reading = functools.partial(dialect.said, stream=call.asked.stream)
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="gateway call", daemon=True).start()
+
+    def leave(self) -> None:
+        """Nothing is kept waiting: the thread ends with the request, or with the program."""
+
+    def outcome(self) -> tuple[Said, Answer] | Fault:
+        if self.error is not None:
+            return classify(self.error)
+        try:
+            said = self._reading(self.body)
+        except Broken as broken:
+            known = broken.status
+            return classify(refusal(known, str(broken))) if known else Fault(Kind.LOST, str(broken))
+        return said, Answer(HTTPStatus.OK, self.content_type, self.body)
 
     def _run(self) -> None:
         try:
