@@ -51,7 +51,7 @@ def is_foreign(job: SkillRun) -> bool:
 
 def by_subscription(job: SkillRun) -> bool:
     """Whether the agent's model is reached by a login, which no call but the agent's own may use."""
-    anthropic = job.settings.models.of("executor").startswith("anthropic/")
+    anthropic = (job.settings.models.executor or "").startswith("anthropic/")
     return is_foreign(job) and anthropic and SUBSCRIPTION in os.environ and "ANTHROPIC_API_KEY" not in os.environ
 
 
@@ -66,6 +66,21 @@ def place_of(job: SkillRun, tell: Callable[[str], None]) -> tuple[str, str | Non
 
     agent = load_agent(settings.agent, job.root)
     return "docker", agent_image(settings.image or agent.image, agent.installation, tell)
+
+
+def prove_foreign(job: SkillRun, tell: Callable[[str], None]) -> None:
+    """Raises UserError where a foreign agent's model cannot be asked, or where the agent cannot be installed."""
+    if not is_foreign(job):
+        return
+    from skillgrad_ci.method.budget import Ledger
+    from skillgrad_ci.models.provider import LitellmModel
+
+    models = job.settings.models
+    source = LitellmModel(
+        models.of("executor"), api_base=models.api_base, parameters=models.parameters.get("executor", {})
+    )
+    make_executor(job, source, Ledger(), [])
+    place_of(job, tell)
 
 
 def described_version(job: SkillRun) -> str:

@@ -45,9 +45,11 @@ def test_a_foreign_agent_never_runs_open_unless_a_person_says_so(tmp_path: Path)
 
 
 def test_a_login_stands_for_a_key_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    foreign, own = job(tmp_path / "a"), job(tmp_path / "b", agent="loop")
+    claude = {"executor": "anthropic/claude-x"}
+    foreign, own = job(tmp_path / "a", models=claude), job(tmp_path / "b", models=claude, agent="loop")
     monkeypatch.setenv("CLAUDE_CODE_OAUTH_TOKEN", "oat-123")
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    assert not by_subscription(job(tmp_path / "c", models={"executor": "openai/x"}))
     assert (by_subscription(foreign), by_subscription(own)) == (True, False)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-123")
     assert not by_subscription(foreign)

@@ -11,6 +11,7 @@ from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.terminal import GO_ON, say, say_json, say_table
+from skillgrad_ci.method.events import Noted
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
@@ -41,7 +42,7 @@ def compare(
             arms = {**controls, WITH: inputs.skill}
             return measure_skill(inputs, arms, _folder(arguments, inputs), observe, stop, redactor)
 
-        done = side_by_side(setups, measure)
+        done = side_by_side(setups, measure, lambda text: observe(Noted(text)))
     first = setups[0]
     facts = {"skill": first.skill.name, "suite": first.suite.name, "setups": done.setups, "cut": done.cut}
     facts = redactor.clean(as_printed(ComparisonDocument, facts | {"reproduce": arguments.reproduce}))

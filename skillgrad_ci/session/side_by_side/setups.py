@@ -13,7 +13,7 @@ from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.task import Suite
 from skillgrad_ci.report.report import cost_of
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.agents import agent_of, refuse_unfit
+from skillgrad_ci.session.agents import agent_of, prove_foreign, refuse_unfit
 from skillgrad_ci.session.evaluation import WITH, Evaluation, evaluate, executions, facts_of
 from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.session.open_run import open_run
@@ -89,13 +89,16 @@ class Compared:
     cancelled: bool = False
 
 
-def side_by_side(setups: Sequence[Inputs], measure: Callable[[Inputs], MeasuredSetup]) -> Compared:
+def side_by_side(
+    setups: Sequence[Inputs], measure: Callable[[Inputs], MeasuredSetup], tell: Callable[[str], None]
+) -> Compared:
     """Measure each setup (an agent with a model) in turn, all under one cap.
 
-    Raises UserError before anything is spent where one agent cannot do the tasks at all.
+    Raises UserError before anything is spent where one agent cannot do the tasks, or cannot ask its model.
     """
     for inputs in setups:
         refuse_unfit(inputs.job, inputs.suite)
+        prove_foreign(inputs.job, tell)
     budget: Budget | None = setups[0].job.settings.budget
     rows: list[Mapping[str, Any]] = []
     for inputs in setups:
