@@ -8,11 +8,11 @@ from collections.abc import Callable, MutableMapping, Sequence
 from typing import TextIO
 
 from skillgrad_ci.bot.bot import Bot, Ending, annotate_error, ending_of
-from skillgrad_ci.bot.command_job import command_job
 from skillgrad_ci.bot.decide import AnswerCommand, Evaluate, Nothing, Optimize, Unsafe, decide
 from skillgrad_ci.bot.engine import Engine, RealEngine
-from skillgrad_ci.bot.evaluate_job import evaluate_job
-from skillgrad_ci.bot.optimize_requests import requested, tell_broken
+from skillgrad_ci.bot.jobs.command_job import command_job
+from skillgrad_ci.bot.jobs.evaluate_job import evaluate_job
+from skillgrad_ci.bot.jobs.optimize_requests import requested, tell_broken
 from skillgrad_ci.config.config import Configuration, SkillRun, load, refuse_outside, with_flags
 from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.errors import SkillGradError, UserError
@@ -123,7 +123,9 @@ def _report(log: WorkflowLog, endings: Sequence[Ending], context: Context | None
         else:
             log.say(f"{ending.status}: {ending.line}")
     ready = [ending.skill for ending in endings if ending.status == "ready"]
+    shards = [{"skill": ending.skill, "shard": shard} for ending in endings for shard in ending.shards]
     whole = {"results": json.dumps([_facts(ending) for ending in endings]), "skills": json.dumps(ready)}
+    whole["shards"] = json.dumps(shards)
     for known in OUTPUTS:
         values = [getattr(ending, known.name, None) for ending in endings]
         log.output(known.name, whole.get(known.name, "\n".join("" if v is None else str(v) for v in values)))
@@ -133,5 +135,5 @@ def _facts(ending: Ending) -> dict[str, object]:
     """What the output `results` tells of one skill."""
     facts = dataclasses.asdict(ending)
     facts["message"] = facts.pop("line")
-    del facts["text"], facts["code"]
+    del facts["text"], facts["code"], facts["shards"]
     return facts

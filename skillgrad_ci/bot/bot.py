@@ -120,6 +120,7 @@ class Ending:
     skill: str = ""
     pull_request_number: int | None = None
     head_sha: str = ""
+    shards: tuple[str, ...] = ()
 
 
 def ending_of(error: SkillGradError) -> Ending:

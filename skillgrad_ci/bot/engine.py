@@ -19,14 +19,19 @@ from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.optimize_skill import Finished, optimize_skill
 from skillgrad_ci.session.parts import stop_on_signals
+from skillgrad_ci.session.shards import Shard, ShardDone, execute_shard
 from skillgrad_ci.skill.skill import Skill
 
 
 class Engine(Protocol):
-    """Executes skills. Both methods raise what the loop raises."""
+    """Executes skills. Its methods raise what the loop raises."""
 
     def optimize(self, inputs: Inputs, folder: Path, observe: Observer) -> Finished:
         """The whole loop; its report, patch, memory and journal are in `folder`."""
+        ...
+
+    def execute(self, inputs: Inputs, shard: Shard, folder: Path, observe: Observer) -> ShardDone:
+        """A shard of the first measurement; its journal is in `folder`."""
         ...
 
     def measure(
@@ -59,6 +64,10 @@ class RealEngine:
             return optimize_skill(
                 inputs, folder=folder, observe=observe, stop=stop, redactor=self.redactor, reproduce=reproduce
             )
+
+    def execute(self, inputs: Inputs, shard: Shard, folder: Path, observe: Observer) -> ShardDone:
+        with stop_on_signals() as stop:
+            return execute_shard(inputs, shard, folder=folder, observe=observe, stop=stop, redactor=self.redactor)
 
     def measure(
         self, inputs: Inputs, candidates: Sequence[Skill], tasks: Sequence[Task], folder: Path, observe: Observer

@@ -11,7 +11,7 @@ from typing import Any
 
 from skillgrad_ci.errors import UserError
 
-STEPS = ("", "preflight", "optimize", "deliver")
+STEPS = ("", "preflight", "execute", "optimize", "deliver")
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,11 @@ INPUTS = (
     Documented("private_key", "Private key of the App that `app_id` names, in PEM form; give it from a secret."),
     Documented(
         "step",
-        "`preflight`, `optimize` or `deliver`: a part of the work, for a workflow with several jobs; empty: all of it.",
+        "`preflight`, `execute`, `optimize` or `deliver`: a part of the work, for a workflow with several jobs; "
+        "empty: all of it.",
     ),
+    Documented("shards", "With step `preflight`: the most machines that share a skill's first measurement.", "1"),
+    Documented("shard", "With step `execute`: the part of `skill`'s first measurement to make, as in `2/3`."),
     Documented("config", "Path of the configuration file in the repository.", ".skillgrad.yml"),
     Documented("skill", "Name or path of one configured skill; empty: all of them."),
     Documented("skills", "Names or paths of several configured skills, separated by commas or as a JSON list."),
@@ -63,6 +66,7 @@ OUTPUTS = (
     Documented("head_sha", "The bot's last commit on its branch; empty where none was written."),
     Documented("results", "Everything as JSON: a list with one object a skill."),
     Documented("skills", "The skills that a preflight found due and deliverable, as a JSON list."),
+    Documented("shards", "The parts of these skills' first measurements, as a JSON list of `skill` and `shard`."),
     Documented("branch", "Branch with the optimized skill; empty where none was written."),
     Documented("delta", "Change of heldout accuracy, from -1 to 1; empty where it was not measured."),
     Documented("baseline", "Heldout accuracy of the skill as it was, from 0 to 1."),
@@ -72,8 +76,8 @@ OUTPUTS = (
     Documented(
         "status",
         "`opened`, `updated`, `forbidden` (a branch without a pull request), `no_gain`, `unchanged`, `dry_run`, "
-        "`answered`, `evaluated`, `ignored`, `busy`, `ready`, `optimized`, `undelivered` (kept for the next start), "
-        "`refused`, `budget`, `cancelled` or `failed`.",
+        "`answered`, `evaluated`, `ignored`, `busy`, `ready`, `executed`, `optimized`, "
+        "`undelivered` (kept for the next start), `refused`, `budget`, `cancelled` or `failed`.",
     ),
 )
 
@@ -86,6 +90,8 @@ class ActionInputs:
     app_id: str = ""
     private_key: str = field(default="", repr=False)
     step: str = ""
+    shards: int = 1
+    shard: str = ""
     config: str = ".skillgrad.yml"
     skill: str = ""
     skills: tuple[str, ...] = ()
@@ -139,12 +145,14 @@ def take(environ: MutableMapping[str, str], dispatched: Mapping[str, Any]) -> Ac
     values["token"] = values["token"] or environ.get("GITHUB_TOKEN", "")
     for name in ("GITHUB_TOKEN", "GH_TOKEN"):
         environ.pop(name, None)
-    free = ("token", "app_id", "private_key", "skill", "tasks", "model", "optimizer_model", "label")
+    free = ("token", "app_id", "private_key", "shard", "skill", "tasks", "model", "optimizer_model", "label")
     text = {name: values[name] for name in free}
     if values["step"] not in STEPS:
-        raise UserError(f"input step: expected preflight, optimize or deliver, not {values['step']!r:.40}")
+        raise UserError(f"input step: expected preflight, execute, optimize or deliver, not {values['step']!r:.40}")
     if bool(values["app_id"]) != bool(values["private_key"]):
         raise UserError("inputs app_id and private_key: give both, or neither")
+    if (values["step"] == "execute") != bool(values["shard"]):
+        raise UserError("inputs step and shard: step: execute needs a shard, as in 2/3, and no other step takes one")
     if values["tasks"] and not values["skill"]:
         raise UserError("input tasks: give skill with it, the path of the skill that these tasks measure")
     return ActionInputs(
@@ -154,7 +162,8 @@ def take(environ: MutableMapping[str, str], dispatched: Mapping[str, Any]) -> Ac
         bot_login=values["bot_login"] or ActionInputs.bot_login,
         step=values["step"],
         skills=_listed(values["skills"]),
-        iterations=_whole(values["iterations"]),
+        shards=_whole("shards", values["shards"]) or 1,
+        iterations=_whole("iterations", values["iterations"]),
         budget_usd=_positive("budget_usd", values["budget_usd"]),
         minutes=_positive("minutes", values["minutes"]),
         dry_run=_truth("dry_run", values["dry_run"] or ("true" if environ.get("ACT") == "true" else "false")),
@@ -199,9 +208,9 @@ def _truth(name: str, text: str) -> bool:
     return text.lower() == "true"
 
 
-def _whole(text: str) -> int | None:
+def _whole(name: str, text: str) -> int | None:
     if text and not (text.isascii() and text.isdigit() and int(text)):
-        raise UserError(f"input iterations: expected a whole number from 1, not {text!r:.40}")
+        raise UserError(f"input {name}: expected a whole number from 1, not {text!r:.40}")
     return int(text) if text else None
 
 

@@ -40,11 +40,12 @@ def _table(first: str, columns: int) -> list[list[str]]:
 @pytest.mark.parametrize("known", INPUTS, ids=lambda known: known.name)
 def test_every_input_is_read_and_has_the_default_that_is_documented(known: Documented) -> None:
     samples = {"iterations": "7", "dry_run": "true", "draft": "true", "threshold": "0.5", "budget_usd": "2.5"}
-    samples |= {"minutes": "30", "step": "deliver"}
+    samples |= {"minutes": "30", "step": "deliver", "shards": "3", "shard": "2/3"}
     together = {"app_id": "private_key", "private_key": "app_id", "tasks": "skill"}
     given = samples.get(known.name, "something")
     names = [known.name, *filter(None, [together.get(known.name)])]
     environ = {f"INPUT_{name.upper()}": given for name in names}
+    environ |= {"INPUT_STEP": "execute"} if known.name == "shard" else {}
     assert getattr(take(environ, {}), known.name) != getattr(take({}, {}), known.name)
     assert environ == {}
     documented = take({f"INPUT_{known.name.upper()}": known.default} if "{{" not in known.default else {}, {})

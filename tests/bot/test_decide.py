@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skillgrad_ci.bot.decide import AnswerCommand, Evaluate, Nothing, Optimize, Unsafe, decide
-from skillgrad_ci.bot.optimize_requests import named_skills
+from skillgrad_ci.bot.jobs.optimize_requests import named_skills
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.github.action_inputs import ActionInputs
 from skillgrad_ci.github.context import RUNNER_ONLY, Context, read

@@ -147,6 +147,39 @@ def test_jobs_of_a_schedule_pass_on_the_skills_that_are_due(bot: Stage) -> None:
     assert [inputs.skill.name for inputs in bot.engine.optimized] == ["writer"]
 
 
+def test_shards_are_measured_by_jobs_that_write_nothing_and_the_run_goes_on_from_them(bot: Stage) -> None:
+    issue = bot.github.hub.issue("Make it better", "skill: writer")
+    planned = json.loads(bot.label(issue.number, step="preflight", shards="3").outputs["shards"])
+    assert planned == [{"skill": "writer", "shard": f"{n}/3"} for n in (1, 2, 3)]
+    before = len(bot.github.writes)
+    for part in planned[:2]:  # the third machine is lost
+        ended = bot.label(issue.number, step="execute", **part)
+        assert ended.outputs["status"] == "executed"
+        assert (bot.checkout / ended.outputs["report"] / "journal.jsonl").is_file()
+    ended = bot.label(issue.number, step="optimize")
+    assert len(bot.github.writes) == before
+    assert "goes on from the shards' 2 records" in ended.log
+    assert bot.label(issue.number, step="deliver").outputs["status"] == "opened"
+    assert [str(shard) for shard in bot.engine.executed] == ["1/3", "2/3"]
+    assert len(bot.engine.optimized) == 1
+
+
+def test_one_matrix_holds_the_shards_of_all_skills(bot: Stage) -> None:
+    planned = json.loads(bot.schedule(step="preflight", shards="200").outputs["shards"])
+    assert len(planned) <= 256
+    assert {part["skill"] for part in planned} == {"writer", "reader"}
+    assert (
+        json.loads(bot.schedule(step="preflight").outputs["shards"]) == []
+    )  # one machine, unless it is asked for more
+
+
+def test_a_shard_without_its_step_is_refused(bot: Stage) -> None:
+    for inputs in ({"step": "execute"}, {"shard": "1/3"}, {"step": "execute", "shard": "4/3", "skill": "writer"}):
+        ended = bot.schedule(**inputs)
+        assert ended.code == 2
+        assert "shard" in ended.log
+
+
 def test_a_job_that_left_nothing_is_told_of_and_its_claim_is_taken_back(bot: Stage) -> None:
     issue = bot.github.hub.issue("Make it better", "skill: writer")
     bot.label(issue.number, step="preflight")

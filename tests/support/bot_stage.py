@@ -24,7 +24,9 @@ from skillgrad_ci.report.pages import write_run
 from skillgrad_ci.report.report import Circumstances, report_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import Inputs
+from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.optimize_skill import Finished
+from skillgrad_ci.session.shards import Shard, ShardDone, measure_part, plan
 from skillgrad_ci.session.split import assign
 from skillgrad_ci.skill.skill import Skill
 from tests.fake_github.hub import MAIN
@@ -77,6 +79,7 @@ class SyntheticEngine:
     before: Callable[[], object] = lambda: None
     optimized: list[Inputs] = field(default_factory=list)
     measured: list[Inputs] = field(default_factory=list)
+    executed: list[Shard] = field(default_factory=list)
 
     def optimize(self, inputs: Inputs, folder: Path, observe: Observer) -> Finished:
         self.optimized.append(inputs)
@@ -87,6 +90,13 @@ class SyntheticEngine:
         around = Circumstances(inputs.job.settings, "skills/x", "evals/x", "synthetic", "skillgrad-ci optimize", cost)
         report = report_of(run, around)
         return Finished(run, report, folder, write_run(folder, run, report, Redactor()))
+
+    def execute(self, inputs: Inputs, shard: Shard, folder: Path, observe: Observer) -> ShardDone:
+        self.executed.append(shard)
+        made, part = world(self.rollout, self.agent, observe=observe), plan(inputs, shard.of)[shard]
+        with FileJournal(folder) as journal:
+            stop, why = measure_part(inputs, part, made, journal)
+        return ShardDone([self.rollout(inputs.skill, task, iteration="base") for task, _ in part], len(part), stop, why)
 
     def measure(
         self, inputs: Inputs, candidates: Sequence[Skill], tasks: Sequence[Task], folder: Path, observe: Observer

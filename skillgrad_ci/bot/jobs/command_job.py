@@ -6,7 +6,7 @@ from skillgrad_ci.bot import state
 from skillgrad_ci.bot.bot import Bot, Ending
 from skillgrad_ci.bot.decide import AnswerCommand
 from skillgrad_ci.bot.ended_run import found_in
-from skillgrad_ci.bot.optimize_job import optimize_job
+from skillgrad_ci.bot.jobs.optimize_job import optimize_job
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.again import ignore, measure, pause, rebase
 from skillgrad_ci.bot.pull_request.branch import branch_name

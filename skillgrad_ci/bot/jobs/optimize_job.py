@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from skillgrad_ci.bot import preflight, state
 from skillgrad_ci.bot.bot import Bot, Ending, annotate_lint
 from skillgrad_ci.bot.committed import as_committed, refuse_moved
-from skillgrad_ci.bot.deliver_job import deliver_outcome
 from skillgrad_ci.bot.ended_run import EndedRun, Lessons, outcome_of, stored
 from skillgrad_ci.bot.ended_run import read as read_outcome
+from skillgrad_ci.bot.jobs.deliver_job import deliver_outcome
+from skillgrad_ci.bot.jobs.shard_job import execute_job, planned, take_shards
 from skillgrad_ci.bot.money import capped, refuse_spent
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.review_lessons import lessons_from
@@ -36,6 +37,8 @@ def optimize_job(bot: Bot, job: SkillRun, progress: Progress, *, only_changed: b
     """The whole act for one skill, or the part of it that `step` names. Raises what the loop and the API raise."""
     begun = begin(bot, job, issue)
     step = bot.context.inputs.step
+    if step == "execute":
+        return execute_job(bot, job, begun.inputs, progress)
     if step != "optimize":
         waiting = undelivered(bot, begun)
         if waiting is not None:
@@ -52,7 +55,9 @@ def optimize_job(bot: Bot, job: SkillRun, progress: Progress, *, only_changed: b
         preflight.refuse_undeliverable(bot, job, begun.base)
         preflight.claim(bot, job)
     if step == "preflight":
-        return Ending("ready", f"{job.name}: it can be delivered, so it can be optimized")
+        return Ending(
+            "ready", f"{job.name}: it can be delivered, so it can be optimized", shards=planned(bot, begun.inputs)
+        )
     try:
         outcome = _run(bot, begun, progress)
     except BaseException:
@@ -106,6 +111,7 @@ def _run(bot: Bot, begun: Begun, progress: Progress) -> EndedRun:
     inputs = replace(begun.inputs, memory=begun.inputs.memory.with_rejected(lessons.kept.rejected))
     inputs = replace(inputs, job=capped(bot, job))
     folder = bot.folder(begun.inputs)
+    take_shards(bot, folder)
     finished = bot.engine.optimize(inputs, folder, progress)
     if finished.run.stop is Stop.CANCELLED:
         raise Cancelled(f"{job.name}: cancelled; started again, the run goes on where it was")

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from skillgrad_ci.bot.bot import Bot, Ending
 from skillgrad_ci.bot.decide import LABEL, LabelledIssue, Optimize, decide
-from skillgrad_ci.bot.deliver_job import deliver_all
-from skillgrad_ci.bot.optimize_job import optimize_job
+from skillgrad_ci.bot.jobs.deliver_job import deliver_all
+from skillgrad_ci.bot.jobs.optimize_job import optimize_job
 from skillgrad_ci.bot.preflight import Busy
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.config.config import SkillRun
@@ -23,6 +23,7 @@ from skillgrad_ci.github.comments import Comment, eyes, may_write
 from skillgrad_ci.github.context import Context
 from skillgrad_ci.inert_text import code, inbound, shown
 
+READING = ("execute", "optimize")  # steps that write nothing
 FORM = re.compile(r"^#{2,4}[ \t]+skills?[ \t]*$", re.IGNORECASE)  # GitHub's issue forms: a heading per field
 LINE = re.compile(r"^[ \t]*(?:[-*][ \t]+)?\**skill\**[ \t]*:\**[ \t]*(?P<name>\S.*)", re.IGNORECASE)
 
@@ -33,9 +34,9 @@ def requested(bot: Bot, request: Optimize) -> Sequence[Ending]:
         bot.log.say(f"{request.actor}: whether they may write here was not checked")
     elif request.actor is not None and not may_write(bot.api, request.actor):
         return [_refuse(bot, request)]
-    if request.issue is not None:
+    if request.issue is not None and bot.context.inputs.step != "execute":
         return [_asked_in_issue(bot, request.issue)]
-    jobs = _configured(bot, request.skills)
+    jobs = _configured(bot, request.skills or bot.context.inputs.named)
     if bot.context.inputs.step == "deliver":
         return [ending for _, _, ending in deliver_all(bot, jobs)]
     endings: list[Ending] = []
@@ -50,7 +51,7 @@ def requested(bot: Bot, request: Optimize) -> Sequence[Ending]:
 def tell_broken(context: Context, api: Callable[[], Api], label: str, error: UserError) -> None:
     """Tell the issue that asked why nothing can be read. Without a configuration its label is the usual one."""
     decision = decide(context, context.inputs.label or LABEL)
-    if not isinstance(decision, Optimize) or decision.issue is None or context.inputs.step == "optimize":
+    if not isinstance(decision, Optimize) or decision.issue is None or context.inputs.step in READING:
         return
     live = api()
     if decision.actor is None or not (live.blind or may_write(live, decision.actor)):
@@ -64,7 +65,7 @@ def _refuse(bot: Bot, request: Optimize) -> Ending:
     why = f"{request.actor} has no write access here, so no run was started"
     if request.issue is None:
         return Ending("refused", why, code=2)
-    if bot.context.inputs.step != "optimize":
+    if bot.context.inputs.step not in READING:
         Comment(bot.api, request.issue.number, "progress").show(f"{shown(why)}.")
         _take_label(bot, request.issue)
     return Ending("refused", why)
