@@ -143,7 +143,7 @@ class Settings(LoopSettings):
     trigger: str | None = None
     """Path of a trigger set, `[{"query": …, "should_trigger": …}]`; `{name}` stands for the skill's folder name."""
     rehearsal: str | None = None
-    """Path of the rehearsal model's script; without it `rehearsal.yaml` beside the suite."""
+    """Path of the rehearsal model's script; without it `rehearsal.yaml` beside the suite, else a generic one."""
 
     @property
     def digest(self) -> str:

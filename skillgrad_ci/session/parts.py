@@ -14,9 +14,10 @@ from skillgrad_ci.config.settings import REHEARSAL
 from skillgrad_ci.errors import Cancelled, UserError
 from skillgrad_ci.method.budget import Cap, Journaled, Ledger, Metered
 from skillgrad_ci.method.events import Noted
+from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.ports import Agent, Executor, Grader, Journal, Model, Observer
 from skillgrad_ci.method.prompting import StructuredAgent
-from skillgrad_ci.method.task import Suite
+from skillgrad_ci.method.task import Suite, Task
 from skillgrad_ci.session.agents import (
     by_subscription,
     containers_of,
@@ -25,12 +26,15 @@ from skillgrad_ci.session.agents import (
     refuse_unfit,
     runs_commands,
 )
+from skillgrad_ci.session.inputs import trigger_set
 from skillgrad_ci.session.journal.file_journal import NoJournal
 from skillgrad_ci.session.rollout import ended_in_outage
-from skillgrad_ci.skill.skill import Skill
+from skillgrad_ci.skill.skill import MAIN, Skill
+from skillgrad_ci.suites.triggers import WANTED
 
 if TYPE_CHECKING:
     from skillgrad_ci.models.provider import LitellmModel
+    from skillgrad_ci.models.rehearsal.generic import Solution
     from skillgrad_ci.sandbox.choose import StoppableSandbox
 
 Player = Literal["executor", "optimizer", "judge"]
@@ -97,12 +101,25 @@ class Parts:
         return made
 
     def _rehearsal(self) -> str:
-        """litellm's name for the rehearsal whose script the settings name, or that lies beside the suite."""
-        from skillgrad_ci.models.rehearsal.register import FILE, register
+        """litellm's name for the rehearsal: the script that the settings name, else the suite's, else a generic one."""
+        from skillgrad_ci.models.rehearsal.generic import generic_script
+        from skillgrad_ci.models.rehearsal.register import FILE, register, register_script
 
         named = self.job.settings.rehearsal
         beside = self.suite.root if self.suite.root.is_dir() else self.suite.root.parent
-        return register(refuse_outside(self.job, named) if named else beside / FILE)
+        if named or (beside / FILE).is_file():
+            return register(refuse_outside(self.job, named) if named else beside / FILE)
+        self.observe(Noted(f"no {FILE} beside the suite: a generic rehearsal plays, and marks what it writes"))
+        skill = Skill.load(self.job.path) if (self.job.path / MAIN).is_file() else None
+        probes = trigger_set(self.job)
+        asked = [*self.suite.tasks, *(probes.tasks if probes else ())]
+        script = generic_script(
+            [solution for task in self.suite.tasks if (solution := solution_of(task))],
+            [task.instruction for task in asked if WANTED in task.tags],
+            skill.description if skill else "",
+            skill.name if skill and self.others else "",
+        )
+        return register_script(script, self.suite.name)
 
     @property
     def unpriced(self) -> set[str]:
@@ -190,6 +207,20 @@ class Parts:
         if kind not in plain:
             raise UserError(f"{self.suite.root}: no grader of kind {kind!r}; there are {', '.join(['xlsx', *plain])}")
         return plain[kind]()
+
+
+def solution_of(task: Task) -> "Solution | None":
+    """What a generic rehearsal does to pass a task; None where nothing tells that."""
+    from skillgrad_ci.graders.judge import statements_of
+    from skillgrad_ci.models.rehearsal.generic import Solution
+
+    reference = task.reference
+    if reference is not None and not reference.beside:
+        files = {name: source.read_bytes() for name, source in reference.files.items() if source.is_file()}
+        return Solution(task.instruction, files, reference.answer, reference.command)
+    judged = [JudgeOptions.model_validate(spec.options) for spec in task.graders if spec.kind == "judge"]
+    words = [*task.expected, *(text for options in judged for text in statements_of(options))]
+    return Solution(task.instruction, answer="\n".join(words)) if words else None
 
 
 @contextmanager

@@ -40,16 +40,18 @@ _lock = threading.Lock()
 
 
 def register(path: Path) -> str:
-    """Make the script at `path` a model of litellm; returns the model's name for litellm.
+    """`register_script` for the script at `path`. Raises UserError for one that cannot be used."""
+    return register_script(Script.load(path), path.resolve().parent.name)
 
-    The name holds a digest of the script: another script is another model, also for a journal.
-    Raises UserError for a script that cannot be used.
+
+def register_script(script: Script, name: str) -> str:
+    """Make a script a model of litellm; returns the model's name for litellm.
+
+    It holds a digest of the script: another script is another model, also for a journal.
     """
     from skillgrad_ci.models.litellm_library import litellm
 
-    library, script = litellm(), Script.load(path)
-    digest = hashlib.sha256(script.model_dump_json(by_alias=True).encode()).hexdigest()
-    model = f"{path.resolve().parent.name}-{digest[:8]}"
+    library, model = litellm(), f"{name}-{script.digest[:8]}"
     with _lock:
         _scripts[model] = script
         if not any(entry["provider"] == PROVIDER for entry in library.custom_provider_map):

@@ -5,6 +5,7 @@ executor does with and without that guidance, what a diagnoser says of it, and t
 patcher tries one after the other. The keys are described in the example's own script.
 """
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -17,6 +18,8 @@ PLACEHOLDER = re.compile(r"\{\{([a-z_]+)\}\}")
 
 
 def _compiled(value: object) -> re.Pattern[str]:
+    if isinstance(value, re.Pattern):
+        return value
     if not isinstance(value, str):
         raise ValueError("expected a regular expression as text")
     try:
@@ -160,6 +163,11 @@ class Script(Known):
     theme: ScriptedTheme | None = None
     judge: list[JudgeRule] = Field(default_factory=list)
     replies: list[FixedReply] = Field(default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        """Content address of all that it plays."""
+        return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()
 
     @classmethod
     def load(cls, path: Path) -> "Script":
