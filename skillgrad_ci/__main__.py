@@ -10,7 +10,6 @@ from importlib import import_module
 
 from skillgrad_ci.commands.cli import BUDGET, ELSE, USER, parse
 from skillgrad_ci.errors import BudgetExceeded, SkillGradError, UserError
-from skillgrad_ci.inert_text import printable, terminal_safe
 
 COMMANDS = {  # imported when asked for: each needs other heavy things
     "optimize": ("optimize", "optimize"),
@@ -57,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _failed(error: Exception, verbose: bool) -> int:
+    from skillgrad_ci.document.inert_text import printable, terminal_safe
     from skillgrad_ci.secrets import Redactor
 
     known = isinstance(error, SkillGradError)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from skillgrad_ci.inert_text import (
+from skillgrad_ci.document.inert_text import (
     JOINER,
     code,
     defused,

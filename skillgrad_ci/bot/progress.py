@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from skillgrad_ci.commands.progress import describe
+from skillgrad_ci.document.inert_text import code, shown
 from skillgrad_ci.errors import SkillGradError
 from skillgrad_ci.github.comments import Comment
 from skillgrad_ci.github.workflow_log import WorkflowLog
-from skillgrad_ci.inert_text import code, shown
 from skillgrad_ci.method.events import BatchBegun, Dropped, Event, IterationDone, Measuring
 
 SECONDS_BETWEEN = 20.0  # a comment's history is read by people; GitHub limits writes, too

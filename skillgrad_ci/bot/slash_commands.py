@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from skillgrad_ci.inert_text import inbound
+from skillgrad_ci.document.inert_text import inbound
 
 HELP = """\
 | command | does |

@@ -12,7 +12,7 @@ from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.side_by_side.setups import REHEARSAL_NOTE, compare, interval
 from skillgrad_ci.commands.suite.told import say_reliability
 from skillgrad_ci.commands.terminal import GO_ON, MEND, say, say_json, say_table
-from skillgrad_ci.inert_text import one_line
+from skillgrad_ci.document.inert_text import one_line
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO, assert_never
 
-from skillgrad_ci.inert_text import one_line, terminal_safe
+from skillgrad_ci.document.inert_text import one_line, terminal_safe
 from skillgrad_ci.method.events import (
     BatchBegun,
     Dropped,

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from skillgrad_ci.inert_text import printable, terminal_safe
+from skillgrad_ci.document.inert_text import printable, terminal_safe
 from skillgrad_ci.secrets import Redactor
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 Configuration, suites and the rehearsal's script are read here, frontmatter shares the rules of YAML.
 An unknown key names its neighbour, a key that stands twice is an error, and every error says where.
 JSON is composed as YAML to find lines (with tabs taken for spaces); its values come from `json`. What machines
-send as JSON is made safe in `json_text.py`.
+send as JSON is made safe in `json_text.py`, and `inert_text.py` shows what others wrote without obeying it.
 """
 
 import difflib

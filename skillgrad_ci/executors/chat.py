@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from skillgrad_ci.document.inert_text import fence
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError, UserError
 from skillgrad_ci.executors.turns import Turns
-from skillgrad_ci.inert_text import fence
 from skillgrad_ci.method.evidence import Trajectory, Usage
 from skillgrad_ci.method.ports import Journal, Model, ModelReply, ModelRequest, Session
 from skillgrad_ci.method.prompting import cut_middle, fill

@@ -14,9 +14,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
+from skillgrad_ci.document.inert_text import printable
 from skillgrad_ci.errors import EnvironmentFailure, SkillGradError, UserError
 from skillgrad_ci.github.app_token import App
-from skillgrad_ci.inert_text import printable
 
 if TYPE_CHECKING:
     from github.Auth import Auth

@@ -19,9 +19,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, create_model
 
+from skillgrad_ci.document.inert_text import fence, one_line
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
 from skillgrad_ci.graders.judge_exhibit import Exhibit
-from skillgrad_ci.inert_text import fence, one_line
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.ports import Agent, Result

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from skillgrad_ci.document.inert_text import fence
 from skillgrad_ci.graders.result_files import Unusable, files_of, read_bytes
-from skillgrad_ci.inert_text import fence
 from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.ports import Result

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator
 
-from skillgrad_ci.inert_text import fence, one_line, printable
+from skillgrad_ci.document.inert_text import fence, one_line, printable
 from skillgrad_ci.method.evidence import Evidence, Trajectory
 from skillgrad_ci.method.ports import Agent
 from skillgrad_ci.method.prompting import cut_middle, load, render_skill

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
+from skillgrad_ci.document.inert_text import printable
 from skillgrad_ci.errors import ReplyError
-from skillgrad_ci.inert_text import printable
 from skillgrad_ci.method.leaks import leaks
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.skill.edit import Edit, apply_edit, quoted

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from skillgrad_ci.document.inert_text import fence
 from skillgrad_ci.errors import ReplyError
-from skillgrad_ci.inert_text import fence
 from skillgrad_ci.method.events import Replied
 from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest, Observer, Reply
 from skillgrad_ci.skill.skill import MAIN, Skill

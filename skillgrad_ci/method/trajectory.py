@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from skillgrad_ci.inert_text import fence
+from skillgrad_ci.document.inert_text import fence
 from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.prompting import cut_middle
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from skillgrad_ci.inert_text import one_line, printable
+from skillgrad_ci.document.inert_text import one_line, printable
 
 QUOTA = re.compile(r"insufficient_quota|credit balance is too low", re.IGNORECASE)
 TOO_LONG = re.compile(r"context_length_exceeded|maximum context length|prompt is too long", re.IGNORECASE)

@@ -6,7 +6,7 @@ The HTML page escapes such texts, the Markdown page takes their markup away.
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from skillgrad_ci.inert_text import code, shown
+from skillgrad_ci.document.inert_text import code, shown
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.statistics import wilson
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
-from skillgrad_ci.inert_text import one_line, without_escapes
+from skillgrad_ci.document.inert_text import one_line, without_escapes
 
 KEPT = 2_000  # bytes of the end of its standard error
 

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Protocol
 
+from skillgrad_ci.document.inert_text import without_escapes
 from skillgrad_ci.errors import Cancelled, EnvironmentFailure
-from skillgrad_ci.inert_text import without_escapes
 from skillgrad_ci.method.ports import CommandResult
 
 MIB = 1 << 20

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from skillgrad_ci.document.inert_text import one_line, printable
 from skillgrad_ci.errors import ReplyError, UserError
-from skillgrad_ci.inert_text import one_line, printable
 from skillgrad_ci.skill.frontmatter import body_offset
 from skillgrad_ci.skill.markdown import Outline, Section, outline
 from skillgrad_ci.skill.skill import MAIN, Skill

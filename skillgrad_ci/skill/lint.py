@@ -8,7 +8,7 @@ Messages of errors carry no counts: by rule, file and message a finding is known
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from skillgrad_ci.inert_text import one_line
+from skillgrad_ci.document.inert_text import one_line
 from skillgrad_ci.skill.lint_files import CODE_SUFFIXES, TEXT_SUFFIXES, lint_files, unreached
 from skillgrad_ci.skill.lint_metadata import lint_metadata
 from skillgrad_ci.skill.markdown import outline

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from skillgrad_ci.bot.committed import skill_at
 from skillgrad_ci.bot.pull_request.branch import BranchContent, branch_name, changed_files, check_reach, message, push
+from skillgrad_ci.document.inert_text import JOINER
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.github.client import Client
 from skillgrad_ci.github.git_data import blob_name
-from skillgrad_ci.inert_text import JOINER
 from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.skill import Skill
 from tests.fake_github.git_store import Entry, git_name

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from skillgrad_ci.document.inert_text import fenced
 from skillgrad_ci.github.body import LIMIT, BodyPart, compose
-from skillgrad_ci.inert_text import fenced
 
 ROWS = st.lists(st.integers(1, 400).map(lambda n: f"| {'x' * n} | y |"), max_size=60)
 FENCES = st.lists(st.integers(1, 400), max_size=20, unique=True).map(lambda sizes: [fenced("z" * n) for n in sizes])

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from skillgrad_ci.document.inert_text import fence
 from skillgrad_ci.errors import ReplyError
-from skillgrad_ci.inert_text import fence
 from skillgrad_ci.method.events import Event
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import ModelReply, ModelRequest

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillgrad_ci.inert_text import without_escapes
+from skillgrad_ci.document.inert_text import without_escapes
 from skillgrad_ci.sandbox.supervise import Excerpt
 
 CHUNKS = st.lists(st.binary(max_size=50))

@@ -15,11 +15,11 @@ from skillgrad_ci.bot.pull_request.proposal import Reviewed, memory_of
 from skillgrad_ci.bot.pull_request.review_lessons import EDITS
 from skillgrad_ci.bot.slash_commands import HELP, parse
 from skillgrad_ci.bot.state import Proposal, SkillState
+from skillgrad_ci.document.inert_text import code, fenced, shown
 from skillgrad_ci.errors import SkillGradError
 from skillgrad_ci.github.body import BodyPart, compose
 from skillgrad_ci.github.client import find
 from skillgrad_ci.github.comments import Comment, eyes, marked, marker, may_write
-from skillgrad_ci.inert_text import code, fenced, shown
 from skillgrad_ci.report.document import Report
 
 AT_ONCE = 20  # commands answered in one start

@@ -17,9 +17,9 @@ from skillgrad_ci.bot.pull_request.deliver import deliver
 from skillgrad_ci.bot.pull_request.publish import close_superseded
 from skillgrad_ci.bot.state import Proposal, SkillState
 from skillgrad_ci.config.config import SkillRun
+from skillgrad_ci.document.inert_text import code
 from skillgrad_ci.errors import SkillGradError
 from skillgrad_ci.github.git_data import branch_head, commit_at, folder_at
-from skillgrad_ci.inert_text import code
 
 
 def deliver_outcome(bot: Bot, job: SkillRun, outcome: EndedRun) -> Ending:

@@ -8,12 +8,12 @@ from skillgrad_ci.bot.committed import skill_at
 from skillgrad_ci.bot.decide import Evaluate
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.config.config import SkillRun
+from skillgrad_ci.document.inert_text import code, shown
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.github.body import BodyPart, compose
 from skillgrad_ci.github.client import Refusal
 from skillgrad_ci.github.comments import Comment
 from skillgrad_ci.github.git_data import commit_at, folder_at
-from skillgrad_ci.inert_text import code, shown
 from skillgrad_ci.method.acceptance.clock import incomparable, overrun
 from skillgrad_ci.method.evidence import Accuracy, Evidence
 from skillgrad_ci.method.task import Split

@@ -16,12 +16,12 @@ from skillgrad_ci.bot.jobs.optimize_job import optimize_job
 from skillgrad_ci.bot.preflight import Busy
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.config.config import SkillRun
+from skillgrad_ci.document.inert_text import code, inbound, shown
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.github.body import BodyPart, compose
 from skillgrad_ci.github.client import Api
 from skillgrad_ci.github.comments import Comment, eyes, may_write
 from skillgrad_ci.github.context import Context
-from skillgrad_ci.inert_text import code, inbound, shown
 
 READING = ("execute", "optimize")  # steps that write nothing
 FORM = re.compile(r"^#{2,4}[ \t]+skills?[ \t]*$", re.IGNORECASE)  # GitHub's issue forms: a heading per field

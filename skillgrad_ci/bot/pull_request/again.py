@@ -10,8 +10,8 @@ from skillgrad_ci.bot.pull_request.proposal import Reviewed, moved_by, remade, r
 from skillgrad_ci.bot.pull_request.review_lessons import edits_of, rejected_by_people
 from skillgrad_ci.bot.schedule import deciding_tasks
 from skillgrad_ci.bot.state import SkillState
+from skillgrad_ci.document.inert_text import inbound, one_line, shown
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.inert_text import inbound, one_line, shown
 from skillgrad_ci.method.acceptance.clock import incomparable
 from skillgrad_ci.method.evidence import Accuracy
 from skillgrad_ci.report.headline import percent, points

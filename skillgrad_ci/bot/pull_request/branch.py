@@ -12,6 +12,7 @@ from unidiff.patch import PatchSet
 
 from skillgrad_ci.bot.decide import PREFIX
 from skillgrad_ci.bot.state import Proposal
+from skillgrad_ci.document.inert_text import trailer
 from skillgrad_ci.errors import EnvironmentFailure, SkillGradError, UserError
 from skillgrad_ci.github.client import Api
 from skillgrad_ci.github.git_data import (
@@ -24,7 +25,6 @@ from skillgrad_ci.github.git_data import (
     folder_at,
     move_branch,
 )
-from skillgrad_ci.inert_text import trailer
 from skillgrad_ci.report.diff import skill_patch
 from skillgrad_ci.skill.edit import Edit, apply_edit
 from skillgrad_ci.skill.skill import Skill

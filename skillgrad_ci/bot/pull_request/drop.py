@@ -7,7 +7,7 @@ from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.proposal import Remade, Reviewed, moved_by, remade, rewrite, with_dropped
 from skillgrad_ci.bot.pull_request.review_lessons import edits_of, rejected_by_people
 from skillgrad_ci.bot.schedule import deciding_tasks
-from skillgrad_ci.inert_text import inbound, one_line, shown
+from skillgrad_ci.document.inert_text import inbound, one_line, shown
 from skillgrad_ci.method.acceptance import compare
 from skillgrad_ci.method.acceptance.clock import incomparable
 from skillgrad_ci.method.evidence import Accuracy, Evidence

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from skillgrad_ci.bot.pull_request.branch import lines_of, steps
 from skillgrad_ci.bot.slash_commands import BOXES, HELP, box
+from skillgrad_ci.document.inert_text import code, fenced, shown, trailer
 from skillgrad_ci.github.body import LIMIT, MARGIN, BodyPart, compose
-from skillgrad_ci.inert_text import code, fenced, shown, trailer
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.report.diff import skill_patch
 from skillgrad_ci.report.document import Comparison, EditFacts, IterationFacts, Report, TaskFacts

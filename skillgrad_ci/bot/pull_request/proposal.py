@@ -12,9 +12,9 @@ from skillgrad_ci.bot.pull_request.page import body, title
 from skillgrad_ci.bot.pull_request.review_lessons import edits_of
 from skillgrad_ci.bot.state import Proposal, SkillState
 from skillgrad_ci.config.config import SkillRun
+from skillgrad_ci.document.inert_text import shown
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.github.git_data import branch_head, commit_at, file_at
-from skillgrad_ci.inert_text import shown
 from skillgrad_ci.method.memory import PatternMemory, RejectedEdit
 from skillgrad_ci.method.memory.memory_file import parse as parse_memory
 from skillgrad_ci.method.patch import EditResult, replay

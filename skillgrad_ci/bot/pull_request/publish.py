@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from skillgrad_ci.bot.pull_request.branch import Pushed
+from skillgrad_ci.document.inert_text import shown
 from skillgrad_ci.github.client import AnswerLost, Api, Refusal, find
 from skillgrad_ci.github.comments import Comment
 from skillgrad_ci.github.workflow_log import WorkflowLog
-from skillgrad_ci.inert_text import shown
 
 SETTING = (
     "Settings → Actions → General → Workflow permissions → "

@@ -17,10 +17,10 @@ from skillgrad_ci.bot.ended_run import Lessons
 from skillgrad_ci.bot.pull_request.branch import lines_of, steps
 from skillgrad_ci.bot.slash_commands import parse
 from skillgrad_ci.bot.state import Proposal, SkillState
+from skillgrad_ci.document.inert_text import inbound, one_line
 from skillgrad_ci.errors import ReplyError
 from skillgrad_ci.github.client import Api, find
 from skillgrad_ci.github.comments import marked, may_write
-from skillgrad_ci.inert_text import inbound, one_line
 from skillgrad_ci.method.memory import RejectedEdit, Stamp
 from skillgrad_ci.skill.edit import Edit
 

@@ -1,9 +1,9 @@
 """Starts a long-lived program as confined as this machine allows, and ends it with all its children.
 
-sandlock comes first: no network but the ports named, no file but the system's and its own. Where it cannot
-be had (inside a container), Landlock alone guards the files; where neither can (another system), what is
-left are the memory limit and an environment without keys. On Linux a seccomp program (`calls`) comes to each
-of them: sockets are TCP or Unix ones, and modes, owners, times and attributes of files stay as they are.
+sandlock comes first: no network, no file but the system's and its own. Where it cannot be had (inside a
+container), Landlock alone guards the files; where neither can (another system), what is left are the memory
+limit and an environment without keys. On Linux a seccomp program (`calls`) comes to each of them: a socket is
+a Unix one or is none, and modes, owners, times and attributes of files stay as they are.
 """
 
 import contextlib
@@ -29,12 +29,10 @@ SCOPES_ABI = 6  # Landlock's ABI that scopes signals and abstract sockets (Linux
 
 @dataclass(frozen=True)
 class Needs:
-    """What the program may use: paths, and TCP on `address` at `ports`."""
+    """What the program may use."""
 
     readable: Sequence[str]
     writable: Sequence[str]
-    address: str
-    ports: Sequence[int]
     environment: Mapping[str, str]
 
 
@@ -47,7 +45,7 @@ class Running:
 
 
 def launch(python: Path, command: Sequence[str], folder: Path, needs: Needs) -> Running:
-    """Start `command`, which `python` (a plain one) holds; its output goes to `folder`/log."""
+    """Start `command`, which `python` (a plain one) holds; it works in `folder`, and its output goes to `log` there."""
     running = _in_sandlock([str(python), *_host(folder, "null"), *command], needs)
     if running:
         return running
@@ -72,8 +70,6 @@ def _in_sandlock(command: Sequence[str], needs: Needs) -> Running | None:
     sandbox = sandlock.Sandbox(
         fs_readable=list(needs.readable),
         fs_writable=list(needs.writable),
-        net_allow=[f"tcp://{needs.address}:{port}" for port in needs.ports],
-        net_allow_bind=list(needs.ports),
         clean_env=True,
         env=dict(needs.environment),
         max_processes=PROCESSES,

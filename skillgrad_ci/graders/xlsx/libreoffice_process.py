@@ -1,10 +1,9 @@
-"""Holds LibreOffice's server for one parent: `python office_host.py FOLDER MEMORY CONFINE FILTER COMMAND…`.
+"""Holds LibreOffice for one parent: `python office_host.py FOLDER MEMORY CONFINE FILTER COMMAND…`.
 
 Takes a memory limit (bytes), confines itself by Landlock where CONFINE is a JSON list of readable and of
 writable paths (not `null`), installs FILTER (a seccomp program in hex, of `calls`; it may be empty), and starts COMMAND
-with its output in FOLDER/log. As soon as standard input
-closes, it ends everything it started: however the parent ends, LibreOffice does not stay behind. When the
-command ends by itself there will be a file FOLDER/ended.
+in FOLDER with its output in FOLDER/log. As soon as standard input closes, it ends everything it started: however
+the parent ends, LibreOffice does not stay behind. When the command ends by itself there will be a file FOLDER/ended.
 """
 
 import ctypes
@@ -31,17 +30,17 @@ def main() -> None:
 
         sandlock.confine(sandlock.Sandbox(fs_readable=paths[0], fs_writable=paths[1]))
     if calls:
-        _filter(bytes.fromhex(calls))
+        filter_calls(bytes.fromhex(calls))
     if os.fork() == 0:  # a process of its own, for sandlock kills this one alone when the parent is killed
         sys.stdin.buffer.read()
         _end()
     with (Path(folder) / "log").open("wb") as log:
-        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)  # noqa: S603
+        subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)  # noqa: S603
     (Path(folder) / "ended").write_bytes(b"")  # `touch` would set a time first, and believe that it did
     _end()
 
 
-def _filter(program: bytes) -> None:
+def filter_calls(program: bytes) -> None:
     """Hold this process, and all that it starts, to a seccomp program."""
 
     class Program(ctypes.Structure):

@@ -1,9 +1,7 @@
-"""The folder that LibreOffice runs in: its profile, unoserver for another Python, and room for workbooks."""
+"""The folder that LibreOffice runs in: its profile, what asks it, and room for workbooks."""
 
-import importlib.metadata
 import shutil
 from pathlib import Path
-from typing import cast
 
 # A formula with a stale cached number stays stale unless LibreOffice always recalculates. The rest keeps it
 # from reaching out: links are never updated, macros never run, and the proxy is this machine's discard port.
@@ -19,20 +17,15 @@ SETTINGS = (
 )
 
 
-SERVER = Path(__file__).with_name("unoserver_hidden.py")
+CALCULATOR = Path(__file__).with_name("calculator.py")
 
 
 def furnish(folder: Path) -> None:
-    """Fill the empty `folder`: `profile/`, `lib/` (unoserver and what starts it), `books/`, `tmp/`."""
-    for name in ("books", "tmp", "lib", "profile/user"):
+    """Fill the empty `folder`: `profile/`, `books/`, `tmp/`, and the program for the Python that imports `uno`."""
+    for name in ("books", "tmp", "profile/user"):
         (folder / name).mkdir(parents=True)
     (folder / "profile" / "user" / "registrymodifications.xcu").write_text(_registry(), "utf-8")
-    for file in importlib.metadata.files("unoserver") or []:
-        if file.parts[0].startswith("unoserver") and file.suffix != ".pyc":
-            target = folder / "lib" / file
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(cast(Path, file.locate()), target)
-    shutil.copyfile(SERVER, folder / "lib" / SERVER.name)
+    shutil.copyfile(CALCULATOR, folder / CALCULATOR.name)
 
 
 def _registry() -> str:

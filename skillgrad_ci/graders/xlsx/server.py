@@ -1,18 +1,16 @@
-"""A running LibreOffice with unoserver in front, in a folder of its own.
+"""A running LibreOffice with `calculator.py` in front, in a folder of its own.
 
-unoserver runs in the Python that can import `uno` (started by `hidden_server.py`) and is asked over XML-RPC
-on a loopback address and ports of its own.
+The calculator runs in the Python that can import `uno`, and is asked over a Unix socket in that folder, which no
+other user can open. No port is used, so that neither of them needs a socket of an internet family.
 """
 
-import http.client
 import io
-import os
+import json
 import shutil
 import socket
 import sys
 import tempfile
 import time
-import xmlrpc.client
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,18 +18,21 @@ from itertools import count
 from pathlib import Path
 
 from skillgrad_ci.errors import EnvironmentFailure
+from skillgrad_ci.graders.xlsx import calls
 from skillgrad_ci.graders.xlsx.confinement import Needs, Running, launch
 from skillgrad_ci.graders.xlsx.installation import CLEAN, Installation
-from skillgrad_ci.graders.xlsx.profile import SERVER, furnish
+from skillgrad_ci.graders.xlsx.profile import CALCULATOR, furnish
 
-START = 120.0  # seconds; 8 on an idle machine, 7 of them unoserver's own pauses
+START = 120.0  # seconds; 1 to 2 on an idle machine
 MAX_BYTES = 100_000_000  # of a recalculated workbook
 
 _SYSTEM = (
     *("/usr", "/lib", "/lib64", "/bin", "/opt", "/etc", "/dev", "/sys"),
     *("/var/lib/libreoffice", "/var/spool/libreoffice", "/var/cache/fontconfig"),
 )
-_SOCKETS = "/tmp"  # noqa: S108 (where LibreOffice makes its own socket, whatever TMPDIR says)
+_SOCKETS = "/tmp"  # noqa: S108 (where LibreOffice makes its own sockets, whatever TMPDIR says)
+_DOOR = 100  # bytes of a socket's path; what an operating system takes begins at 104
+_ANSWER = 64 * 1024  # bytes
 
 
 class Refused(Exception):
@@ -51,7 +52,6 @@ class Server:
     """Recalculates one workbook at a time; `stop` ends everything that was started. Not thread-safe."""
 
     folder: Path
-    url: str
     running: Running
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
 
@@ -61,17 +61,14 @@ class Server:
         source, target = (self.folder / "books" / f"{number}-{end}.xlsx" for end in ("given", "calculated"))
         try:
             source.write_bytes(book)
-            with xmlrpc.client.ServerProxy(self.url, _Timed(seconds), allow_none=True) as server:
-                # inpath, indata, outpath, convert_to, filtername, filter_options, update_index
-                server.convert(str(source), None, str(target), "xlsx", None, [], False)
+            if refusal := _asked(self.folder / "door", [str(source), str(target)], seconds):
+                raise Refused(refusal[-200:])
             if target.stat().st_size > MAX_BYTES:
                 raise Refused(f"its recalculated copy is larger than {MAX_BYTES:,} bytes")
             return target.read_bytes()
-        except xmlrpc.client.Fault as fault:
-            raise Refused(fault.faultString[-200:]) from None
         except TimeoutError:
             raise Hung(f"no answer within {seconds:g} s") from None
-        except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
+        except OSError as error:
             raise Dead(f"{type(error).__name__}: {error}") from None
         finally:
             source.unlink(missing_ok=True)
@@ -90,17 +87,24 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class _Timed(xmlrpc.client.Transport):
-    """XML-RPC's transport with a time limit in seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self._seconds = seconds
-
-    def make_connection(self, host: "tuple[str, dict[str, str]] | str") -> http.client.HTTPConnection:
-        connection = super().make_connection(host)
-        connection.timeout = self._seconds
-        return connection
+def _asked(door: Path, question: list[str], seconds: float) -> str:
+    """The calculator's answer, '' where it did what it was asked. Raises OSError, TimeoutError after `seconds`."""
+    end = time.monotonic() + seconds
+    answer = b""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(seconds)
+        connection.connect(str(door))
+        connection.sendall(json.dumps(question).encode() + b"\n")
+        while not answer.endswith(b"\n"):
+            connection.settimeout(max(0.01, end - time.monotonic()))
+            piece = connection.recv(_ANSWER)
+            if not piece or len(answer) > _ANSWER:
+                raise ConnectionError("the answer broke off")
+            answer += piece
+    try:
+        return str(json.loads(answer) or "")
+    except (ValueError, RecursionError):
+        raise ConnectionError("the answer cannot be read") from None
 
 
 def start(installation: Installation, started: Callable[[Server], None]) -> Server:
@@ -108,31 +112,25 @@ def start(installation: Installation, started: Callable[[Server], None]) -> Serv
 
     `started` is told of it as soon as there is something to stop.
     """
-    folder = Path(tempfile.mkdtemp(prefix="skillgrad-office-")).resolve()
-    address = _address()
-    ports = _free_ports(address)
+    folder = _folder()
     furnish(folder)
-    own = ["--interface", address, "--port", str(ports[0]), "--uno-interface", address, "--uno-port", str(ports[1])]
-    own += ["--executable", str(installation.program), "--user-installation", str(folder / "profile")]
-    own += ["--libreoffice-pid-file", str(folder / "pid")]
-    command = [str(installation.python), str(folder / "lib" / SERVER.name), *own]
+    command = [str(installation.python), str(folder / CALCULATOR.name), str(installation.program)]
     needs = Needs(
         readable=[*(path for path in _SYSTEM if Path(path).exists()), str(installation.program.parent)],
         writable=[str(folder), "/dev/null", _SOCKETS],
-        address=address,
-        ports=ports,
-        environment={**CLEAN, "HOME": str(folder), "TMPDIR": str(folder / "tmp"), "PYTHONPATH": str(folder / "lib")},
+        environment={**CLEAN, "HOME": str(folder), "TMPDIR": str(folder / "tmp")},
     )
-    server = Server(folder, f"http://{address}:{ports[0]}", launch(installation.python, command, folder, needs))
+    filtered = calls.no_connection().hex() if sys.platform == "linux" else ""
+    server = Server(folder, launch(installation.python, [*command, filtered], folder, needs))
     started(server)
     _wait(server)
     return server
 
 
 def _wait(server: Server) -> None:
-    """Until unoserver has written that it listens on its own port, and LibreOffice has calculated."""
+    """Until the calculator has written that it listens, and LibreOffice has calculated."""
     end = time.monotonic() + START
-    while not (server.folder / "pid").exists():
+    while not (server.folder / "ready").exists():
         if time.monotonic() > end or (server.folder / "ended").exists() or not server.folder.exists():
             raise EnvironmentFailure(f"LibreOffice does not start ({_log(server.folder)})")
         time.sleep(0.05)
@@ -149,17 +147,13 @@ def _log(folder: Path) -> str:
     return next((line[:200] for line in reversed(lines) if line.strip()), "it says nothing")
 
 
-def _address() -> str:
-    """A loopback address: on Linux one that no other process has, so that nobody else takes its ports."""
-    pid = os.getpid()
-    return f"127.{64 + (pid >> 16 & 63)}.{pid >> 8 & 255}.{pid & 255}" if sys.platform == "linux" else "127.0.0.1"
-
-
-def _free_ports(address: str) -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind((address, 0))
-        other.bind((address, 0))
-        return one.getsockname()[1], other.getsockname()[1]
+def _folder() -> Path:
+    """A folder of this user alone, with a path that is short enough for a socket in it."""
+    made = Path(tempfile.mkdtemp(prefix="skillgrad-office-")).resolve()
+    if len(str(made / "door").encode()) <= _DOOR:
+        return made
+    made.rmdir()
+    return Path(tempfile.mkdtemp(prefix="skillgrad-office-", dir=_SOCKETS)).resolve()
 
 
 def _one_plus_one() -> bytes:

@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
-from skillgrad_ci.inert_text import one_line
+from skillgrad_ci.document.inert_text import one_line
 from skillgrad_ci.method.leaks.grader_words import Words, words_of
 from skillgrad_ci.method.leaks.shared_words import PlacedWords, shared_run
 from skillgrad_ci.method.task import Task

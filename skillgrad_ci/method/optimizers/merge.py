@@ -12,8 +12,8 @@ from math import cos, pi
 
 from pydantic import BaseModel, Field
 
+from skillgrad_ci.document.inert_text import fence
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
-from skillgrad_ci.inert_text import fence
 from skillgrad_ci.method.events import Dropped
 from skillgrad_ci.method.gradient import Lesson
 from skillgrad_ci.method.optimizers.draw import planned

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from pydantic import BaseModel, Field, field_validator
 
-from skillgrad_ci.inert_text import printable
+from skillgrad_ci.document.inert_text import printable
 from skillgrad_ci.method.gradient import Diagnosis, slug
 from skillgrad_ci.method.memory import (
     Absorption,

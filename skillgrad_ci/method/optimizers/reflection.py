@@ -10,8 +10,8 @@ from functools import partial
 
 from pydantic import BaseModel, Field, field_validator
 
+from skillgrad_ci.document.inert_text import fence, printable
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
-from skillgrad_ci.inert_text import fence, printable
 from skillgrad_ci.method.events import Dropped
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.gradient import Diagnosis, Kind, Lesson, brief, slug

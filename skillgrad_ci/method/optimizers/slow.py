@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from pydantic import BaseModel, Field
 
-from skillgrad_ci.inert_text import fence, printable
+from skillgrad_ci.document.inert_text import fence, printable
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.memory import Overlay, OverlayEntry
 from skillgrad_ci.method.optimizers.notes import notes, rejected_edits

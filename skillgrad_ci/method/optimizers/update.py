@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from pydantic import BaseModel, Field
 
+from skillgrad_ci.document.inert_text import fence, printable
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
-from skillgrad_ci.inert_text import fence, printable
 from skillgrad_ci.method.events import Dropped
 from skillgrad_ci.method.gradient import slug
 from skillgrad_ci.method.memory import Stamp

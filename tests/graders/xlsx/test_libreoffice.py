@@ -321,3 +321,17 @@ def test_a_sheet_in_any_encoding_has_formulas(encoding: str) -> None:
     part = f'<?xml version="1.0" encoding="{encoding.removesuffix("-be")}"?>{sheet}'.encode(encoding)
     part = codecs.BOM_UTF16_BE + part if encoding == "utf-16-be" else part
     assert calculated(part, [Area("S", 1, 1, 1, 1)]) == {(1, 1)}
+
+
+@libreoffice
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_libreoffice_connects_to_nothing_while_who_asks_it_does(office: Office) -> None:
+    office.recalculate(SUM)
+    assert office._server
+    filters: dict[str, int] = {}
+    for pid, command in _using(office._server.folder).items():
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        filters["soffice" if "soffice.bin" in command else "asks" if "calculator.py" in command else "other"] = int(
+            status["Seccomp_filters"]
+        )
+    assert filters["soffice"] == filters["asks"] + 1
