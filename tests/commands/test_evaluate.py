@@ -1,4 +1,4 @@
-"""What `evaluate` says where nothing could be measured."""
+"""What `evaluate` says where nothing could be measured, and of agents side by side."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from skillgrad_ci.__main__ import main
+from tests.support import small_repository
 from tests.support.scripted_answers import Reply
 from tests.support.scripted_server import serve
 
@@ -27,3 +28,23 @@ def test_where_no_reply_could_be_used_starting_again_alone_is_not_the_advice(
             said = capsys.readouterr().out
             assert "there is no JSON object in it" in said
             assert "name another model where that is the cause" in said
+
+
+def test_an_agent_whose_model_cannot_be_asked_is_refused_before_another_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = small_repository.make(tmp_path)
+    monkeypatch.chdir(root)
+    words = [
+        "evaluate",
+        "skills/greeter",
+        "--agent",
+        "loop,claude-code",
+        "--out",
+        str(root / "out"),
+        "--sandbox",
+        "none",
+    ]
+    assert main(words) == 2
+    assert "it plays the built-in agents alone, not Claude Code" in capsys.readouterr().err
+    assert not (root / "out").exists()

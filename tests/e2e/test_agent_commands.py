@@ -11,9 +11,21 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.real_agents import AGENTS, PLANTED, Moves, command, images, playing, repository, results, run
+from tests.e2e.real_agents import (
+    AGENTS,
+    CLAUDE,
+    CODEX,
+    PLANTED,
+    Moves,
+    command,
+    images,
+    playing,
+    repository,
+    results,
+    run,
+)
 from tests.support import small_repository
-from tests.support.agent_provider import Answer, provider
+from tests.support.agent_provider import Answer, Call, Reply, dialect_of, provider
 
 __all__ = ["images"]
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
@@ -83,3 +95,43 @@ def test_a_trigger_set_is_measured_in_the_real_agent(moves: Moves, images: Mappi
     arm = facts["arms"]["with skill"]
     assert (arm["passed"], arm["measured"], arm["activated"]) == (3, 3, 1)
     assert any("precision" in warning for warning in facts["warnings"]), facts["warnings"]
+
+
+ACTIVATIONS = {
+    "activate_skill": Call("activate_skill", {"name": "greeter"}),
+    "Skill": CLAUDE.activate,
+    "exec_command": CODEX.activate,
+}
+
+
+def answering(request: dict[str, Any]) -> Answer:
+    """A model that answers in capitals once it has read that greetings are loud, whoever's tools it has."""
+    told = json.dumps(request)
+    found = re.findall(r"How is ([A-Z][a-z]+) greeted", told)
+    if not found:
+        return Reply("ready")
+    names = [tool.get("function", tool).get("name") for tool in request.get("tools") or []]
+    activation = next((call for name, call in ACTIVATIONS.items() if name in names), None)
+    if activation and "capital letters" not in told:
+        return Reply("", [activation]) if "No such file" not in told else Reply(found[-1])
+    return Reply(found[-1].upper() if "capital letters" in told else found[-1])
+
+
+@AGENTS
+def test_four_agents_are_measured_side_by_side_by_one_command(
+    moves: Moves, images: Mapping[str, str], tmp_path: Path
+) -> None:
+    """With either provider's model: one of the two foreign agents is translated for, in each."""
+    with provider(answering) as world:
+        root = repository(tmp_path, moves, world, 0, guided=True)
+        rows = [
+            {"id": "ada", "instruction": "How is Ada greeted? Answer with the word alone.", "grader":
+             {"type": "text", "exact": "ADA"}},
+        ]  # fmt: skip
+        (root / "evals/tasks.yaml").write_text(yaml.safe_dump({"version": 1, "tasks": rows}))
+        said = run(root, "evaluate", "skills/greeter", "--agent", "loop,chat,claude-code,codex")
+        asked = {dialect_of(request["path"]) for request in world.requests}
+    table = [line for line in said.splitlines() if re.match(r"(loop|chat|claude-code|codex)/", line)]
+    assert [line.partition("/")[0] for line in table] == ["loop", "chat", "claude-code", "codex"], said
+    assert all("1 of 1" in line for line in table), said
+    assert asked == ({"anthropic"} if moves is CLAUDE else {"chat", "responses"})

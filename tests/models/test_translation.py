@@ -149,7 +149,7 @@ def test_a_reply_is_read_as_it_was_written(
     assert asked is not None
     said = Said(text, calls, stop, 0, None)
     usage = Usage(1, prompt, cached, completion, None)
-    answer = answer_of(dialect, Asking(asked, body, b"", path, {}), said, usage)
+    answer = answer_of(dialect, Asking(asked, body, path, {}), said, usage)
     read = spoken.said(answer.body, stream=stream)
     assert (read.text, read.stop, read.tokens) == (text, stop, Tokens(prompt, completion, cached))
     assert [(call.name, json.loads(call.arguments)) for call in read.calls] == drawn
@@ -222,6 +222,6 @@ def test_a_tool_that_takes_text_and_an_image_go_through_and_tools_of_the_provide
     spoken = DIALECTS["responses"]()
     whole = spoken.asked("/v1/responses", body)
     assert whole is not None
-    answer = answer_of("responses", Asking(whole, body, b"", "", {}), said, Usage(1, 1, 0, 1))
+    answer = answer_of("responses", Asking(whole, body, "", {}), said, Usage(1, 1, 0, 1))
     assert '"type": "custom_tool_call"' in answer.body.decode()
     assert spoken.said(answer.body, stream=True).calls == [ToolCall("c2", "apply_patch", "*** End")]

@@ -65,11 +65,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Call:
-    """A request to the gateway that is a model call. `raw` is its body as it came."""
+    """A request to the gateway that is a model call."""
 
     asked: Asked
     body: Json
-    raw: bytes
     path: str  # with its query
     headers: Mapping[str, str]
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from skillgrad_ci.models.gateway.gateway import ProviderGateway
 
 SIDE_CALLS = 3  # calls without tools for each turn that an agent may take
+AT_ONCE = 32  # requests of one execution that are read or answered at once: each may be large
 OVER = "no further call is answered in this execution: {}"
 TOLD = {Kind.TOO_LONG: "context", Kind.FILTERED: "refused"}  # what an agent may still act on, and its end if not
 PASSED_ON = {*TOLD, Kind.REFUSED}
@@ -47,6 +48,7 @@ class OpenLine:
     turns: int = 0
     usage: Usage = field(default_factory=Usage)
     stopped: str = ""
+    room: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(AT_ONCE), repr=False)
     _side_calls: int = 0
     _error: SkillGradError | None = None
     _fault: Fault | None = None  # of the last call that was answered
@@ -129,6 +131,8 @@ class OpenLine:
                 self.record.asked(asked)  # also where no answer follows: it holds what the last tools gave back
             if self.stopped:
                 return str(self._error or self.stopped)
+            if self._leaving.is_set():
+                return "its turn has ended"
             used, most = (self.turns, 1) if asked.has_tools else (self._side_calls, SIDE_CALLS)
             if used >= most * self.turns_allowed:
                 self.stopped = "turns"

@@ -4,18 +4,21 @@ Nothing listens on this machine: a connection is handed in, at the end of a pipe
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socket import socket
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from skillgrad_ci.models.gateway.dialect import EVENTS, Answer, Call, Dialect
 
 LARGEST = 64 << 20  # bytes of a request
+LENGTH = re.compile(r"[0-9]{1,12}")  # of a body, as RFC 9110 writes it
+CHUNK = re.compile(rb"[0-9a-fA-F]{1,8}")
 PATIENCE = 15.0  # seconds after which an agent that waits is told that its stream has begun
 PING = 5.0  # seconds between signs of life
 KEYS = ("x-api-key", "x-goog-api-key", "api-key")
@@ -26,6 +29,11 @@ class Answering(Protocol):
 
     @property
     def dialect(self) -> Dialect: ...
+
+    @property
+    def room(self) -> AbstractContextManager[Any]:
+        """Entered for each request, so that only so many are held at once."""
+        ...
 
     def admits(self, key: str) -> bool: ...
 
@@ -61,11 +69,19 @@ class _Handler(BaseHTTPRequestHandler):
         self._fail(HTTPStatus.UPGRADE_REQUIRED if upgrade else HTTPStatus.NOT_FOUND, "no such path")
 
     def do_POST(self) -> None:
+        with self.line.room:
+            self._post()
+
+    def _post(self) -> None:
         content = self._content()
         if content is None:
             self.close_connection = True
-            return self._fail(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the request's length is missing or too large")
-        parts = urlsplit(self.path)
+            said = "the request's length is missing, told in two ways, or too large"
+            return self._fail(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said)
+        try:
+            parts = urlsplit(self.path)
+        except ValueError:
+            return self._fail(HTTPStatus.NOT_FOUND, "no such path")
         query = dict(parse_qsl(parts.query))
         if not self.line.admits(self._key() or query.pop("key", "")):
             return self._fail(HTTPStatus.UNAUTHORIZED, "the key is not this execution's")
@@ -74,13 +90,13 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             body = json.loads(content)
             asked = self.line.dialect.asked(parts.path, body)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return self._fail(HTTPStatus.BAD_REQUEST, "the request has not the form of its dialect")
         if asked is None:
             return self._fail(HTTPStatus.NOT_FOUND, f"no such path: {parts.path[:100]}")
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.begun, self.next_ping = False, time.monotonic() + PATIENCE
-        call = Call(asked, body, content, path, headers)
+        call = Call(asked, body, path, headers)
         self._answer(self.line.answer_call(call, lambda: self._beat(stream=asked.stream)))
         return None
 
@@ -89,10 +105,18 @@ class _Handler(BaseHTTPRequestHandler):
         return given or self.headers.get("authorization", "").removeprefix("Bearer ")
 
     def _content(self) -> bytes | None:
-        """The body, whose length is told or that comes in chunks (RFC 9112); None where it is too large."""
-        if "chunked" not in self.headers.get("transfer-encoding", ""):
-            told = self.headers.get("content-length", "")
-            return self.rfile.read(int(told)) if told.isdigit() and int(told) <= LARGEST else None
+        """The body, whose length is told or that comes in chunks (RFC 9112); None where it is too large.
+
+        A request whose length is told in two ways is read by none: another request may be hidden in it.
+        """
+        lengths, codings = (self.headers.get_all(name, []) for name in ("content-length", "transfer-encoding"))
+        if len(lengths) + len(codings) != 1:
+            return None
+        if lengths:
+            told = lengths[0].strip()
+            return self.rfile.read(int(told)) if LENGTH.fullmatch(told) and int(told) <= LARGEST else None
+        if codings[0].strip().lower() != "chunked":
+            return None
         kept = bytearray()
         while size := self._chunk_size():
             if len(kept) + size > LARGEST:
@@ -104,10 +128,8 @@ class _Handler(BaseHTTPRequestHandler):
         return bytes(kept)
 
     def _chunk_size(self) -> int:
-        try:
-            return int(self.rfile.readline(1024).split(b";")[0], 16)
-        except ValueError:
-            return LARGEST + 1
+        told = self.rfile.readline(1024).split(b";")[0].strip()
+        return int(told, 16) if CHUNK.fullmatch(told) else LARGEST + 1
 
     def _beat(self, *, stream: bool) -> None:
         """Called while the provider is waited for: an agent that waits for long must not give up."""

@@ -1,6 +1,7 @@
 """The real provider behind the gateway: its address, its key, and one attempt to have a call answered.
 
-What an agent sends is passed on as it is, but for the key and for headers that are nobody's business.
+What an agent sends is passed on in its own form, but for the key, for what would run at the provider, and for headers
+that are nobody's business.
 """
 
 import functools
@@ -19,6 +20,7 @@ import httpx
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.models.faults import Fault, Kind, classify
 from skillgrad_ci.models.gateway.dialect import Answer, Broken, Call, Dialect
+from skillgrad_ci.models.gateway.hosted import without_hosted
 from skillgrad_ci.models.litellm_library import litellm
 from skillgrad_ci.models.provider import LitellmModel
 from skillgrad_ci.models.replies import Said
@@ -139,8 +141,8 @@ class Attempt:
         self.body = b""
         self.content_type = ""
         self.error: Exception | None = None
-        body = dialect.limited(call.body, max_tokens)
-        content = call.raw if body == call.body else json.dumps(body).encode()
+        body = dialect.limited(without_hosted(dialect.name, call.body), max_tokens)
+        content = json.dumps(body).encode()  # never as it came: of a key that stands there twice we read the last
         headers = provider.headers(call.headers)
         self._request = client.build_request("POST", provider.url(call.path), headers=headers, content=content)
         self._client = client
