@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=None, help="only the first N tasks")
     chosen = parser.parse_args()
     samples = Path(os.environ.get("SKILLGRAD_SAMPLES", ROOT.parent / "shared" / "data"))
-    tasks = list(suites.load(samples / "spreadsheetbench").tasks)[: chosen.tasks]
+    tasks = list(suites.load_suite(samples / "spreadsheetbench").tasks)[: chosen.tasks]
     with tempfile.TemporaryDirectory() as folder:
         report(measure(tasks, {task.id: Path(folder) / task.id for task in tasks}))
 

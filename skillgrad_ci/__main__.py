@@ -8,22 +8,22 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from skillgrad_ci.commands.cli import BUDGET, ELSE, USER, parse
+from skillgrad_ci.commands.cli import BUDGET, ELSE, USER, parse_arguments
 from skillgrad_ci.errors import BudgetExceeded, SkillGradError, UserError
 
 COMMANDS = {  # imported when asked for: each needs other heavy things
-    "optimize": ("optimize", "optimize"),
+    "optimize": ("optimize", "optimize_command"),
     "init": ("init", "init"),
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
-    "plan": ("shards", "plan"),
-    "execute": ("shards", "execute"),
-    "merge": ("shards", "merge"),
+    "plan": ("shards", "plan_command"),
+    "execute": ("shards", "execute_command"),
+    "merge": ("shards", "merge_command"),
     "evaluate": ("evaluate", "evaluate_skill"),
     "transfer": ("side_by_side.transfer", "transfer"),
-    "grade": ("suite.grade", "grade"),
+    "grade": ("suite.grade", "grade_command"),
     "suite": ("suite.suite", "suite"),
-    "report": ("report", "report"),
+    "report": ("report", "report_command"),
     "view": ("view", "view"),
     "lint": ("lint", "lint_skills"),
 }
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # one that cannot show a character never ends the program
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    arguments = parse(sys.argv[1:] if argv is None else argv)
+    arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
     try:
         if arguments.command == "action":
             from skillgrad_ci.bot.action import action

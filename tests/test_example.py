@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 from skillgrad_ci.__main__ import main
-from skillgrad_ci.config.config import load as load_configuration
+from skillgrad_ci.config.config import load_config
 from skillgrad_ci.executors.tool_loop import ToolLoop
 from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.method.evidence import Accuracy
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
-from skillgrad_ci.method.prompting import StructuredAgent, load
+from skillgrad_ci.method.prompting import StructuredAgent, load_prompt
 from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split, Suite
 from skillgrad_ci.method.world import World
-from skillgrad_ci.models.rehearsal.executor import filled
+from skillgrad_ci.models.rehearsal.executor import with_values
 from skillgrad_ci.models.rehearsal.script import Script
 from skillgrad_ci.skill.lint import lint
 from skillgrad_ci.skill.skill import Skill
@@ -80,7 +80,7 @@ def test_the_seed_skill_is_clean() -> None:
 
 
 def test_the_configuration_names_what_is_there() -> None:
-    [run] = load_configuration(EXAMPLE / ".skillgrad.yml").skills
+    [run] = load_config(EXAMPLE / ".skillgrad.yml").skills
     assert (run.path, run.tasks) == (SKILL, SUITE)
     assert not run.settings.models.rehearsal, "a rehearsal is asked for by name"
 
@@ -93,7 +93,7 @@ def test_each_task_is_solved_with_the_guidance_and_not_without(suite: Suite, scr
         for conduct, right in ((mechanism.guided, True), (mechanism.unguided, False)):
             with work_folder(task) as folder:
                 for command in conduct.commands:
-                    InProcess().run(filled(command, values), timeout=10)
+                    InProcess().run(with_values(command, values), timeout=10)
                 got = graded(folder / "result.xlsx", task)
             assert (got == graded(golden(task), task)) is right, (task.id, right)
 
@@ -133,14 +133,14 @@ def run(suite: Suite, script: Script) -> Run:
     """The whole loop on the example, with every part real but the sandbox and the grader."""
     model = Rehearsed(script)
     world = World(
-        rollout=Rollout(ToolLoop(model, load("execute"))),
+        rollout=Rollout(ToolLoop(model, load_prompt("execute"))),
         agent=StructuredAgent(lambda role: model, silent),
         split=lambda suite, baseline: suite,
         ledger=Ledger(),
         each=map,
         observe=silent,
     )
-    [configured] = load_configuration(EXAMPLE / ".skillgrad.yml").skills
+    [configured] = load_config(EXAMPLE / ".skillgrad.yml").skills
     chosen = LoopSettings(iterations=configured.settings.iterations, batch_size=configured.settings.batch_size)
     return optimize(Skill.load(SKILL), suite, chosen, PatternMemory("workbook-reports"), world)
 

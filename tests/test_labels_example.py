@@ -16,7 +16,7 @@ from skillgrad_ci.__main__ import main
 from skillgrad_ci.models.rehearsal.script import Script
 from skillgrad_ci.skill.lint import lint
 from skillgrad_ci.skill.skill import Skill
-from skillgrad_ci.suites import load
+from skillgrad_ci.suites import load_suite
 from tests.support import small_repository
 from tests.support.rehearsed import served
 from tests.support.scripted_server import serve
@@ -29,7 +29,7 @@ SUITE = EXAMPLE / "evals" / "word-labels"
 
 def test_the_skill_is_clean_and_every_split_has_every_label() -> None:
     assert lint(Skill.load(SKILL)) == []
-    suite = load(SUITE)
+    suite = load_suite(SUITE)
     labels = {task.graders[0].options["choice"] for task in suite.tasks}
     for split in {task.split for task in suite.tasks}:
         assert {task.graders[0].options["choice"] for task in suite.tasks if task.split is split} == labels

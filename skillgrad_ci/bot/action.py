@@ -13,7 +13,7 @@ from skillgrad_ci.bot.engine import Engine, RealEngine
 from skillgrad_ci.bot.jobs.command_job import command_job
 from skillgrad_ci.bot.jobs.evaluate_job import evaluate_job
 from skillgrad_ci.bot.jobs.optimize_requests import requested, tell_broken
-from skillgrad_ci.config.config import Configuration, SkillRun, load, refuse_outside, with_flags
+from skillgrad_ci.config.config import Configuration, SkillRun, load_config, refuse_outside, with_flags
 from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.github import context as contexts
@@ -40,7 +40,7 @@ def action(
     log = WorkflowLog(stream or sys.stdout, redact=Redactor(secrets))
     context: Context | None = None
     try:
-        context = contexts.read(environ)
+        context = contexts.read_context(environ)
         secrets += [secret for secret in context.inputs.secrets if len(secret) >= SHORTEST]
         log.output_file, log.summary_file, log.redact = context.output, context.summary, Redactor(secrets)
         if environ.get("GITHUB_ACTIONS") == "true":  # elsewhere nobody takes the line away
@@ -88,7 +88,7 @@ def _configuration(context: Context) -> Configuration:
     """The file's, or one skill with the tasks that the workflow names."""
     inputs, root = context.inputs, context.workspace.resolve()
     if not inputs.tasks:
-        return load(context.workspace / inputs.config, inputs.flags)
+        return load_config(context.workspace / inputs.config, inputs.flags)
     job = SkillRun(root / inputs.skill, root / inputs.tasks, with_flags(Settings(), inputs.flags), root)
     refuse_outside(job, inputs.skill)
     refuse_outside(job, inputs.tasks)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.github.client import Api
-from skillgrad_ci.github.git_data import EXECUTABLE, LINK, Blob, blob_name, commit_at, content_of, folder_at
+from skillgrad_ci.github.git_data import EXECUTABLE, LINK, Blob, blob_content, blob_name, commit_at, folder_at
 from skillgrad_ci.skill.folder import MAX_FILE_BYTES
 from skillgrad_ci.skill.membership import IGNORED
 from skillgrad_ci.skill.skill import EVALS, MAIN, Skill
@@ -36,7 +36,7 @@ def skill_at(api: Api, sha: str, path: str, folder: str) -> Skill | None:
             what = f"larger than {MAX_FILE_BYTES:,} bytes"
             raise UserError(f"{path}/{name} at {sha[:7]}: {what}; a skill holds files of moderate size")
     executable = frozenset(name for name, blob in blobs.items() if blob.mode == EXECUTABLE)
-    return Skill(folder, {name: content_of(api, blob) for name, blob in blobs.items()}, executable)
+    return Skill(folder, {name: blob_content(api, blob) for name, blob in blobs.items()}, executable)
 
 
 def _left_out(parts: tuple[str, ...]) -> bool:
@@ -81,7 +81,7 @@ def _brought_back(api: Api, content: bytes, blob: Blob, where: str, base: str, n
     if blob_name(unix) == blob.sha:
         notes.append(f"{where}: read with the repository's line ends; .gitattributes converts them in the checkout")
         return unix
-    pointer = POINTER.fullmatch(content_of(api, blob)) if blob.size <= POINTER_BYTES else None
+    pointer = POINTER.fullmatch(blob_content(api, blob)) if blob.size <= POINTER_BYTES else None
     if pointer and hashlib.sha256(content).hexdigest().encode() == pointer["oid"]:
         return content
     raise UserError(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skillgrad_ci.bot.slash_commands import BOXES, Command, box, parse
+from skillgrad_ci.bot.slash_commands import BOXES, Command, box, parse_command
 from skillgrad_ci.github.comments import marked
 from skillgrad_ci.github.context import Context
 
@@ -136,7 +136,7 @@ def _comment(context: Context) -> Decision:
     text = str(comment.get("body") or "")
     if marked(text):
         return Nothing("issue_comment: the bot's own comment")
-    command = parse(text)
+    command = parse_command(text)
     if command is None:
         return Nothing("issue_comment: no command; a command's line starts with /skillgrad")
     if context.action != "created":

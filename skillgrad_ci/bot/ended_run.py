@@ -148,7 +148,7 @@ def outcome_of(
         fingerprint=None if run.stop is Stop.UNMEASURED else fingerprint_of(inputs),
         verdict=run.verdict,
         edits=accepted_edits(run),
-        changed=contents(run.initial, run.candidate),
+        changed=changed_contents(run.initial, run.candidate),
         result=run.candidate.digest,
         memory=run.memory.render(),
         report=finished.report,
@@ -159,7 +159,7 @@ def outcome_of(
     )
 
 
-def contents(before: Skill, after: Skill) -> dict[str, str | None]:
+def changed_contents(before: Skill, after: Skill) -> dict[str, str | None]:
     """git's names of the contents in which two skills differ; None for a file that is gone."""
     names = sorted({*before.files, *after.files})
     return {
@@ -169,7 +169,7 @@ def contents(before: Skill, after: Skill) -> dict[str, str | None]:
     }
 
 
-def read(file: Path) -> EndedRun:
+def read_ended_run(file: Path) -> EndedRun:
     """Raises UserError where it is not as this program writes it."""
     try:
         return EndedRun.model_validate_json(file.read_bytes())
@@ -188,5 +188,5 @@ def stored(record: SkillState) -> EndedRun | None:
 
 def found_in(folder: Path, skills: Mapping[str, object] | Sequence[str]) -> Iterator[EndedRun]:
     """The outcomes below a run folder, of these skills, oldest first."""
-    outcomes = [read(file) for file in folder.glob(f"*/*/{FILE}")]
+    outcomes = [read_ended_run(file) for file in folder.glob(f"*/*/{FILE}")]
     yield from sorted((one for one in outcomes if one.skill in skills), key=lambda one: one.ended)

@@ -87,7 +87,7 @@ def claim(bot: Bot, job: SkillRun) -> SkillState:
         return record.model_copy(update={"running": mine})
 
     try:
-        return state.update(bot.api, job.name, claimed)
+        return state.update_state(bot.api, job.name, claimed)
     except Refusal as refusal:
         hint = RULESETS if refusal.status == 422 else "give the workflow's job contents: write"
         raise UserError(f"branch {BRANCH} cannot be written, so nothing was spent ({refusal}); {hint}") from None
@@ -107,7 +107,7 @@ def ended(bot: Bot, running: Claim, now: datetime) -> bool:
 def release(bot: Bot, skill: str) -> None:
     """Take this run's claim back; a failure to do so is said, and the claim ends by its time."""
     try:
-        state.update(bot.api, skill, lambda record: _released(record, bot.context.run_id))
+        state.update_state(bot.api, skill, lambda record: _released(record, bot.context.run_id))
     except (Refusal, EnvironmentFailure, UserError) as failed:
         bot.log.say(f"{skill}: the claim on branch {BRANCH} was not taken back: {failed}")
 

@@ -41,7 +41,7 @@ def box(verb: str) -> str:
     return f"<!-- skillgrad-ci:{verb} -->"
 
 
-def parse(text: str) -> Command | None:
+def parse_command(text: str) -> Command | None:
     """The command of a comment: its first line that starts with `/skillgrad`, outside quotes, code and hidden text."""
     fence = ""
     for line in inbound(text).splitlines():

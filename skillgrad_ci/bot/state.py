@@ -127,7 +127,7 @@ def _path(skill: str) -> str:
     return f"skills/{skill}.json"
 
 
-def read(api: Api, skill: str) -> SkillState:
+def read_state(api: Api, skill: str) -> SkillState:
     """What is known of a skill; an empty record where nothing is."""
     return _at(api, _head(api), skill)
 
@@ -172,7 +172,7 @@ def _spending(api: Api, head: Commit | None) -> dict[str, float]:
         ) from None
 
 
-def update(
+def update_state(
     api: Api, skill: str, change: Callable[[SkillState], SkillState], *, month: str = "", usd: float = 0.0
 ) -> SkillState:
     """Change a skill's record as it stands now, and add `usd` to a month's spending; gives the new record.

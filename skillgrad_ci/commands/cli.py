@@ -178,6 +178,6 @@ def _skill(command: argparse.ArgumentParser) -> None:
     )
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments of a command, with the command line that repeats it as `reproduce`."""
     return parser().parse_args(argv, argparse.Namespace(reproduce=shlex.join(["skillgrad-ci", *argv])))

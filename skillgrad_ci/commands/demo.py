@@ -5,8 +5,8 @@ import shutil
 from importlib import resources
 from pathlib import Path
 
-from skillgrad_ci.commands.cli import parse
-from skillgrad_ci.commands.optimize import optimize
+from skillgrad_ci.commands.cli import parse_arguments
+from skillgrad_ci.commands.optimize import optimize_command
 from skillgrad_ci.commands.terminal import say
 from skillgrad_ci.errors import UserError
 
@@ -27,7 +27,7 @@ def demo(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         say(f"The example repository is in {folder}.", f"$ skillgrad-ci {' '.join(command)}", "")
     flags = [flag for flag, on in (("--json", arguments.json), ("--verbose", arguments.verbose)) if on]
-    return optimize(parse([*command, *flags]))
+    return optimize_command(parse_arguments([*command, *flags]))
 
 
 def example() -> Path:

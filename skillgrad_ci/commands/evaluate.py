@@ -9,7 +9,7 @@ from typing import Any
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
-from skillgrad_ci.commands.side_by_side.setups import REHEARSAL_NOTE, compare, interval
+from skillgrad_ci.commands.side_by_side.setups import REHEARSAL_NOTE, compare_setups, interval
 from skillgrad_ci.commands.suite.told import say_reliability
 from skillgrad_ci.commands.terminal import GO_ON, MEND, say, say_json, say_table
 from skillgrad_ci.document.inert_text import one_line
@@ -27,7 +27,7 @@ from skillgrad_ci.skill.skill import Skill
 def evaluate_skill(arguments: argparse.Namespace) -> int:
     agents = (arguments.agent or "").split(",")
     if len(agents) > 1:
-        return compare(arguments, agents, [arguments.model], {WITHOUT: None} if arguments.no_skill else {})
+        return compare_setups(arguments, agents, [arguments.model], {WITHOUT: None} if arguments.no_skill else {})
     inputs, redactor = read_inputs(skill_job(arguments)), Redactor.from_environment(os.environ)
     folder = arguments.out or inputs.folder.with_name(f"evaluate-{inputs.fingerprint[:12]}")
     arms: dict[str, Skill | None] = {WITH: inputs.skill}

@@ -10,14 +10,14 @@ import yaml
 from skillgrad_ci.commands.cli import DONE
 from skillgrad_ci.commands.demo import example
 from skillgrad_ci.commands.terminal import say
-from skillgrad_ci.config.config import FILE, load, with_flags
+from skillgrad_ci.config.config import FILE, load_config, with_flags
 from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.errors import SkillGradError, UserError
-from skillgrad_ci.session.estimate import executions
+from skillgrad_ci.session.estimate import planned_executions
 from skillgrad_ci.session.inputs import read_inputs
 from skillgrad_ci.session.split import assign
 from skillgrad_ci.skill.folder import write_atomically
-from skillgrad_ci.suites import load as load_suite
+from skillgrad_ci.suites import load_suite
 
 WORKFLOW = Path(".github", "workflows", "skillgrad.yml")
 FORM = Path(".github", "ISSUE_TEMPLATE", "optimize-skill.yml")
@@ -30,7 +30,7 @@ def init(arguments: argparse.Namespace) -> int:
     root: Path = arguments.folder
     if (root / FILE).exists():
         raise UserError(f"{root / FILE} is there already; run: skillgrad-ci doctor")
-    pairs, alone = find(root)
+    pairs, alone = find_skills(root)
     if not pairs:
         raise UserError(_nothing(root, alone))
     asked = arguments.model or _ask("Model that works on the tasks, as litellm names it (provider/model): ")
@@ -45,16 +45,16 @@ def init(arguments: argparse.Namespace) -> int:
         return DONE
     for path, text in files.items():
         write_atomically(root / path, text.encode())
-    for job in load(root / FILE).skills:
+    for job in load_config(root / FILE).skills:
         inputs = read_inputs(job)
         suite = inputs.suite.with_splits(assign(inputs.suite.tasks, None, {}, job.settings.seed).splits)
-        base, batches, final = executions(suite, job.settings)
+        base, batches, final = planned_executions(suite, job.settings)
         say(f"{job.name}: a run executes tasks {base + batches + final} times at most ({len(suite.tasks)} tasks).")
     say("Written. Next: skillgrad-ci doctor" + (f" {root}" if root != Path() else ""))
     return DONE
 
 
-def find(root: Path) -> tuple[dict[Path, Path], list[Path]]:
+def find_skills(root: Path) -> tuple[dict[Path, Path], list[Path]]:
     """The skills of a repository with their suites, and those without one; paths are relative to `root`."""
     pairs, alone = {}, []
     for file in sorted(root.rglob("SKILL.md")):

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from skillgrad_ci.commands.flags import given
-from skillgrad_ci.config.config import FILE, SkillRun, load, with_flags
+from skillgrad_ci.config.config import FILE, SkillRun, load_config, with_flags
 from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.errors import UserError
 
@@ -19,11 +19,11 @@ def skill_job(arguments: argparse.Namespace) -> SkillRun:
     if not skill.is_dir():
         raise UserError(f"{skill}: not a folder; a skill is a folder with SKILL.md{_named(skill.name, arguments)}")
     flags = given(arguments)
-    config = arguments.config or nearest(skill)
+    config = arguments.config or nearest_config(skill)
     run = None
     if config is not None:
         here = skill.resolve()
-        run = next((one for one in load(config, flags).skills if one.path.resolve() == here), None)
+        run = next((one for one in load_config(config, flags).skills if one.path.resolve() == here), None)
         if run is None and arguments.config is not None:
             raise UserError(f"{config}: skills: none has the path {skill}; add it, or leave --config out")
     if run is None:
@@ -35,8 +35,8 @@ def skill_job(arguments: argparse.Namespace) -> SkillRun:
 
 def _named(name: str, arguments: argparse.Namespace) -> str:
     """Where the configured skill of that name lies: people give a skill's name, as the bot takes it."""
-    config = arguments.config or nearest(Path())
-    here = [run.path for run in load(config, {}).skills if run.name == name] if config is not None else []
+    config = arguments.config or nearest_config(Path())
+    here = [run.path for run in load_config(config, {}).skills if run.name == name] if config is not None else []
     return f"; did you mean {os.path.relpath(here[0])}?" if here else ""
 
 
@@ -46,7 +46,7 @@ def suite_job(arguments: argparse.Namespace) -> SkillRun:
     return SkillRun(getattr(arguments, "skill", None) or Path(), arguments.suite, settings, Path.cwd())
 
 
-def nearest(skill: Path) -> Path | None:
+def nearest_config(skill: Path) -> Path | None:
     """The configuration that a repository keeps at its root: no further up than a folder with `.git`."""
     for folder in (skill.resolve(), *skill.resolve().parents):
         if (folder / FILE).is_file():

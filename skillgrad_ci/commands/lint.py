@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from skillgrad_ci.commands.cli import DONE, USER
-from skillgrad_ci.commands.jobs import nearest
+from skillgrad_ci.commands.jobs import nearest_config
 from skillgrad_ci.commands.lint_formats import FORMATS, Linted
-from skillgrad_ci.config.config import load
+from skillgrad_ci.config.config import load_config
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.skill.hosts import HOSTS
 from skillgrad_ci.skill.lint import lint
@@ -67,5 +67,5 @@ def _hosts(arguments: argparse.Namespace) -> list[str]:
         if unknown:
             raise UserError(f"--hosts: {unknown[0]!r} is not known; known are {', '.join(HOSTS)}")
         return named
-    config = nearest(arguments.skills[0])
-    return list(load(config).hosts) if config else []
+    config = nearest_config(arguments.skills[0])
+    return list(load_config(config).hosts) if config else []

@@ -26,7 +26,7 @@ class Linted:
         return (self.skill / self.finding.file).as_posix()
 
 
-def text(found: Sequence[Linted], skills: int) -> None:
+def as_text(found: Sequence[Linted], skills: int) -> None:
     for item in found:
         one = item.finding
         say(f"{item.file}:{one.line}: {one.severity} {one.rule}: {one.message}")
@@ -101,7 +101,7 @@ def _errors(found: Sequence[Linted]) -> int:
 
 
 FORMATS: Mapping[str, Callable[[Sequence[Linted], int], None]] = {
-    "text": text,
+    "text": as_text,
     "json": json,
     "sarif": sarif,
     "github": github,

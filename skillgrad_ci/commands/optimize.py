@@ -18,7 +18,7 @@ from skillgrad_ci.session.parts import stop_on_signals
 from skillgrad_ci.skill.folder import write_atomically
 
 
-def optimize(arguments: argparse.Namespace) -> int:
+def optimize_command(arguments: argparse.Namespace) -> int:
     inputs = read_inputs(skill_job(arguments))
     with stop_on_signals() as stop, showing(sys.stderr, arguments.verbose) as observe:
         done = optimize_skill(

@@ -15,7 +15,7 @@ from skillgrad_ci.report.shelf import read_report
 from skillgrad_ci.skill.folder import write_atomically
 
 
-def report(arguments: argparse.Namespace) -> int:
+def report_command(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.run
     found = read_report(folder)
     if arguments.format == "html":

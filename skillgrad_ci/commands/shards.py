@@ -21,7 +21,7 @@ from skillgrad_ci.session.shards import plan as parts_of
 CODES = {Stop.BUDGET: BUDGET, Stop.CANCELLED: ELSE}
 
 
-def plan(arguments: argparse.Namespace) -> int:
+def plan_command(arguments: argparse.Namespace) -> int:
     inputs = read_inputs(skill_job(arguments))
     if arguments.shards < 1:
         raise UserError(f"--shards {arguments.shards}: expected a number from 1")
@@ -38,7 +38,7 @@ def plan(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def execute(arguments: argparse.Namespace) -> int:
+def execute_command(arguments: argparse.Namespace) -> int:
     shard, inputs = Shard.named(arguments.shard), read_inputs(skill_job(arguments))
     folder = arguments.out or inputs.folder / FOLDER / shard.folder
     with stop_on_signals() as stop, showing(sys.stderr, arguments.verbose) as observe:
@@ -59,7 +59,7 @@ def execute(arguments: argparse.Namespace) -> int:
     return CODES.get(done.stop, DONE) if done.stop else ELSE if lost else DONE
 
 
-def merge(arguments: argparse.Namespace) -> int:
+def merge_command(arguments: argparse.Namespace) -> int:
     folder, records = merge_shards(arguments.folders, arguments.out)
     if arguments.json:
         say_json(as_printed(MergeDocument, {"folder": str(folder), "records": records}))

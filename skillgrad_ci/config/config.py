@@ -105,7 +105,7 @@ class Configuration:
         return named.get(wanted) or {run.path.relative_to(self.root).as_posix(): run for run in self.skills}.get(wanted)
 
 
-def load(path: Path, flags: Mapping[str, Any] | None = None) -> Configuration:
+def load_config(path: Path, flags: Mapping[str, Any] | None = None) -> Configuration:
     """Read a configuration file; `flags` are settings by key, nested as in the file.
 
     Raises UserError that names file, line, key and what was expected.
@@ -119,7 +119,7 @@ def load(path: Path, flags: Mapping[str, Any] | None = None) -> Configuration:
     runs = []
     for number, entry in enumerate(whole.skills):
         own = {key: value for key, value in content["skills"][number].items() if key in Settings.model_fields}
-        settings = document.validate(Settings, merge(common, own), ("skills", number))
+        settings = document.validate(Settings, layered(common, own), ("skills", number))
         settings = with_flags(settings, flags or {})
         for folder in _folders(document, root, number, entry.path):
             runs.append(SkillRun(folder, root / entry.tasks.replace("{name}", name_of(folder)), settings, root))
@@ -137,15 +137,15 @@ def with_flags(settings: Settings, flags: Mapping[str, Any]) -> Settings:
     if "optimizer" in flags:  # what the file says of these was said of another optimizer
         own = next((loop for preset, loop in LOOP.items() if preset == flags["optimizer"]), {})
         given = {key: value for key, value in given.items() if key not in own}
-    return Document(Path("the command line")).validate(Settings, merge(given, flags))
+    return Document(Path("the command line")).validate(Settings, layered(given, flags))
 
 
-def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def layered(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """`over` wins key by key, through nested mappings."""
     merged = dict(under)
     for key, value in over.items():
         below = merged.get(key)
-        merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+        merged[key] = layered(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return merged
 
 

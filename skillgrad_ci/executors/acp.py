@@ -12,10 +12,10 @@ from typing import Any
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.executors.acp_client import AgentFailure, Conversation
-from skillgrad_ci.executors.agents import AgentDescription, fill
+from skillgrad_ci.executors.agents import AgentDescription, expand
 from skillgrad_ci.executors.relay import relayed
 from skillgrad_ci.executors.skill_tools import SkillTools
-from skillgrad_ci.executors.tool_loop import OUTPUT_BOUND, PROBE_TURNS, describe
+from skillgrad_ci.executors.tool_loop import OUTPUT_BOUND, PROBE_TURNS, task_message
 from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.ports import Gateway, Line, PipingSession, Session
 from skillgrad_ci.method.task import Task, digest_of
@@ -95,11 +95,11 @@ class _Execution:
     def converse(self, work: str, values: Mapping[str, str]) -> str:
         """One prompt. Returns the protocol's stop reason; '' where the agent failed, which the line may explain."""
         agent = self.executor.agent
-        env = {"HOME": values["home"]} | {name: fill(value, values) for name, value in agent.environment.items()}
+        env = {"HOME": values["home"]} | {name: expand(value, values) for name, value in agent.environment.items()}
         with self.session.pipe(self.command(values), env) as pipe:
             conversation = Conversation(pipe, self.line, self.task.timeout)
             try:
-                return asyncio.run(conversation.hold(work, describe(self.task), self.login(values)))
+                return asyncio.run(conversation.hold(work, task_message(self.task), self.login(values)))
             except AgentFailure as failure:
                 self.line.check()
                 if self.line.stopped:
@@ -112,16 +112,16 @@ class _Execution:
         steps = ["set -e"]
         for name, text in agent.files.items():
             target = shlex.quote(f"{values['home']}/{name.removeprefix('~/')}")
-            steps.append(f'mkdir -p "$(dirname {target})"; printf %s {shlex.quote(fill(text, values))} > {target}')
+            steps.append(f'mkdir -p "$(dirname {target})"; printf %s {shlex.quote(expand(text, values))} > {target}')
         steps.append('exec "$@"')
-        return ["sh", "-c", "; ".join(steps), "sh", *(fill(part, values) for part in agent.command)]
+        return ["sh", "-c", "; ".join(steps), "sh", *(expand(part, values) for part in agent.command)]
 
     def login(self, values: Mapping[str, str]) -> Mapping[str, Any] | None:
         login = self.executor.agent.login
         if login is None:
             return None
-        headers = {name: fill(value, values) for name, value in login.headers.items()}
-        return {"baseUrl": fill(login.base, values), "headers": headers}
+        headers = {name: expand(value, values) for name, value in login.headers.items()}
+        return {"baseUrl": expand(login.base, values), "headers": headers}
 
     def notice(self, event: Mapping[str, Any]) -> None:
         """Look at an event for skills. A probe's question is answered once one is activated."""

@@ -80,7 +80,7 @@ class AgentDescription(_Form):
         return f"{self.name}/{self.version} ({digest_of(self.model_dump())[:8]})"
 
 
-def fill(text: str, values: Mapping[str, str]) -> str:
+def expand(text: str, values: Mapping[str, str]) -> str:
     """`text` with its placeholders replaced in one pass: what a value holds is never expanded."""
     return _PLACEHOLDER.sub(lambda match: values[match[1]], text)
 

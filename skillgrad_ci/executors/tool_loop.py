@@ -110,7 +110,7 @@ class _Execution:
     def run(self) -> Trajectory:
         skills = f"{SKILLS}{self.skills.catalog()}" if self.skills else ""
         self.say("system", fill(self.loop.prompt, skills=skills).strip())
-        self.say("user", describe(self.task))
+        self.say("user", task_message(self.task))
         answer, empty = "", 0
         turns = min(PROBE_TURNS, self.loop.max_turns) if self.task.probe else self.loop.max_turns
         for turn in range(1, turns + 1):
@@ -217,7 +217,7 @@ class _Execution:
         )
 
 
-def describe(task: Task) -> str:
+def task_message(task: Task) -> str:
     """The user's message: the task's own words, then what lies in the work folder and what should."""
     parts = [task.instruction.strip()]
     for title, names in (("Files in the work folder", sorted(task.files)), ("Files to write", list(task.outputs))):

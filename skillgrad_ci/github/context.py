@@ -78,7 +78,7 @@ class Context:
         return node if isinstance(node, Mapping) else {}
 
 
-def read(environ: MutableMapping[str, str]) -> Context:
+def read_context(environ: MutableMapping[str, str]) -> Context:
     """The context, with secrets and command files taken out of `environ`. Raises UserError."""
     event = environ.get("GITHUB_EVENT_NAME", "")
     payload = _payload(environ.get("GITHUB_EVENT_PATH", ""))

@@ -88,7 +88,7 @@ def _tree(api: Api, sha: str, **query: str) -> list[Mapping[str, Any]]:
     return rows
 
 
-def content_of(api: Api, blob: Blob) -> bytes:
+def blob_content(api: Api, blob: Blob) -> bytes:
     return base64.b64decode(api.get(f"/git/blobs/{blob.sha}")["content"])
 
 
@@ -96,7 +96,7 @@ def file_at(api: Api, commit: Commit, path: str) -> bytes | None:
     """One file of a commit; None where it is not there."""
     parent, name = str(PurePosixPath(path).parent), PurePosixPath(path).name
     blob = folder_at(api, commit, "" if parent == "." else parent).get(name)
-    return content_of(api, blob) if blob else None
+    return blob_content(api, blob) if blob else None
 
 
 def commit_files(

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Collection, Sequence
 
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.graders.result_files import MAX_BYTES, Unusable, read_text
+from skillgrad_ci.graders.result_files import MAX_BYTES, Unusable, read_output
 from skillgrad_ci.graders.row_matching import Values, matched, within
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.grader_options import CsvOptions
@@ -38,7 +38,7 @@ class CsvGrader:
         if not golden:
             raise UserError(f"task {task.id!r}: {golden_file}: the golden CSV is empty, so everything would pass")
         try:
-            given = _rows(read_text(result, options.output), options)
+            given = _rows(read_output(result, options.output), options)
         except Unusable as problem:
             return Grade(Outcome.FAILED, 0.0, str(problem))
         sizes = [sum(map(len, rows)) for rows in (golden, given)]

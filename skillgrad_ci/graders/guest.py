@@ -60,7 +60,7 @@ def restrict(temporary: Path) -> None:
     wanted = (ctypes.c_uint64 * 3)(known, 0, ALL_SCOPES if version >= 6 else 0)
     size = 24 if version >= 6 else 8
     rules = _call("create", _libc.syscall(CREATE, wanted, size, 0))
-    for path in readable():
+    for path in readable_paths():
         _allow(rules, path, EXECUTE | READ_FILE | READ_DIR)
     for path in (WORK, temporary, *map(Path, ("/dev/null", "/dev/zero", "/dev/full"))):
         _allow(rules, path, known)
@@ -69,7 +69,7 @@ def restrict(temporary: Path) -> None:
     os.close(rules)
 
 
-def readable() -> Iterator[Path]:
+def readable_paths() -> Iterator[Path]:
     """The system and the interpreter, and nothing that holds a folder beside the work folder."""
     try:
         top = list(Path("/").iterdir())
@@ -123,7 +123,7 @@ class InDomain:
             cwd=here,
             env=environment,
             start_new_session=True,
-            preexec_fn=lambda: enter(temporary),  # this process has one thread yet
+            preexec_fn=lambda: confine(temporary),  # this process has one thread yet
         )
 
     def kill(self) -> None:
@@ -135,7 +135,7 @@ class InDomain:
         return code if code >= 0 else 128 - code
 
 
-def enter(temporary: Path) -> None:
+def confine(temporary: Path) -> None:
     if LINUX:
         _libc.prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if abi():

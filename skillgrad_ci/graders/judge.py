@@ -25,7 +25,7 @@ from skillgrad_ci.graders.judge_exhibit import Exhibit
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.ports import Agent, Result
-from skillgrad_ci.method.prompting import load
+from skillgrad_ci.method.prompting import load_prompt
 from skillgrad_ci.method.task import GraderSpec, Task, digest_of
 
 ROLE = "judge"
@@ -79,7 +79,7 @@ class JudgeGrader:
     def __init__(self, agent: Agent, model: str, trials: int = 1) -> None:
         self.agent = agent
         self.trials = trials
-        self.identity = f"judge/2 {model} x{trials} {digest_of(load(ROLE))[:8]}"
+        self.identity = f"judge/2 {model} x{trials} {digest_of(load_prompt(ROLE))[:8]}"
 
     def grade(self, spec: GraderSpec, task: Task, result: Result) -> Grade:
         """Raises EnvironmentFailure for a reading that cannot be used, and where open statements decide."""
@@ -103,7 +103,7 @@ class JudgeGrader:
         if token[:12] in exhibit.text:  # cannot be foreseen, for the token depends on the text
             raise EnvironmentFailure(f"task {task.id}: the judge's control statement is true by chance")
         asked = [*statements[:position], control, *statements[position:]]
-        reply = self.agent(ROLE, load(ROLE), _question(options, task, exhibit, asked, trial), _form(len(asked)))
+        reply = self.agent(ROLE, load_prompt(ROLE), _question(options, task, exhibit, asked, trial), _form(len(asked)))
         given = {verdict.statement: verdict for verdict in reply.verdicts}
         if sorted(given) != list(range(1, len(asked) + 1)):
             raise EnvironmentFailure(f"task {task.id}: the judge gave no verdict for some statements")

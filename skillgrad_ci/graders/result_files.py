@@ -66,7 +66,7 @@ def _opened(work: Path, name: str) -> Iterator[int]:
         os.close(handle)
 
 
-def read_text(result: Result, output: str) -> str:
+def read_output(result: Result, output: str) -> str:
     """The last message (`answer`) or a file as UTF-8 text, with `\\n` line ends. Raises Unusable."""
     if output == ANSWER:
         return result.answer.replace("\r\n", "\n")

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skillgrad_ci.graders.result_files import Unusable, read_text
+from skillgrad_ci.graders.result_files import Unusable, read_output
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.grader_options import TableOptions
 from skillgrad_ci.method.ports import Result
@@ -117,7 +117,7 @@ def _date(text: str) -> tuple[int, int, int] | None:
     return (year, month, day) if known and (month == -1 or 1 <= month <= 12) and (day == -1 or 1 <= day <= 31) else None
 
 
-def values(originals: Sequence[str], canonical: Sequence[str] | None = None) -> list[Value]:
+def value_set(originals: Sequence[str], canonical: Sequence[str] | None = None) -> list[Value]:
     """The set of values of a list, in the order in which they first stand there."""
     forms = canonical if canonical is not None else [None] * len(originals)
     distinct: dict[tuple[str, object], Value] = {}
@@ -146,13 +146,13 @@ class TableGrader:
     def grade(self, spec: GraderSpec, task: Task, result: Result) -> Grade:  # noqa: ARG002 (a Grader's form)
         options = TableOptions.model_validate(spec.options)
         try:
-            message = read_text(result, options.output)
+            message = read_output(result, options.output)
         except Unusable as problem:
             return Grade(Outcome.FAILED, 0.0, str(problem))
         if len(message) > MAX_CHARACTERS:
             return Grade(Outcome.FAILED, 0.0, f"the answer has {len(message):,} characters; it should be values alone")
         answers = predicted(message)
-        if right(values(options.targets, options.canonical), values(answers)):
+        if right(value_set(options.targets, options.canonical), value_set(answers)):
             return Grade(Outcome.PASSED, 1.0, "the values are right")
         given = ", ".join(repr(text[:200]) for text in answers[:10])
         wanted = ", ".join(repr(text) for text in options.targets[:10])

@@ -15,7 +15,7 @@ from typing import Any
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.graders.json_in_text import at_path, json_of, same
 from skillgrad_ci.graders.number_in_text import number_in
-from skillgrad_ci.graders.result_files import Unusable, check_exists, read_text
+from skillgrad_ci.graders.result_files import Unusable, check_exists, read_output
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.grader_options import TextOptions
 from skillgrad_ci.method.ports import Result
@@ -50,7 +50,7 @@ class TextGrader:
                 check_exists(result.work, options.output)
                 score, feedback = 1.0, f"{options.output} is there"
             else:
-                text = _composed(read_text(result, options.output))
+                text = _composed(read_output(result, options.output))
                 score, feedback = checks[options.kind](text, options)
         except Unusable as problem:
             score, feedback = 0.0, str(problem)

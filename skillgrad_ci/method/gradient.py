@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, field_validator
 from skillgrad_ci.document.inert_text import fence, one_line, printable
 from skillgrad_ci.method.evidence import Evidence, Trajectory
 from skillgrad_ci.method.ports import Agent
-from skillgrad_ci.method.prompting import cut_middle, load, render_skill
+from skillgrad_ci.method.prompting import cut_middle, load_prompt, render_skill
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.method.trajectory import render_both, render_trajectory
 from skillgrad_ci.skill.edit import Edit
@@ -34,7 +34,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].strip("-")
 
 
-def brief(text: str) -> str:
+def _brief(text: str) -> str:
     """A model's sentences on one printable line, so short that no field can crowd out the others."""
     return printable(text, MAX_TEXT)
 
@@ -125,17 +125,19 @@ def diagnose(agent: Agent, skill: Skill, task: Task, evidence: Evidence, initial
     if not evidence.measured or (evidence.passed and not initial.failed):
         return None
     kind: Kind = "failure" if evidence.failed else "contrastive"
-    reply = agent("diagnoser", load("diagnose"), _user_part(kind, skill, task, evidence, initial), DiagnosisReply)
+    reply = agent(
+        "diagnoser", load_prompt("diagnose"), _user_part(kind, skill, task, evidence, initial), DiagnosisReply
+    )
     return Diagnosis(
         task_id=task.id,
         kind=kind,
         label=reply.label,
-        summary=brief(reply.summary),
-        cause=brief(reply.cause),
+        summary=_brief(reply.summary),
+        cause=_brief(reply.cause),
         guidance=reply.guidance,
-        skipped_step=brief(reply.skipped_step),
+        skipped_step=_brief(reply.skipped_step),
         robust=reply.robust and kind == "contrastive",
-        approach=brief(reply.approach),
+        approach=_brief(reply.approach),
         snippet=cut_middle(reply.snippet.strip("\n"), MAX_SNIPPET),
         quote=_verified(reply.quote, evidence.trajectory),
     )

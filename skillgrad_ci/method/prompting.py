@@ -23,7 +23,7 @@ _PLACEHOLDER = re.compile(r"\{\{([a-z_]+)\}\}")
 RESOURCES_BOUND = 60_000  # characters of the skill's resources that one prompt may hold
 
 
-def load(name: str) -> str:
+def load_prompt(name: str) -> str:
     """The template `prompts/<name>.md`: inside the installed package, else in the source tree."""
     packaged = resources.files("skillgrad_ci") / "prompts" / f"{name}.md"
     if packaged.is_file():

@@ -20,7 +20,7 @@ from skillgrad_ci.models.advice import RefusedRequest, failure, provider_of
 from skillgrad_ci.models.faults import Fault, Kind, classify
 from skillgrad_ci.models.litellm_library import LibraryCall, litellm
 from skillgrad_ci.models.prices import Prefixes, Price, Tokens, dollars
-from skillgrad_ci.models.replies import Said, read
+from skillgrad_ci.models.replies import Said, read_response
 from skillgrad_ci.models.schemas import response_format
 
 LONGEST_WAIT = 120.0  # seconds; a provider that asks for more is taken as gone
@@ -82,7 +82,7 @@ class LitellmModel:
             with_schema = request.schema is not None and self._knows_schemas
             answer = self._attempt(request, with_schema)
             if not isinstance(answer, Fault):
-                return self._reply(request, read(answer))
+                return self._reply(request, read_response(answer))
             if answer.kind is Kind.FILTERED:
                 return ModelReply(stop="content_filter", usage=self._at_most(request, 0))
             if answer.kind is Kind.REFUSED and with_schema:

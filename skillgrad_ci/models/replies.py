@@ -24,7 +24,7 @@ class Said:
     tokens: Tokens | None
 
 
-def read(response: Any) -> Said:
+def read_response(response: Any) -> Said:
     """Read litellm's response, which has at least one choice."""
     choice = response.choices[0]
     text, calls = mend(choice.message.content or ""), _tool_calls(choice.message)

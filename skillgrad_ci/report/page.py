@@ -14,7 +14,7 @@ from pathlib import Path
 
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.memory import Pattern
-from skillgrad_ci.method.memory.memory_file import parse
+from skillgrad_ci.method.memory.memory_file import parse_memory
 from skillgrad_ci.report.document import EditFacts, Report
 from skillgrad_ci.report.executions import AFTER, BEFORE, Executions, read_executions
 from skillgrad_ci.report.templating import environment
@@ -119,7 +119,7 @@ def _patterns(folder: Path) -> list[Pattern]:
     """The memory's patterns, those first that appeared most."""
     path = folder / MEMORY
     try:
-        memory = parse(path.read_text("utf-8"), str(path))
+        memory = parse_memory(path.read_text("utf-8"), str(path))
     except (OSError, UserError):  # a page is made of what can be read
         return []
     return sorted(memory.patterns, key=lambda pattern: (-len(pattern.appeared_in), -len(pattern.evidence)))

@@ -18,7 +18,7 @@ def usd(amount: float | None) -> str:
     return "unknown price" if amount is None else f"${amount:.4f}" if amount < 1 else f"${amount:.2f}"
 
 
-def score(value: float | None) -> str:
+def score_words(value: float | None) -> str:
     return "not measured" if value is None else f"{value:.2f}"
 
 
@@ -33,7 +33,7 @@ def environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"percent": percent, "points": points, "usd": usd, "score": score}
+    made.filters |= {"percent": percent, "points": points, "usd": usd, "score": score_words}
     made.filters |= {"shown": partial(shown, limit=None), "code": partial(code, limit=None)}
     made.globals["wilson"] = wilson
     return made

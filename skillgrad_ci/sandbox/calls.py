@@ -15,7 +15,7 @@ F_SETLEASE, F_NOTIFY = 1024, 1026
 IPPROTO_MPTCP = 262
 
 
-def program(*, network: bool) -> bytes:
+def command_filter(*, network: bool) -> bytes:
     """The filter's instructions: without `network`, a socket is a Unix one or is none."""
     if not seccomp.machine():
         raise EnvironmentFailure(f"sandlock: the system calls of {platform.machine()} are not known here")

@@ -49,7 +49,7 @@ NO_NEW_PRIVS, SECCOMP, FILTER, PDEATHSIG = 38, 22, 2, 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def enter(channel: socket.socket, *, network: bool) -> None:
+def enter_name_spaces(channel: socket.socket, *, network: bool) -> None:
     """New name spaces. This process goes on as the first one in them; its user is the only one there."""
     user, group = os.geteuid(), os.getegid()
     _call("unshare", _libc.unshare(NEW_SPACES | (0 if network else NEW_NETWORK)))
@@ -149,7 +149,7 @@ def filter_calls(program: bytes) -> None:
     _call("seccomp", _libc.prctl(SECCOMP, FILTER, ctypes.byref(given), 0, 0))
 
 
-def serve(channel: socket.socket, policy: dict[str, Any], guests: "Guests") -> None:
+def serve_commands(channel: socket.socket, policy: dict[str, Any], guests: "Guests") -> None:
     """Run the commands that come, until the socket ends."""
     process: sandlock.Process | None = None
     while message := channel.recv(MESSAGE):
@@ -158,23 +158,23 @@ def serve(channel: socket.socket, policy: dict[str, Any], guests: "Guests") -> N
                 kill(process)
             continue
         try:
-            process = start(message.decode("utf-8", "replace"), policy)
+            process = start_command(message.decode("utf-8", "replace"), policy)
         except (RuntimeError, OSError) as error:
             channel.send(str(error).encode())
             continue
         assert process.stdout is not None
         socket.send_fds(channel, [b"\0"], [process.stdout.fileno()])
         process.stdout.close()
-        threading.Thread(target=report, args=(channel, process, guests), daemon=True).start()
+        threading.Thread(target=send_exit_code, args=(channel, process, guests), daemon=True).start()
 
 
-def start(command: str, policy: dict[str, Any]) -> "sandlock.Process":
+def start_command(command: str, policy: dict[str, Any]) -> "sandlock.Process":
     os.chmod(policy["cwd"], 0o700)  # noqa: PTH101 # a command may have taken its rights
     mode = sandlock.StdioMode
     return sandlock.Sandbox(**policy).popen([*SHELL, command], stdin=mode.NULL, stdout=mode.PIPED, stderr=mode.NULL)
 
 
-def report(channel: socket.socket, process: "sandlock.Process", guests: "Guests") -> None:
+def send_exit_code(channel: socket.socket, process: "sandlock.Process", guests: "Guests") -> None:
     code = exit_code(process)
     guests.end()
     with suppress(OSError):
@@ -267,7 +267,7 @@ def main() -> None:
     os.dup2(1, 0)
     settings = json.loads(channel.recv(MESSAGE))
     try:
-        enter(channel, network=settings["network"])
+        enter_name_spaces(channel, network=settings["network"])
         build_tree(settings["readable"], settings["writable"], settings["temporary"])
         for name, limit in settings["limits"].items():
             resource.setrlimit(getattr(resource, name), (limit, limit))
@@ -277,7 +277,7 @@ def main() -> None:
         channel.send((error.strerror or str(error)).encode())
         sys.exit(1)
     channel.send(b"\0")
-    serve(channel, settings["policy"], guests)
+    serve_commands(channel, settings["policy"], guests)
     os._exit(0)  # whatever still runs ends with this process
 
 

@@ -208,7 +208,7 @@ def _settings(workspace: Workspace, limits: Limits, *, network: bool) -> dict[st
         "writable": [work],
         "temporary": f"size={_temporary(limits)},nr_inodes={limits.files}",
         "limits": _resources(limits),
-        "filter": calls.program(network=network).hex(),
+        "filter": calls.command_filter(network=network).hex(),
         "policy": _policy(limits, work, [*system, *folders.values()], [TMP, SHM], network=network),
         "guests": _policy(limits, work, [*system, *shown], [GUEST_TMP], network=network) if workspace.private else None,
     }

@@ -12,7 +12,7 @@ from skillgrad_ci.errors import UserError
 from skillgrad_ci.executors.agents import load_agent
 from skillgrad_ci.method.budget import Metered
 from skillgrad_ci.method.ports import Executor
-from skillgrad_ci.method.prompting import load
+from skillgrad_ci.method.prompting import load_prompt
 from skillgrad_ci.method.task import Suite
 from skillgrad_ci.skill.skill import Skill
 
@@ -31,11 +31,11 @@ def make_executor(job: SkillRun, source: "LitellmModel", ledger: "Ledger", other
     if settings.agent == CHAT:
         from skillgrad_ci.executors.chat import Chat
 
-        return Chat(model, load("chat"), others=others)
+        return Chat(model, load_prompt("chat"), others=others)
     if settings.agent == LOOP:
         from skillgrad_ci.executors.tool_loop import ToolLoop
 
-        return ToolLoop(model, load("execute"), settings.max_turns, settings.command_timeout, others=others)
+        return ToolLoop(model, load_prompt("execute"), settings.max_turns, settings.command_timeout, others=others)
     from skillgrad_ci.executors.acp import AcpExecutor
     from skillgrad_ci.models.gateway import ProviderGateway
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from skillgrad_ci.config.config import FILE, Configuration, load
+from skillgrad_ci.config.config import FILE, Configuration, load_config
 from skillgrad_ci.config.settings import REHEARSAL
 from skillgrad_ci.errors import SkillGradError
 from skillgrad_ci.session.agents import CHAT, LOOP, runs_commands
@@ -36,7 +36,7 @@ def examine(root: Path) -> Iterator[Check]:
         yield Check(FILE, False, f"{path} is not there", "run: skillgrad-ci init")
         return
     try:
-        configuration = load(path)
+        configuration = load_config(path)
     except SkillGradError as error:
         yield Check(FILE, False, str(error), "mend it as the message says")
         return

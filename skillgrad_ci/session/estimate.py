@@ -14,7 +14,7 @@ TURNS, PROMPT, COMPLETION = 8, 4_000, 300  # per execution: turns; tokens per tu
 OPTIMIZER_PROMPT, OPTIMIZER_COMPLETION = 8_000, 1_000  # tokens per optimizing call
 
 
-def executions(suite: Suite, settings: Settings) -> tuple[int, int, int]:
+def planned_executions(suite: Suite, settings: Settings) -> tuple[int, int, int]:
     """Executions of the base run, of all batches, and of the measurements of candidates."""
     base = sum(task.trials or settings.trials for task in suite.tasks)
     steps, batches = planned(settings, len(suite.of(Split.TRAIN)))
@@ -49,7 +49,7 @@ def estimate(
 
     An execution of a trigger query is counted as one turn: it ends when a skill is activated.
     """
-    base, batches, final = executions(suite, settings)
+    base, batches, final = planned_executions(suite, settings)
     steps, _ = planned(settings, len(suite.of(Split.TRAIN)))
     queries = len(triggers.tasks) * settings.trials * (1 + steps) if triggers else 0
     total = base + batches + final

@@ -8,13 +8,13 @@ from skillgrad_ci import __version__
 from skillgrad_ci.config.config import SkillRun, refuse_outside
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.memory import PatternMemory
-from skillgrad_ci.method.memory.memory_file import parse
+from skillgrad_ci.method.memory.memory_file import parse_memory
 from skillgrad_ci.method.task import Split, Suite, digest_of
 from skillgrad_ci.method.world import World
 from skillgrad_ci.session.agents import described_version
 from skillgrad_ci.session.split import read_recorded, recorded_path
 from skillgrad_ci.skill.skill import Skill
-from skillgrad_ci.suites import load as load_suite
+from skillgrad_ci.suites import load_suite
 from skillgrad_ci.suites import triggers as trigger_format
 from skillgrad_ci.suites.kept_out import kept_out
 
@@ -82,7 +82,7 @@ def read_inputs(job: SkillRun, recorded: Mapping[str, Split] | None = None) -> I
     path = memory_path(job)
     memory = PatternMemory(skill.name)
     if path.is_file():
-        memory = parse(path.read_text("utf-8"), str(path))
+        memory = parse_memory(path.read_text("utf-8"), str(path))
     splits = {**(recorded or {}), **(read_recorded(recorded_path(suite)) or {})}
     return Inputs(job=job, skill=skill, suite=suite, memory=memory, recorded=splits, others=others, triggers=triggers)
 

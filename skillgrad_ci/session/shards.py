@@ -21,7 +21,7 @@ from skillgrad_ci.method.world import World, executions_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import RUNS, Inputs
 from skillgrad_ci.session.journal.file_journal import NAME, FileJournal
-from skillgrad_ci.session.journal.merging import merge
+from skillgrad_ci.session.journal.merging import merge_journals
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.optimize_skill import Kept, world_of
 from skillgrad_ci.session.parts import StopRequest
@@ -131,7 +131,7 @@ def merge_shards(folders: Sequence[Path], target: Path | None = None) -> tuple[P
         if run != runs[first]:
             raise UserError(f"{first} and {path}: shards of two runs, for their inputs differ; merge each run's apart")
     into = target or Path(RUNS, runs[first]["skill"], runs[first]["fingerprint"][:12])
-    return into, merge([path for path in found.values() if path.resolve() != into.resolve()], into)
+    return into, merge_journals([path for path in found.values() if path.resolve() != into.resolve()], into)
 
 
 def _journals(folder: Path) -> Sequence[Path]:

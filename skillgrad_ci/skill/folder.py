@@ -34,7 +34,7 @@ class Contents:
     stray: list[str] = field(default_factory=list)
 
 
-def read(path: Path, member: Membership) -> Contents:
+def read_folder(path: Path, member: Membership) -> Contents:
     """What lies below `path`, as far as `member` says that it is the skill's.
 
     Devices, files above `MAX_FILE_BYTES`, more than `MAX_FILES` files and names that no patch can carry are refused.

@@ -70,7 +70,7 @@ def body_offset(text: str) -> int:
     return closing.end() if closing else 0
 
 
-def read(fields: str, where: str) -> dict[str, Any]:
+def read_fields(fields: str, where: str) -> dict[str, Any]:
     """The fields' values. Raises UserError with the line for what is no plain mapping of YAML."""
     try:
         values = yaml.SafeLoader("").construct_document(_tree(fields, where))
@@ -90,11 +90,11 @@ def with_description(parts: Slices, description: str, where: str) -> str:
     Raises UserError where the fields cannot be read.
     """
     description = one_line(description)
-    before = read(parts.fields, where)
+    before = read_fields(parts.fields, where)
     for scalar in (description, json.dumps(description, ensure_ascii=False)):
         fields = _replaced(parts, scalar, where)
         try:
-            if read(fields, where) == {**before, "description": description}:
+            if read_fields(fields, where) == {**before, "description": description}:
                 return parts.opening + fields + parts.closing + parts.body
         except UserError:
             continue  # not as a plain scalar; the quoted one follows

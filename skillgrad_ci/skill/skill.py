@@ -48,7 +48,7 @@ class Skill:
             raise UserError(f"{path}: a link; name the folder that it points to")
         if not path.is_dir():
             raise UserError(f"{path}: not a folder; a skill is a folder with {MAIN}")
-        found = folder.read(path, Membership(path, leave_out))
+        found = folder.read_folder(path, Membership(path, leave_out))
         if found.stray and not stray:
             raise UserError(f"{path / found.stray[0]}: a link that leads out of the repository, or nowhere; remove it")
         if MAIN not in found.files and MAIN not in found.linked and MAIN not in found.links:
@@ -92,7 +92,7 @@ class Skill:
     @cached_property
     def metadata(self) -> Mapping[str, Any]:
         """H as read. Raises UserError where it is no YAML mapping."""
-        return frontmatter.read(self.frontmatter, f"{self.folder}/{MAIN}")
+        return frontmatter.read_fields(self.frontmatter, f"{self.folder}/{MAIN}")
 
     @property
     def name(self) -> str:

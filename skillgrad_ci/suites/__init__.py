@@ -69,7 +69,7 @@ def reader_for(path: Path) -> SuiteReader:
     raise UserError(f"{path}: no suite is recognised here; read are {reads}. Seen: {_seen(path)}")
 
 
-def load(path: Path) -> Suite:
+def load_suite(path: Path) -> Suite:
     """Read the suite at `path`. Where a skill's own folder is named, its `evals/` counts too."""
     inside = path / "evals"
     if inside.is_dir() and not any(reader.recognises(path) for reader in readers()):

@@ -153,7 +153,7 @@ GraderRow = Annotated[
 ]
 
 
-def one_or_more(value: Any) -> Any:
+def _one_or_more(value: Any) -> Any:
     """A single grader stands for a list of one."""
     return [value] if isinstance(value, dict) else value
 
@@ -161,7 +161,7 @@ def one_or_more(value: Any) -> Any:
 GraderRows = Annotated[
     list[GraderRow],
     Field(min_length=1),
-    BeforeValidator(one_or_more, json_schema_input_type=GraderRow | Annotated[list[GraderRow], Field(min_length=1)]),
+    BeforeValidator(_one_or_more, json_schema_input_type=GraderRow | Annotated[list[GraderRow], Field(min_length=1)]),
 ]
 
 

@@ -84,10 +84,10 @@ def _canonical(file: Path) -> dict[str, list[str]]:
     if columns[:4] != HEADER or "targetCanon" not in columns:
         raise UserError(f"{file}:1: expected the columns id, utterance, context, targetValue … targetCanon")
     position = columns.index("targetCanon")
-    return {row[0]: values(row[position]) for _, row in _rows(file, columns)}
+    return {row[0]: target_values(row[position]) for _, row in _rows(file, columns)}
 
 
-def values(field: str) -> list[str]:
+def target_values(field: str) -> list[str]:
     """The values of a target field: split at `|`, then `\\n`, `\\p` and `\\\\` are unescaped in this order."""
     return [part.replace("\\n", "\n").replace("\\p", "|").replace("\\\\", "\\") for part in field.split("|")]
 
@@ -101,7 +101,7 @@ def _split(file: str, question: str, validation: set[str] | None) -> Split:
 
 def _task(table: Path | None, row: list[str], canonical: list[str] | None, split: Split, where: str) -> Task:
     question, utterance, context, target = row[:4]
-    targets = values(target)
+    targets = target_values(target)
     if canonical is not None and len(canonical) != len(targets):
         raise UserError(f"{where}: targetValue holds {len(targets)} values and tagged/ {len(canonical)}; they pair up")
     if table is None:

@@ -10,7 +10,7 @@ import pytest
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.github.comments import marker
-from skillgrad_ci.method.memory.memory_file import parse
+from skillgrad_ci.method.memory.memory_file import parse_memory
 from tests.fake_github.hub import BOT, MAIN
 from tests.fake_github.server import Fault
 from tests.support.bot_stage import CONFIG, FILES, Ended, Stage, stage
@@ -48,7 +48,7 @@ def test_a_labelled_issue_becomes_a_pull_request(bot: Stage) -> None:
     assert set(files) == {"skills/writer/SKILL.md", ".skillgrad/writer/momentum.md"}
     for word in ("alpha", "beta", "gamma"):
         assert f"Use always {word}.".encode() in files["skills/writer/SKILL.md"]
-    memory = parse(files[".skillgrad/writer/momentum.md"].decode(), "momentum.md")
+    memory = parse_memory(files[".skillgrad/writer/momentum.md"].decode(), "momentum.md")
     assert {pattern.slug for pattern in memory.patterns} == {"lacks-alpha", "lacks-beta", "lacks-gamma"}
     assert issue.reactions == [(BOT, "eyes")]
     assert issue.labels == []

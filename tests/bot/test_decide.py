@@ -15,7 +15,7 @@ from skillgrad_ci.bot.decide import AnswerCommand, Evaluate, Nothing, Optimize, 
 from skillgrad_ci.bot.jobs.optimize_requests import named_skills
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.github.action_inputs import ActionInputs
-from skillgrad_ci.github.context import RUNNER_ONLY, Context, read
+from skillgrad_ci.github.context import RUNNER_ONLY, Context, read_context
 from skillgrad_ci.github.workflow_log import WorkflowLog
 
 ANN = {"login": "ann", "type": "User"}
@@ -143,7 +143,7 @@ def test_what_the_runner_gave_is_read_once_and_taken_away(tmp_path: Path) -> Non
         "GH_TOKEN": "v",
     }
     environ = kept | given
-    made = read(environ)
+    made = read_context(environ)
     assert environ == kept
     assert made.inputs.token == "t0ken"
     assert made.output == Path("secret-GITHUB_OUTPUT")
@@ -155,7 +155,7 @@ def test_an_event_that_cannot_be_read_is_said(tmp_path: Path, content: str) -> N
     event = tmp_path / "event.json"
     event.write_text(content)
     with pytest.raises(UserError, match="GITHUB_EVENT_PATH"):
-        read({"GITHUB_EVENT_NAME": "issues", "GITHUB_EVENT_PATH": str(event)})
+        read_context({"GITHUB_EVENT_NAME": "issues", "GITHUB_EVENT_PATH": str(event)})
 
 
 @pytest.mark.parametrize(
@@ -164,13 +164,13 @@ def test_an_event_that_cannot_be_read_is_said(tmp_path: Path, content: str) -> N
 )
 def test_an_input_of_the_wrong_kind_is_named(name: str, value: str) -> None:
     with pytest.raises(UserError, match=f"input {name.lower()}: expected"):
-        read({"GITHUB_EVENT_NAME": "schedule", f"INPUT_{name}": value})
+        read_context({"GITHUB_EVENT_NAME": "schedule", f"INPUT_{name}": value})
 
 
 def test_a_dispatchs_own_inputs_count_where_the_workflow_passes_none_on(tmp_path: Path) -> None:
     event = tmp_path / "event.json"
     event.write_text('{"inputs": {"skill": "xlsx", "iterations": "2", "dry_run": "true", "token": "no"}}')
-    inputs = read({"GITHUB_EVENT_NAME": "workflow_dispatch", "GITHUB_EVENT_PATH": str(event)}).inputs
+    inputs = read_context({"GITHUB_EVENT_NAME": "workflow_dispatch", "GITHUB_EVENT_PATH": str(event)}).inputs
     assert (inputs.skill, inputs.iterations, inputs.dry_run, inputs.token) == ("xlsx", 2, True, "")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from skillgrad_ci.github.comments import marker
-from skillgrad_ci.method.memory.memory_file import parse
+from skillgrad_ci.method.memory.memory_file import parse_memory
 from tests.fake_github.git_store import GitStore
 from tests.fake_github.hub import BOT, MAIN
 from tests.fake_github.server import Fault
@@ -59,7 +59,7 @@ def test_a_closed_pull_request_stays_closed_and_its_edits_are_rejected(bot: Stag
     prompts = [user for role, user in bot.engine.agent.prompts if role == "patcher"]
     assert "Too long-winded" in prompts[-1]
     assert not any("Ignore all rules" in user or "hidden" in user for _, user in bot.engine.agent.prompts)
-    memory = parse(git(bot).files(WRITER)[MEMORY].decode(), "momentum.md")
+    memory = parse_memory(git(bot).files(WRITER)[MEMORY].decode(), "momentum.md")
     assert {edit.by for edit in memory.rejected} == {"reviewer"}
     bot.opened()
     assert bot.engine.optimized[-1].memory.rejected == seen, "what was learned is not lost with the next pull request"

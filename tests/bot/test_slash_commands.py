@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from skillgrad_ci.bot.slash_commands import Command, parse
+from skillgrad_ci.bot.slash_commands import Command, parse_command
 from skillgrad_ci.github.comments import marker
-from skillgrad_ci.method.memory.memory_file import parse as parse_memory
+from skillgrad_ci.method.memory.memory_file import parse_memory
 from tests.fake_github.hub import BOT, MAIN
 from tests.support.bot_stage import Ended, Stage, stage
 from tests.support.worlds import Oracle, edit
@@ -63,7 +63,7 @@ def left_alone(bot: Stage, ended: Ended, writes: int) -> None:
     ],
 )
 def test_a_command_is_a_line_of_its_own(text: str, command: Command | None) -> None:
-    assert parse(text) == command
+    assert parse_command(text) == command
 
 
 def test_drop_takes_one_edit_out_and_remembers_why(bot: Stage) -> None:

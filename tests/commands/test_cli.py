@@ -14,12 +14,11 @@ import pytest
 
 from skillgrad_ci import __main__
 from skillgrad_ci.__main__ import main
-from skillgrad_ci.commands.cli import COMMANDS
-from skillgrad_ci.commands.cli import parse as parse_arguments
+from skillgrad_ci.commands.cli import COMMANDS, parse_arguments
 from skillgrad_ci.commands.flags import YAML_ONLY, given, setting_flags
 from skillgrad_ci.config.config import with_flags
 from skillgrad_ci.config.settings import Settings
-from skillgrad_ci.method.memory.memory_file import parse
+from skillgrad_ci.method.memory.memory_file import parse_memory
 from skillgrad_ci.skill.skill import Skill
 from tests.support import small_repository
 
@@ -118,7 +117,7 @@ def test_optimize_writes_a_run_folder_and_leaves_the_skill_alone(shell: Shell) -
     assert done.document["rehearsal"]
     assert done.document["reproduce"] == "skillgrad-ci optimize skills/greeter --sandbox none --json"
     assert "iteration 1: accepted" in done.err
-    parse((folder / "momentum.md").read_text(), "momentum.md")
+    parse_memory((folder / "momentum.md").read_text(), "momentum.md")
 
     again = shell("optimize", "skills/greeter", *OPEN)  # everything is in the journal: nothing is paid for again
     assert again.code == 0
@@ -144,7 +143,7 @@ def test_in_place_without_a_gain_keeps_the_memory_and_the_next_run_says_so(shell
     assert "patch   " not in done.out
     assert "its memory is beside the configuration" in done.out
     assert Skill.load(shell.root / "skills/greeter") == before
-    memory = parse((shell.root / ".skillgrad/greeter/momentum.md").read_text(), "momentum.md")
+    memory = parse_memory((shell.root / ".skillgrad/greeter/momentum.md").read_text(), "momentum.md")
     assert memory.rejected
     again = shell("optimize", "skills/greeter", *OPEN, "--iterations", "1")
     said = f"{len(memory.patterns)} patterns and {len(memory.rejected)} rejected edits from earlier runs"

@@ -9,7 +9,7 @@ import yaml
 
 from skillgrad_ci.__main__ import main
 from skillgrad_ci.commands.demo import example
-from skillgrad_ci.config.config import load
+from skillgrad_ci.config.config import load_config
 
 MODEL = "openai/some-model"
 
@@ -34,7 +34,7 @@ def test_skills_and_suites_are_found_and_the_next_command_reads_them(
     assert main(["init", str(repository), "--yes", "--model", MODEL]) == 0
     said = capsys.readouterr().out
     assert "Written. Next: skillgrad-ci doctor" in said
-    skills = {job.name: job for job in load(repository / ".skillgrad.yml").skills}
+    skills = {job.name: job for job in load_config(repository / ".skillgrad.yml").skills}
     assert set(skills) == {"greeter", "workbook-reports"}
     workflow = (repository / ".github/workflows/skillgrad.yml").read_text()
     assert "secrets.OPENAI_API_KEY" in workflow

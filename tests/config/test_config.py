@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillgrad_ci.config.config import Configuration, File, load, merge, refuse_outside, with_flags
+from skillgrad_ci.config.config import Configuration, File, layered, load_config, refuse_outside, with_flags
 from skillgrad_ci.config.settings import Budget, Models, Settings
 from skillgrad_ci.errors import UserError
 
@@ -27,7 +27,7 @@ def repository(tmp_path: Path) -> Path:
 
 def read(root: Path, text: str, **flags: Any) -> Configuration:
     (root / ".skillgrad.yml").write_text(text)
-    return load(root / ".skillgrad.yml", flags)
+    return load_config(root / ".skillgrad.yml", flags)
 
 
 SKILLS = "skills:\n  - path: skills/*\n    tasks: evals/{name}\n"
@@ -88,7 +88,7 @@ def test_a_wrong_file_is_answered_with_line_key_and_what_to_do(repository: Path,
 
 def test_a_missing_file_and_a_wrong_flag_say_so(repository: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
-        load(repository / "absent.yml")
+        load_config(repository / "absent.yml")
     with pytest.raises(UserError, match="the command line: batch_size: expected"):
         with_flags(Settings(), {"batch_size": 0})
 
@@ -96,7 +96,7 @@ def test_a_missing_file_and_a_wrong_flag_say_so(repository: Path) -> None:
 def test_a_configuration_that_is_a_pipe_is_refused_and_not_waited_for(repository: Path) -> None:
     os.mkfifo(repository / "pipe.yml")
     with pytest.raises(UserError, match=r"pipe\.yml: no file; write one"):
-        load(repository / "pipe.yml")
+        load_config(repository / "pipe.yml")
 
 
 def test_a_skill_reached_by_a_link_out_of_the_repository_is_not_one(repository: Path, tmp_path_factory: Any) -> None:
@@ -156,8 +156,8 @@ mappings = st.dictionaries(keys, nested)
 @given(mappings, mappings)
 def test_merging_keeps_every_flag_and_changes_neither_side(under: dict[str, Any], over: dict[str, Any]) -> None:
     before = json.dumps([under, over])
-    merged = merge(under, over)
-    assert merge(merged, over) == merged
+    merged = layered(under, over)
+    assert layered(merged, over) == merged
     assert set(merged) == set(under) | set(over)
     assert json.dumps([under, over]) == before
 
@@ -178,7 +178,7 @@ def test_the_documented_example_is_valid(repository: Path) -> None:
     example = page.split("```yaml\n")[1].split("```")[0]
     assert yaml.safe_load(example)
     (repository / ".skillgrad.yml").write_text(example)
-    assert load(repository / ".skillgrad.yml").skills
+    assert load_config(repository / ".skillgrad.yml").skills
 
 
 def test_a_path_of_the_settings_stays_in_the_repository(repository: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_file_that_is_nested_without_end_is_the_users_to_fix(tmp_path: Path) -
     file = tmp_path / ".skillgrad.yml"
     file.write_text("a: " + "[" * 100_000 + "]" * 100_000)
     with pytest.raises(UserError, match="nested more than 100 deep"):
-        load(file)
+        load_config(file)
 
 
 def test_a_model_of_a_retired_service_is_named_so() -> None:

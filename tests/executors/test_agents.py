@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.executors.agents import SHIPPED, fill, load_agent, shipped
+from skillgrad_ci.executors.agents import SHIPPED, expand, load_agent, shipped
 
 OWN = """
 name: mine
@@ -49,7 +49,7 @@ def test_identity_changes_with_anything_in_the_description(tmp_path: Path) -> No
 
 
 def test_what_a_value_holds_is_never_expanded() -> None:
-    assert fill("{{model}} at {{gateway}}", {"model": "{{gateway}}", "gateway": "here"}) == "{{gateway}} at here"
+    assert expand("{{model}} at {{gateway}}", {"model": "{{gateway}}", "gateway": "here"}) == "{{gateway}} at here"
 
 
 @pytest.mark.parametrize(

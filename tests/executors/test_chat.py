@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.executors.chat import Chat, _asked_for, question, refuse_files
 from skillgrad_ci.method.evidence import Trajectory
-from skillgrad_ci.method.prompting import load
+from skillgrad_ci.method.prompting import load_prompt
 from skillgrad_ci.method.task import GraderSpec, Suite, Task
 from skillgrad_ci.models.rehearsal.register import respond
 from skillgrad_ci.models.rehearsal.script import Script as Rehearsal
@@ -45,7 +45,9 @@ def execute(
         workspace(task, [skill] if skill else []) as folders,
         NoCommands().open(folders) as session,
     ):
-        return Chat(model_of(server, retries=1), load("chat"), others=others).execute(task, skill, session), server
+        return Chat(model_of(server, retries=1), load_prompt("chat"), others=others).execute(
+            task, skill, session
+        ), server
 
 
 def sent(server: ScriptedServer, call: int) -> tuple[str, str]:
@@ -152,8 +154,8 @@ def test_an_outage_is_raised_and_never_an_answer() -> None:
 
 def test_the_identity_holds_all_that_is_sent() -> None:
     model = Rehearsed(Rehearsal.model_validate(SCRIPT))
-    texts = {Chat(model, load("chat")).identity, Chat(model, "other").identity}
-    texts.add(Chat(model, load("chat"), others=[OTHER]).identity)
+    texts = {Chat(model, load_prompt("chat")).identity, Chat(model, "other").identity}
+    texts.add(Chat(model, load_prompt("chat"), others=[OTHER]).identity)
     assert len(texts) == 3
     assert all(text.startswith("chat/1 ") for text in texts)
 
@@ -194,7 +196,7 @@ SCRIPT = {
 def test_the_rehearsal_reads_what_it_is_pointed_to(skill: Skill | None, answer: str, calls: int) -> None:
     model = Rehearsed(Rehearsal.model_validate(SCRIPT))
     with workspace(TASK, [skill] if skill else []) as folders, NoCommands().open(folders) as session:
-        done = Chat(model, load("chat")).execute(TASK, skill, session)
+        done = Chat(model, load_prompt("chat")).execute(TASK, skill, session)
     assert (done.answer, done.turns) == (answer, calls)
     ready = respond(model.script, {"messages": [{"role": "user", "content": "Reply with the word ready."}]})
     assert "ready" in ready["choices"][0]["message"]["content"]

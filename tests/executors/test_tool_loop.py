@@ -17,7 +17,7 @@ from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.executors.skill_tools import SkillTools
 from skillgrad_ci.executors.tool_loop import CALLS_PER_TURN, CUT, EMPTY, ToolLoop, _parsed
 from skillgrad_ci.method.evidence import Trajectory
-from skillgrad_ci.method.prompting import load
+from skillgrad_ci.method.prompting import load_prompt
 from skillgrad_ci.method.task import GraderSpec, Task
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
 from skillgrad_ci.session.rollout import workspace
@@ -49,7 +49,7 @@ def execute(
         workspace(task, [skill] if skill else []) as folders,
         NoSandbox().open(folders) as session,
     ):
-        loop = ToolLoop(model_of(server, retries=1), load("execute"), **settings)
+        loop = ToolLoop(model_of(server, retries=1), load_prompt("execute"), **settings)
         return loop.execute(task, skill, session), server
 
 
@@ -107,7 +107,9 @@ def test_the_user_message_holds_the_task_its_files_and_what_is_wanted() -> None:
 
 
 def test_the_prompt_is_of_no_domain() -> None:
-    assert not re.search(r"spreadsheet|excel|xlsx|workbook|\bcells?\b|\btables?\b", load("execute"), re.IGNORECASE)
+    assert not re.search(
+        r"spreadsheet|excel|xlsx|workbook|\bcells?\b|\btables?\b", load_prompt("execute"), re.IGNORECASE
+    )
 
 
 def test_a_conversation_only_grows_so_that_prompts_are_cached() -> None:
@@ -360,6 +362,6 @@ def test_usage_is_the_sum_of_the_turns() -> None:
 )
 def test_the_identity_names_everything_that_changes_an_execution(change: Callable[[ToolLoop], ToolLoop]) -> None:
     with serve([]) as server:
-        loop = ToolLoop(model_of(server), load("execute"))
+        loop = ToolLoop(model_of(server), load_prompt("execute"))
         assert loop.identity == replace(loop).identity
         assert change(loop).identity != loop.identity

@@ -12,7 +12,7 @@ from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.executors.tool_loop import ToolLoop
 from skillgrad_ci.executors.turns import _same
 from skillgrad_ci.method.evidence import Trajectory
-from skillgrad_ci.method.prompting import load
+from skillgrad_ci.method.prompting import load_prompt
 from skillgrad_ci.method.task import GraderSpec, Task
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
 from skillgrad_ci.session.journal.file_journal import FileJournal
@@ -36,7 +36,7 @@ def execute(folder: Path, answers: Sequence[Answer], key: str = "k") -> tuple[Tr
         workspace(TASK, []) as folders,
         NoSandbox().open(folders) as session,
     ):
-        loop = ToolLoop(model_of(server, retries=0), load("execute")).resuming(journal, key)
+        loop = ToolLoop(model_of(server, retries=0), load_prompt("execute")).resuming(journal, key)
         trajectory = loop.execute(TASK, None, session)
         files = {path.name: path.read_text() for path in folders.work.iterdir()}
         return trajectory, server, repr(sorted(files.items()))

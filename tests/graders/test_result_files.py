@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from skillgrad_ci.graders.result_files import MAX_LISTED, Unusable, files_of, read_bytes, read_text
+from skillgrad_ci.graders.result_files import MAX_LISTED, Unusable, files_of, read_bytes, read_output
 from skillgrad_ci.method.ports import Result
 
 
@@ -60,11 +60,11 @@ def test_sizes_are_bounded(tmp_path: Path) -> None:
 
 def test_text_is_utf8_with_one_kind_of_line_end(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfa\r\nb")
-    assert read_text(Result(tmp_path), "a.txt") == "a\nb"
+    assert read_output(Result(tmp_path), "a.txt") == "a\nb"
     (tmp_path / "b.txt").write_bytes(b"ab\xff")
     with pytest.raises(Unusable, match="not UTF-8 text \\(byte 2\\)"):
-        read_text(Result(tmp_path), "b.txt")
-    assert read_text(Result(tmp_path, "x\r\ny"), "answer") == "x\ny"
+        read_output(Result(tmp_path), "b.txt")
+    assert read_output(Result(tmp_path, "x\r\ny"), "answer") == "x\ny"
 
 
 def test_a_listing_ends(tmp_path: Path) -> None:

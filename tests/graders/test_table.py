@@ -8,11 +8,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from skillgrad_ci.graders.table import MAX_CHARACTERS, TableGrader, normalize, predicted, right, value, values
+from skillgrad_ci.graders.table import MAX_CHARACTERS, TableGrader, normalize, predicted, right, value, value_set
 from skillgrad_ci.method.evidence import Outcome
 from skillgrad_ci.method.ports import Result
 from skillgrad_ci.method.task import GraderSpec, Suite, Task
-from skillgrad_ci.suites import load
+from skillgrad_ci.suites import load_suite
 from tests.support import denotation_oracle as oracle
 
 PIECES = [
@@ -25,7 +25,7 @@ text = st.one_of(st.lists(st.sampled_from(PIECES), max_size=6).map("".join), st.
 
 
 def verdict(targets: list[str], canonical: list[str] | None, predictions: list[str]) -> bool:
-    return right(values(targets, canonical), values(predictions))
+    return right(value_set(targets, canonical), value_set(predictions))
 
 
 @given(text)
@@ -79,7 +79,7 @@ def test_verdicts_agree(question: tuple[list[str], list[str] | None, list[str]])
 
 @pytest.fixture(scope="module")
 def sample(samples: Path) -> Suite:
-    return load(samples / "wikitablequestions")
+    return load_suite(samples / "wikitablequestions")
 
 
 def answers(task: Task, others: list[str]) -> Iterator[list[str]]:

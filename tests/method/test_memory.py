@@ -18,7 +18,7 @@ from skillgrad_ci.method.memory import (
     Stamp,
     Theme,
 )
-from skillgrad_ci.method.memory.memory_file import parse
+from skillgrad_ci.method.memory.memory_file import parse_memory
 
 line = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp", "Cs"])).map(
     lambda text: " ".join(text.split())
@@ -64,8 +64,8 @@ memories = st.builds(
 
 @given(memories)
 def test_what_is_rendered_reads_back_the_same(memory: PatternMemory) -> None:
-    assert parse(memory.render()) == memory
-    assert parse(memory.render().replace("\n", "\r\n")) == memory
+    assert parse_memory(memory.render()) == memory
+    assert parse_memory(memory.render().replace("\n", "\r\n")) == memory
 
 
 @given(memories, st.integers(600, 4_000))
@@ -122,7 +122,7 @@ def test_a_broken_hand_edit_is_named_by_its_line(edit: tuple[str, str], line: in
     text = PatternMemory("s", (good,)).render()
     assert edit[0] in text
     with pytest.raises(UserError, match=rf"^momentum\.md:{line}: expected .*{expected}"):
-        parse(text.replace(*edit))
+        parse_memory(text.replace(*edit))
 
 
 def test_a_pattern_keeps_its_place_and_a_new_one_goes_last() -> None:

@@ -18,7 +18,7 @@ from skillgrad_ci.method.ports import ModelReply, ModelRequest
 from skillgrad_ci.method.prompting import (
     StructuredAgent,
     fill,
-    load,
+    load_prompt,
     read_reply,
     render_skill,
 )
@@ -53,7 +53,7 @@ def test_nothing_inside_closes_a_fence(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["execute", "diagnose", "momentum", "patch", "judge"])
 def test_the_prompts_are_for_any_domain(name: str) -> None:
-    words = load(name).lower()
+    words = load_prompt(name).lower()
     assert not {"spreadsheet", "excel", "workbook", "openpyxl", "cell"} & set(words.replace("*", " ").split())
 
 

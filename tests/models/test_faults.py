@@ -21,7 +21,7 @@ from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.optimizers.momentum import MomentumReply
 from skillgrad_ci.method.optimizers.update import PatchReply
 from skillgrad_ci.method.ports import ModelReply, ModelRequest, Result
-from skillgrad_ci.method.prompting import StructuredAgent, load
+from skillgrad_ci.method.prompting import StructuredAgent, load_prompt
 from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import GraderSpec, Task
@@ -132,7 +132,7 @@ class WordGrader:
 def executed(row: Row, folder: Path, events: list[Event]) -> Evidence:
     """One execution with the real parts of a run."""
     with dealt(row) as (_, _, model):
-        loop = ToolLoop(model, load("execute"), max_turns=4)
+        loop = ToolLoop(model, load_prompt("execute"), max_turns=4)
         journal = FileJournal(folder)
         rollouts = Rollouts(
             loop, NoSandbox(), {"word": WordGrader()}, journal, events.append,

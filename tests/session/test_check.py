@@ -18,7 +18,7 @@ from skillgrad_ci.session.check import Standing, check_suite, standing_of
 from skillgrad_ci.session.json_documents import check_facts, power_facts
 from skillgrad_ci.session.outputs.grade_outputs import grade_outputs
 from skillgrad_ci.session.parts import Parts
-from skillgrad_ci.suites import load
+from skillgrad_ci.suites import load_suite
 
 GRADES = st.none() | st.builds(Grade, st.sampled_from(Outcome))
 TASKS: Mapping[str, str] = {
@@ -45,7 +45,7 @@ class Bench:
         rows = "".join(f"  - {{id: {name}, instruction: Do it., {rest}}}\n" for name, rest in names.items())
         (self.root / "tasks.yaml").write_text(f"version: 1\ntasks:\n{rows}")
         job = SkillRun(Path(), self.root, Settings.model_validate(self.settings), self.root)
-        return Parts(job, load(self.root), lambda event: None, threading.Event())
+        return Parts(job, load_suite(self.root), lambda event: None, threading.Event())
 
 
 @pytest.fixture

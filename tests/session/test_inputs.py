@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from skillgrad_ci.__main__ import main
-from skillgrad_ci.config.config import load as load_configuration
+from skillgrad_ci.config.config import load_config
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.executors.skill_tools import SkillTools
 from skillgrad_ci.executors.tool_loop import PROBE_TURNS, ToolLoop
 from skillgrad_ci.method.evidence import Trajectory
-from skillgrad_ci.method.prompting import load
+from skillgrad_ci.method.prompting import load_prompt
 from skillgrad_ci.method.task import GraderSpec, Task
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
 from skillgrad_ci.session.inputs import Inputs, other_skills, read_inputs, refuse_twins
@@ -40,7 +40,7 @@ def executed(
 ) -> tuple[Trajectory, ScriptedServer]:
     present = [*([skill] if skill else []), *others]
     with serve(answers) as server, workspace(task, present) as folders, NoSandbox().open(folders) as session:
-        loop = ToolLoop(model_of(server), load("execute"), others=others)
+        loop = ToolLoop(model_of(server), load_prompt("execute"), others=others)
         return loop.execute(task, skill, session), server
 
 
@@ -132,7 +132,7 @@ def test_another_neighbour_is_another_execution() -> None:
 
 
 def inputs(root: Path) -> Inputs:
-    return read_inputs(load_configuration(root / ".skillgrad.yml").skills[0])
+    return read_inputs(load_config(root / ".skillgrad.yml").skills[0])
 
 
 @pytest.fixture

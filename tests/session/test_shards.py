@@ -28,7 +28,7 @@ from skillgrad_ci.method.world import World
 from skillgrad_ci.sandbox.no_sandbox import NoCommands
 from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.session.journal.file_journal import NAME, FileJournal
-from skillgrad_ci.session.journal.merging import merge
+from skillgrad_ci.session.journal.merging import merge_journals
 from skillgrad_ci.session.rollout import Rollouts
 from skillgrad_ci.session.shards import FOLDER, Shard, measure_part, merge_shards, plan, share_of
 from skillgrad_ci.skill.skill import Skill
@@ -214,14 +214,14 @@ def test_a_journal_that_went_on_from_a_copy_replaces_it(tmp_path: Path) -> None:
     late = Path(shutil.copytree(early, tmp_path / "late"))
     fill(late, ("k", "execution", evidence("passed")))
     for order in ([early, late], [late, early]):
-        merge(order, tmp_path / "into")
+        merge_journals(order, tmp_path / "into")
         with FileJournal(tmp_path / "into") as journal:
             assert journal.recall("k") == evidence("passed")
 
 
 def test_what_was_in_flight_on_two_machines_is_left_out(tmp_path: Path) -> None:
     folders = [fill(tmp_path / text, RUN, ("k", "turn", {"reply": text}), (text, "turn", {})) for text in ("a", "b")]
-    merge(folders, tmp_path / "into")
+    merge_journals(folders, tmp_path / "into")
     with FileJournal(tmp_path / "into") as journal:
         assert journal.recall("k") is None
         assert journal.recall("a") == journal.recall("b") == {}
@@ -233,7 +233,7 @@ def test_shards_of_two_runs_are_refused(tmp_path: Path) -> None:
         merge_shards([fill(tmp_path / "a", RUN), fill(tmp_path / "b", other)], tmp_path / "into")
     more = ("parameters", "parameters", {"temperature": 1})
     with pytest.raises(UserError, match="do not belong to one run, for their parameters differ"):
-        merge([fill(tmp_path / "c", (*more[:2], {})), fill(tmp_path / "d", more)], tmp_path / "into")
+        merge_journals([fill(tmp_path / "c", (*more[:2], {})), fill(tmp_path / "d", more)], tmp_path / "into")
 
 
 def test_a_folder_without_a_shard_is_refused(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_the_caps_of_all_shards_together_are_the_base_runs() -> None:
 
 def test_records_keep_their_text_when_they_move(tmp_path: Path) -> None:
     value = {"text": 'quotes " and, "value": {"x": 1}', "half": "ü\u2028"}
-    merge([fill(tmp_path / "a", ("k", "call", value))], tmp_path / "into")
+    merge_journals([fill(tmp_path / "a", ("k", "call", value))], tmp_path / "into")
     with FileJournal(tmp_path / "into") as journal:
         assert journal.recall("k") == value
     (line,) = (tmp_path / "into" / NAME).read_text().splitlines()

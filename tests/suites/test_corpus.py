@@ -18,7 +18,7 @@ from skillgrad_ci.sandbox.no_sandbox import NoSandbox
 from skillgrad_ci.skill.lint import lint
 from skillgrad_ci.skill.skill import Skill
 from skillgrad_ci.skill.surroundings import Surroundings
-from skillgrad_ci.suites import load
+from skillgrad_ci.suites import load_suite
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 SHAPES = {
@@ -54,7 +54,7 @@ def graded(task: Task, work: Path, answer: str) -> Outcome:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_each_shape_is_read_as_what_it_is(shape: str) -> None:
-    suite = load(CORPUS / shape)
+    suite = load_suite(CORPUS / shape)
     kinds = Counter(spec.kind for task in suite.tasks for spec in task.graders)
     assert (suite.format, len(suite.tasks), dict(kinds)) == SHAPES[shape]
 
@@ -65,7 +65,7 @@ def test_every_suite_of_the_corpus_has_a_row() -> None:
 
 
 def test_statements_and_typed_checks_keep_their_share() -> None:
-    first, second = load(CORPUS / "statements-as-objects/skills/tidy").tasks
+    first, second = load_suite(CORPUS / "statements-as-objects/skills/tidy").tasks
     assert (first.id, second.id) == ("by last name", "a:b")
     assert [(spec.kind, spec.weight) for spec in first.graders] == [("text", 1), ("text", 1), ("judge", 1)]
     assert second.graders[-1].options["assertions"] == ["It says how it counted.", "It says two."]
@@ -73,25 +73,25 @@ def test_statements_and_typed_checks_keep_their_share() -> None:
 
 
 def test_both_spellings_are_taken_together_once() -> None:
-    (task,) = load(CORPUS / "cases-key").tasks
+    (task,) = load_suite(CORPUS / "cases-key").tasks
     assert task.graders[0].options["assertions"] == ["It gives a before b."]
 
 
 def test_a_set_that_names_skills_fires_for_the_one_it_lies_in() -> None:
-    tasks = load(CORPUS / "triggers-by-skill/skills/tidy/triggers.json").tasks
+    tasks = load_suite(CORPUS / "triggers-by-skill/skills/tidy/triggers.json").tasks
     assert [task.graders[0].options["should_trigger"] for task in tasks] == [True, False, False]
     assert [tag for task in tasks for tag in task.tags if tag.startswith("fires:")] == ["fires:tidy", "fires:plots"]
 
 
 def test_durations_are_read() -> None:
-    assert load(CORPUS / "skillgrade").tasks[0].timeout == 90
-    assert load(CORPUS / "scenarios").tasks[0].timeout == 120
-    assert load(CORPUS / "task-files").tasks[0].timeout == 120
+    assert load_suite(CORPUS / "skillgrade").tasks[0].timeout == 90
+    assert load_suite(CORPUS / "scenarios").tasks[0].timeout == 120
+    assert load_suite(CORPUS / "task-files").tasks[0].timeout == 120
 
 
 def test_checks_of_other_tools_tell_right_from_wrong(tmp_path: Path) -> None:
-    (scenario,) = load(CORPUS / "scenarios").tasks
-    (ordered,) = load(CORPUS / "task-files").tasks
+    (scenario,) = load_suite(CORPUS / "scenarios").tasks
+    (ordered,) = load_suite(CORPUS / "task-files").tasks
     assert graded(scenario, tmp_path, "a, b") is Outcome.FAILED  # out.txt is not there
     (tmp_path / "out.txt").touch()
     assert graded(scenario, tmp_path, "a, b") is Outcome.PASSED
@@ -102,7 +102,7 @@ def test_checks_of_other_tools_tell_right_from_wrong(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="a check in JavaScript needs node")
 def test_checks_of_promptfoo_tell_right_from_wrong(tmp_path: Path) -> None:
-    two_names, same = load(CORPUS / "promptfoo").tasks
+    two_names, same = load_suite(CORPUS / "promptfoo").tasks
     assert two_names.instruction == "Sort these names: Bo, Ann"
     assert graded(two_names, tmp_path, "Ann, Bo") is Outcome.PASSED
     assert graded(two_names, tmp_path, f"Ann, Bo {'x' * 200}") is Outcome.FAILED  # javascript
@@ -111,8 +111,8 @@ def test_checks_of_promptfoo_tell_right_from_wrong(tmp_path: Path) -> None:
 
 
 def test_what_a_tool_alone_can_decide_is_named() -> None:
-    assert "not read: behavior" in load(CORPUS / "task-files").warnings[0]
-    assert "latency are not applied" in load(CORPUS / "promptfoo").warnings[0]
+    assert "not read: behavior" in load_suite(CORPUS / "task-files").warnings[0]
+    assert "latency are not applied" in load_suite(CORPUS / "promptfoo").warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_what_a_tool_alone_can_decide_is_named() -> None:
 def test_what_is_not_read_is_named_with_the_smallest_change(tmp_path: Path, name: str, content: str, said: str) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(UserError, match=said):
-        load(tmp_path / name)
+        load_suite(tmp_path / name)
 
 
 def test_sound_skills_are_not_accused() -> None:

@@ -11,7 +11,7 @@ from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.ports import Result
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
-from skillgrad_ci.suites import load
+from skillgrad_ci.suites import load_suite
 from skillgrad_ci.suites.eval_yaml import _makes_executable
 from skillgrad_ci.suites.references import lay
 from tests.support import documented
@@ -60,7 +60,7 @@ def graded(task: Task, work: Path, spec: int = 0) -> Grade:
 
 
 def test_a_workspace_is_laid_out(suite: Path, tmp_path: Path) -> None:
-    (task,) = load(suite).tasks
+    (task,) = load_suite(suite).tasks
     assert set(task.files) == {"app.js", "bin/superlint", "more/app.js"}
     assert (task.trials, task.timeout, task.threshold) == (2, 7, 0.8)
     assert "`/usr/local/bin/superlint` is at `bin/superlint`" in task.instruction
@@ -70,7 +70,7 @@ def test_a_workspace_is_laid_out(suite: Path, tmp_path: Path) -> None:
 
 
 def test_a_check_finds_the_folder_it_names_and_not_the_agents_forgery(suite: Path, tmp_path: Path) -> None:
-    (task,) = load(suite).tasks
+    (task,) = load_suite(suite).tasks
     work = tmp_path / "work"
     lay(task.files, work)
     assert graded(task, work).score == 0.5
@@ -85,7 +85,7 @@ def test_a_check_finds_the_folder_it_names_and_not_the_agents_forgery(suite: Pat
 def test_a_check_never_lays_inputs_over_the_result(suite: Path, tmp_path: Path) -> None:
     text = EVAL.replace("fixtures/app.js", "{src: fixtures/app.js, dest: fixtures/app.js}", 1)
     (suite / "eval.yaml").write_text(text.replace("check.sh app.js", "check.sh fixtures/app.js"))
-    (task,) = load(suite).tasks
+    (task,) = load_suite(suite).tasks
     lay(task.files, tmp_path / "work")
     (tmp_path / "work" / "fixtures" / "app.js").write_text("const a\n")
     assert graded(task, tmp_path / "work").outcome is Outcome.PASSED
@@ -97,13 +97,13 @@ def test_a_check_never_lays_inputs_over_the_result(suite: Path, tmp_path: Path) 
 def test_a_run_that_names_a_file_stands_for_its_content(suite: Path, tmp_path: Path, run: str) -> None:
     (suite / "graders" / "plain.sh").write_text(". graders/lib.sh\nsay 0.5\n")
     (suite / "eval.yaml").write_text(EVAL.replace("bash graders/check.sh app.js", run))
-    (task,) = load(suite).tasks
+    (task,) = load_suite(suite).tasks
     lay(task.files, tmp_path / "work")
     assert graded(task, tmp_path / "work").score == 0.5
 
 
 def test_instruction_and_rubric_may_be_files_and_weights_stay(tmp_path: Path) -> None:
-    suite = load(documented.write("skillgrade", tmp_path))
+    suite = load_suite(documented.write("skillgrade", tmp_path))
     (task,) = suite.tasks
     assert task.instruction.startswith("`names.txt` has one name")
     assert [(spec.kind, spec.weight) for spec in task.graders] == [("command", 0.7), ("judge", 0.3)]
@@ -153,6 +153,6 @@ def test_a_mistake_is_told_with_line_and_field(suite: Path, old: str, new: str, 
     assert old in EVAL
     (suite / "eval.yaml").write_text(EVAL.replace(old, new, 1))
     with pytest.raises(UserError) as error:
-        load(suite)
+        load_suite(suite)
     assert expected in str(error.value)
     assert str(error.value).startswith(f"{suite / 'eval.yaml'}:")

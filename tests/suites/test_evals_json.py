@@ -8,7 +8,7 @@ import pytest
 
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.skill.skill import Skill
-from skillgrad_ci.suites import load
+from skillgrad_ci.suites import load_suite
 from tests.support import documented
 
 
@@ -22,7 +22,7 @@ def write(skill: Path, *evals: dict[str, Any], **fields: Any) -> Path:
 
 
 def test_the_documented_example(tmp_path: Path) -> None:
-    first, second = load(documented.write("agent-skills-evals", tmp_path)).tasks
+    first, second = load_suite(documented.write("agent-skills-evals", tmp_path)).tasks
     assert (first.id, second.id) == ("1", "summary")
     assert set(first.files) == {"data/sales.csv"}
     assert set(second.files) == {"sales.csv"}
@@ -33,7 +33,7 @@ def test_the_documented_example(tmp_path: Path) -> None:
 
 def test_the_skill_its_evals_folder_and_the_file_are_one_suite(tmp_path: Path) -> None:
     file = write(tmp_path / "s", {"id": 1, "prompt": "x", "expected_output": "y", "files": ["evals/files/sales.csv"]})
-    found = [load(path) for path in (tmp_path / "s", file.parent, file)]
+    found = [load_suite(path) for path in (tmp_path / "s", file.parent, file)]
     assert len({suite.digest for suite in found}) == 1
     assert {suite.name for suite in found} == {"s"}
 
@@ -45,7 +45,7 @@ def test_agents_never_see_the_evals(tmp_path: Path) -> None:
 
 def test_an_expected_output_alone_is_graded_and_ids_may_be_left_out(tmp_path: Path) -> None:
     write(tmp_path / "s", {"prompt": "x", "expected_output": "y", "notes": "our own key"})
-    (task,) = load(tmp_path / "s").tasks
+    (task,) = load_suite(tmp_path / "s").tasks
     assert task.id == "1"
     assert task.expected == ["y"]
 
@@ -64,7 +64,7 @@ def test_an_expected_output_alone_is_graded_and_ids_may_be_left_out(tmp_path: Pa
 )
 def test_a_file_lies_where_the_prompt_says(prompt: str, place: str, tmp_path: Path) -> None:
     write(tmp_path / "s", {"prompt": prompt, "expected_output": "y", "files": ["evals/files/sales.csv"]})
-    assert set(load(tmp_path / "s").tasks[0].files) == {place}
+    assert set(load_suite(tmp_path / "s").tasks[0].files) == {place}
 
 
 @pytest.mark.parametrize(
@@ -89,20 +89,20 @@ def test_a_file_lies_where_the_prompt_says(prompt: str, place: str, tmp_path: Pa
 def test_a_mistake_is_told_with_line_and_field(row: Any, expected: str, tmp_path: Path) -> None:
     file = write(tmp_path / "s", {"id": 1, "prompt": "x", "expected_output": "y"}, row)
     with pytest.raises(UserError) as error:
-        load(tmp_path / "s")
+        load_suite(tmp_path / "s")
     assert expected in str(error.value)
     assert str(error.value).startswith(f"{file}:")
 
 
 def test_a_null_is_a_field_left_out(tmp_path: Path) -> None:
     row = {"id": 1, "prompt": "x", "expected_output": None, "files": None, "assertions": ["a"], "expectations": None}
-    (task,) = load(write(tmp_path / "s", row)).tasks
+    (task,) = load_suite(write(tmp_path / "s", row)).tasks
     assert task.graders[0].options["assertions"] == ["a"]
 
 
 def test_a_skill_name_never_leads_out_of_a_folder(tmp_path: Path) -> None:
     file = write(tmp_path / "s", {"id": 1, "prompt": "x", "expected_output": "y"}, skill_name="../../evil")
-    assert load(file).name == "s"
+    assert load_suite(file).name == "s"
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, '{"evals": [{"id": ' + "9" * 5_000 + "}]}"])
@@ -110,21 +110,21 @@ def test_json_that_python_refuses_is_one_line(content: str, tmp_path: Path) -> N
     file = write(tmp_path / "s", {"id": 1, "prompt": "x", "expected_output": "y"})
     file.write_text(content)
     with pytest.raises(UserError, match="JSON that no suite needs"):
-        load(file)
+        load_suite(file)
 
 
 def test_broken_json_is_told_with_its_line(tmp_path: Path) -> None:
     file = write(tmp_path / "s", {"id": 1, "prompt": "x", "expected_output": "y"})
     file.write_text(file.read_text().replace('"prompt": "x",', '"prompt": "x"'))
     with pytest.raises(UserError, match=r"evals\.json:7: no valid JSON"):
-        load(tmp_path / "s")
+        load_suite(tmp_path / "s")
     file.write_text('{"skill_name": "s", "evals": [], "evals": []}')
     with pytest.raises(UserError, match="the key 'evals' stands twice"):
-        load(tmp_path / "s")
+        load_suite(tmp_path / "s")
 
 
 def test_lines_are_found_in_json_with_tabs(tmp_path: Path) -> None:
     file = write(tmp_path / "s", {"id": 1, "prompt": "x", "expected_output": "y"}, {"id": 2})
     file.write_text(json.dumps(json.loads(file.read_text()), indent="\t"))
     with pytest.raises(UserError, match=r"evals\.json:9: evals\[1\]"):
-        load(tmp_path / "s")
+        load_suite(tmp_path / "s")

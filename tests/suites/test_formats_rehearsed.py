@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from skillgrad_ci.__main__ import main
-from skillgrad_ci.models.rehearsal.judge import judge
+from skillgrad_ci.models.rehearsal.judge import judge_reply
 from skillgrad_ci.models.rehearsal.script import JudgeRule, Script
 from tests.support import documented, greeter_suites
 
@@ -54,7 +54,7 @@ def test_the_rehearsed_judge_passes_what_stands_in_the_result_alone() -> None:
         "## The task\n\nSay North.\n\n## The result\n\nSouth\n\n## The 3 statements to grade (reading 1)\n\n"
         "1. It says 'South'.\n2. It says 'North'.\n3. It rhymes."
     )
-    verdicts = [row["verdict"] for row in judge(script, prompt)["verdicts"]]
+    verdicts = [row["verdict"] for row in judge_reply(script, prompt)["verdicts"]]
     assert verdicts == ["passed", "failed", "failed"]
 
 

@@ -9,13 +9,13 @@ from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.leaks.grader_words import words_of
 from skillgrad_ci.session.agents import containers_of, refuse_unfit
-from skillgrad_ci.suites import load
+from skillgrad_ci.suites import load_suite
 from tests.support import harbor_tasks
 from tests.support.harbor_tasks import CONFIG
 
 
 def test_a_task_is_its_container_its_limits_and_its_tests(tmp_path: Path) -> None:
-    suite = load(harbor_tasks.write(tmp_path))
+    suite = load_suite(harbor_tasks.write(tmp_path))
     assert (suite.format, suite.warnings) == ("harbor", [])
     assert [task.id for task in suite.tasks] == ["count-alpha", "count-beta", "count-gamma"]
     task = suite.tasks[0]
@@ -32,7 +32,7 @@ def test_a_task_is_its_container_its_limits_and_its_tests(tmp_path: Path) -> Non
 
 
 def test_one_task_is_a_suite_of_one(tmp_path: Path) -> None:
-    suite = load(harbor_tasks.write(tmp_path) / "count-beta")
+    suite = load_suite(harbor_tasks.write(tmp_path) / "count-beta")
     assert [task.id for task in suite.tasks] == ["count-beta"]
 
 
@@ -41,14 +41,14 @@ def test_one_task_is_a_suite_of_one(tmp_path: Path) -> None:
 )
 def test_what_changes_a_result_changes_the_digest(tmp_path: Path, name: str) -> None:
     path = harbor_tasks.write(tmp_path)
-    before = load(path).tasks[0].digest
+    before = load_suite(path).tasks[0].digest
     file = path / "count-alpha" / name
     file.write_text(file.read_text().replace("512M", "256M") + "\n")
-    assert load(path).tasks[0].digest != before
+    assert load_suite(path).tasks[0].digest != before
 
 
 def test_tests_and_solution_are_the_suites_secrets(tmp_path: Path) -> None:
-    suite = load(harbor_tasks.write(tmp_path))
+    suite = load_suite(harbor_tasks.write(tmp_path))
     hidden = [suite.root / "count-alpha" / name for name in ("tests/test.sh", "solution/solve.sh")]
     assert all(any(path.is_relative_to(named) for named in suite.named) for path in hidden)
     words = [words.text for words in words_of(suite.tasks[0])]
@@ -74,7 +74,7 @@ def test_tests_and_solution_are_the_suites_secrets(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_had_is_named(tmp_path: Path, config: str, said: str) -> None:
     with pytest.raises(UserError, match=r"task\.toml: ") as refused:
-        load(harbor_tasks.write(tmp_path, config))
+        load_suite(harbor_tasks.write(tmp_path, config))
     assert said in str(refused.value)
 
 
@@ -89,14 +89,14 @@ def test_a_part_that_is_missing_is_named(tmp_path: Path, name: str, said: str) -
     path = harbor_tasks.write(tmp_path)
     (path / "count-beta" / name).unlink()
     with pytest.raises(UserError, match=said):
-        load(path)
+        load_suite(path)
 
 
 def test_several_services_are_refused(tmp_path: Path) -> None:
     path = harbor_tasks.write(tmp_path)
     (path / "count-beta/environment/docker-compose.yaml").write_text("services: {}\n")
     with pytest.raises(UserError, match="docker-compose"):
-        load(path)
+        load_suite(path)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_several_services_are_refused(tmp_path: Path) -> None:
 def test_the_network_is_given_only_where_the_file_asks_for_it(
     tmp_path: Path, lines: str, network: bool, warned: str
 ) -> None:
-    suite = load(harbor_tasks.write(tmp_path, CONFIG.replace('network_mode = "no-network"', lines)))
+    suite = load_suite(harbor_tasks.write(tmp_path, CONFIG.replace('network_mode = "no-network"', lines)))
     assert {task.network for task in suite.tasks} == {network}
     assert {task.graders[0].options["network"] for task in suite.tasks} == {network}
     assert bool(suite.warnings) is bool(warned)
@@ -121,7 +121,7 @@ def test_the_network_is_given_only_where_the_file_asks_for_it(
 
 def test_a_variable_of_this_machine_is_never_handed_on(tmp_path: Path) -> None:
     given = '[verifier]\nenv = {MODE = "strict", KEY = "${OPENAI_API_KEY}"}'
-    suite = load(harbor_tasks.write(tmp_path, CONFIG.replace("[verifier]", given)))
+    suite = load_suite(harbor_tasks.write(tmp_path, CONFIG.replace("[verifier]", given)))
     assert suite.tasks[0].graders[0].options["env"] == {"MODE": "strict"}
     assert "variables are not set: KEY" in suite.warnings[0]
 
@@ -131,7 +131,7 @@ def test_a_variable_of_this_machine_is_never_handed_on(tmp_path: Path) -> None:
     [({"agent": "chat"}, "agent loop alone can work"), ({"sandbox": "none"}, "which sandbox none has not")],
 )
 def test_what_cannot_run_them_is_refused(tmp_path: Path, settings: dict[str, str], said: str) -> None:
-    suite = load(harbor_tasks.write(tmp_path))
+    suite = load_suite(harbor_tasks.write(tmp_path))
     job = SkillRun(tmp_path, suite.root, Settings.model_validate(settings), tmp_path)
 
     def prepare() -> None:

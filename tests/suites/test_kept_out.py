@@ -9,7 +9,7 @@ import pytest
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.session.inputs import read_skill
 from skillgrad_ci.skill.skill import MAIN
-from skillgrad_ci.suites import load
+from skillgrad_ci.suites import load_suite
 
 HEAD = "---\nname: demo\ndescription: Sorts.\n---\n# Demo\n"
 SKILLGRADE = """\
@@ -54,7 +54,7 @@ def beside(tmp_path: Path) -> Path:
 
 def test_a_suite_beside_the_skill_is_left_out_with_all_that_it_names(beside: Path) -> None:
     expected = ["assets/template.txt", "references/a.md"]
-    assert read_skill(beside, [load(beside)]).resources == expected
+    assert read_skill(beside, [load_suite(beside)]).resources == expected
     assert read_skill(beside).resources == expected  # also where another suite measures it
 
 
@@ -63,14 +63,14 @@ def test_a_folder_in_the_skill_is_left_out_whole(tmp_path: Path) -> None:
     suite = {"tasks.yaml": NATIVE, "in.csv": "1\n", "gold.csv": "1\n", "notes.md": "how it was made"}
     lay(skill / "benchmarks/small", suite)
     lay(skill / "benchmarks/large", {"unread.csv": "1"})
-    assert read_skill(skill, [load(skill / "benchmarks/small")]).resources == ["references/a.md"]
+    assert read_skill(skill, [load_suite(skill / "benchmarks/small")]).resources == ["references/a.md"]
 
 
 def test_a_suite_elsewhere_that_names_a_file_of_the_skill_takes_it_out(tmp_path: Path) -> None:
     skill = lay(tmp_path / "demo", {MAIN: HEAD, "examples/gold.csv": "1\n", "examples/lines.csv": "1\n"})
     lay(tmp_path, {"suite/tasks.yaml": NATIVE.replace("gold.csv", "../demo/examples/gold.csv"), "suite/in.csv": "1"})
     (tmp_path / ".git").mkdir()
-    assert read_skill(skill, [load(tmp_path / "suite")]).resources == []
+    assert read_skill(skill, [load_suite(tmp_path / "suite")]).resources == []
 
 
 def test_trigger_sets_and_suites_of_every_format_are_recognised(tmp_path: Path) -> None:
@@ -89,15 +89,15 @@ def test_a_check_that_the_skill_points_to_is_refused(tmp_path: Path) -> None:
         "graders: [{type: deterministic, run: python3 scripts/verify.py}]}]",
     })  # fmt: skip
     with pytest.raises(UserError, match=r"scripts/verify\.py grades the skill, and SKILL\.md points to it"):
-        read_skill(skill, [load(skill)])
+        read_skill(skill, [load_suite(skill)])
     (skill / MAIN).write_text(HEAD)
-    assert read_skill(skill, [load(skill)]).resources == ["scripts/other.py"]
+    assert read_skill(skill, [load_suite(skill)]).resources == ["scripts/other.py"]
 
 
 def test_a_link_to_a_golden_is_left_out(beside: Path) -> None:
     (beside / "hint.md").symlink_to("answers/order.sh")
     (beside / "more").symlink_to("answers")
-    assert read_skill(beside, [load(beside)]).resources == ["assets/template.txt", "references/a.md"]
+    assert read_skill(beside, [load_suite(beside)]).resources == ["assets/template.txt", "references/a.md"]
 
 
 def test_what_is_no_suite_stays(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from openpyxl import Workbook
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.grader_options import XlsxOptions
 from skillgrad_ci.method.task import Split
-from skillgrad_ci.suites import load, untouched_result
+from skillgrad_ci.suites import load_suite, untouched_result
 from skillgrad_ci.suites.native import TasksFile
 from tests.support import documented
 
@@ -54,7 +54,7 @@ def suite(tmp_path: Path) -> Path:
 def test_every_field_reaches_the_task(suite: Path) -> None:
     (suite / "inputs" / "run.sh").write_text("true\n")
     (suite / "inputs" / "run.sh").chmod(0o755)
-    sums, second = load(suite).tasks
+    sums, second = load_suite(suite).tasks
     assert (sums.id, sums.split, sums.timeout, sums.trials, sums.threshold) == ("sums", Split.TRAIN, 120, 2, 1.0)
     assert sums.files == {"a.csv": suite / "inputs/a.csv"}
     assert sums.graders[0].references == {"golden": suite / "goldens/a.csv"}
@@ -106,7 +106,7 @@ def test_a_mistake_is_told_with_file_line_and_field(suite: Path, old: str, new: 
     assert old in TASKS
     file.write_text(TASKS.replace(old, new, 1))
     with pytest.raises(UserError) as error:
-        load(suite)
+        load_suite(suite)
     assert expected in str(error.value)
     assert str(error.value).startswith(str(file))
     assert "\n" not in str(error.value)
@@ -116,9 +116,9 @@ def test_a_task_without_a_grader_needs_a_default_one(suite: Path) -> None:
     bare = TASKS.replace("    grader: {type: csv, output: out.csv, golden: goldens/a.csv}\n", "")
     (suite / "tasks.yaml").write_text(bare)
     with pytest.raises(UserError, match="task 'sums' has no grader"):
-        load(suite)
+        load_suite(suite)
     (suite / "tasks.yaml").write_text(bare.replace("trials: 2", "grader: {type: text, exact: x}"))
-    assert load(suite).tasks[0].graders[0].kind == "text"
+    assert load_suite(suite).tasks[0].graders[0].kind == "text"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_files_lie_inside_the_suite(suite: Path, path: str) -> None:
     rows = [{"id": "a", "instruction": "x", "files": [path], "grader": {"type": "text", "exact": "x"}}]
     (inner / "tasks.yaml").write_text(yaml.safe_dump({"version": 1, "tasks": rows}))
     with pytest.raises(UserError, match=r"out of|outside|no such file"):
-        load(inner)
+        load_suite(inner)
 
 
 def test_files_may_lie_elsewhere_in_the_repository_but_not_in_git(suite: Path) -> None:
@@ -144,11 +144,11 @@ def test_files_may_lie_elsewhere_in_the_repository_but_not_in_git(suite: Path) -
     inner.mkdir(parents=True)
     row = {"id": "a", "instruction": "x", "files": ["../../inputs/a.csv"], "grader": {"type": "text", "exact": "x"}}
     (inner / "tasks.yaml").write_text(yaml.safe_dump({"version": 1, "tasks": [row]}))
-    assert set(load(inner).tasks[0].files) == {"a.csv"}
+    assert set(load_suite(inner).tasks[0].files) == {"a.csv"}
     row["files"] = ["../../.git/config"]
     (inner / "tasks.yaml").write_text(yaml.safe_dump({"version": 1, "tasks": [row]}))
     with pytest.raises(UserError, match="out of"):
-        load(inner)
+        load_suite(inner)
 
 
 @given(name=st.text(st.sampled_from("ab./\\\0-"), min_size=1, max_size=12))
@@ -160,7 +160,7 @@ def test_a_name_in_the_work_folder_stays_in_it(name: str, tmp_path_factory: pyte
     row = {"id": "a", "instruction": "x", "files": {name: "a"}, "grader": {"type": "text", "exact": "x"}}
     (document_folder / "tasks.yaml").write_text(json.dumps({"version": 1, "tasks": [row]}))
     try:
-        (target,) = load(document_folder).tasks[0].files
+        (target,) = load_suite(document_folder).tasks[0].files
     except UserError:
         return
     work = folder / "work"
@@ -191,10 +191,10 @@ def test_workbooks_are_graded_and_their_new_values_are_expected_answers(tmp_path
     row = {"id": "a", "instruction": "x", "files": ["in.xlsx"], "grader": {"type": "xlsx", "answer_position": "A1"}}
     row["grader"] |= {"output": "out.xlsx", "golden": "golden.xlsx"}  # type: ignore[operator]
     (tmp_path / "tasks.yaml").write_text(yaml.safe_dump({"version": 1, "tasks": [row]}))
-    (task,) = load(tmp_path).tasks
+    (task,) = load_suite(tmp_path).tasks
     XlsxOptions.model_validate(task.graders[0].options)
     assert list(task.expected) == ["total of North"]
-    untouched_result(load(tmp_path), task, tmp_path / "work")
+    untouched_result(load_suite(tmp_path), task, tmp_path / "work")
     assert (tmp_path / "work" / "out.xlsx").read_bytes() == (tmp_path / "in.xlsx").read_bytes()
 
 
@@ -204,7 +204,7 @@ def test_a_name_is_no_file_and_folder_at_once(tmp_path: Path) -> None:
         "version: 1\ntasks:\n- {id: a, instruction: x, files: {d: a, d/e: a}, grader: {type: text, exact: b}}\n"
     )
     with pytest.raises(UserError, match=r"tasks.yaml:3: tasks\[0\].files.d/e: 'd' would be a file and a folder"):
-        load(tmp_path)
+        load_suite(tmp_path)
 
 
 def test_a_workbook_that_is_none_is_named(tmp_path: Path) -> None:
@@ -215,4 +215,4 @@ def test_a_workbook_that_is_none_is_named(tmp_path: Path) -> None:
         f"version: 1\ntasks:\n- {{id: a, instruction: x, files: [in.xlsx], grader: {grader}}}\n"
     )
     with pytest.raises(UserError, match=r"in.xlsx: no workbook that can be read"):
-        list(load(tmp_path).tasks[0].expected)
+        list(load_suite(tmp_path).tasks[0].expected)

@@ -29,7 +29,7 @@ def write(folder: Path, rows: Any, files: Mapping[str, Sequence[str]]) -> Path:
 
 
 def read(folder: Path, names: Sequence[str], row: Mapping[str, Any] = ROW) -> Suite:
-    return suites.load(write(folder, [row], {"7": names}))
+    return suites.load_suite(write(folder, [row], {"7": names}))
 
 
 SPELLINGS = {
@@ -82,10 +82,10 @@ def test_every_case_of_a_task_is_read_in_order(tmp_path: Path) -> None:
 def test_ids_are_numbers_or_texts_and_folder_or_file_names_the_suite(tmp_path: Path) -> None:
     rows = [ROW, {**ROW, "id": "13-1", "spreadsheet_path": None, "instruction_type": "Sheet-Level Manipulation"}]
     folder = write(tmp_path, rows, {"7": SPELLINGS["verified"], "13-1": ["1_13-1_init.xlsx", "1_13-1_golden.xlsx"]})
-    suite = suites.load(folder)
+    suite = suites.load_suite(folder)
     assert [task.id for task in suite.tasks] == ["7", "13-1"]
     assert suite.tasks[1].tags == ["Sheet-Level Manipulation"]
-    assert suites.load(folder / "dataset.json").digest == suite.digest
+    assert suites.load_suite(folder / "dataset.json").digest == suite.digest
     assert suite.format == spreadsheetbench.FORMAT
 
 
@@ -117,7 +117,7 @@ BROKEN = {
 def test_a_broken_dataset_says_where_and_what(tmp_path: Path, fault: str) -> None:
     rows, files, message = BROKEN[fault]
     with pytest.raises(UserError, match=message) as raised:
-        suites.load(write(tmp_path / "suite", rows, files))
+        suites.load_suite(write(tmp_path / "suite", rows, files))
     assert "\n" not in str(raised.value)
     assert str(tmp_path) in str(raised.value)
 
@@ -127,7 +127,7 @@ def test_a_link_out_of_the_suite_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret.xlsx").write_bytes(b"")
     (folder / "spreadsheet" / "7" / "1_7_golden.xlsx").symlink_to(tmp_path / "secret.xlsx")
     with pytest.raises(UserError, match="link out of"):
-        suites.load(folder)
+        suites.load_suite(folder)
 
 
 def test_the_reference_and_the_untouched_result_fill_the_outputs(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_expected_answers_are_bounded(tmp_path: Path) -> None:
 
 
 def test_the_real_sample_is_read_whole_and_fast(samples: Path) -> None:
-    suite = suites.load(samples / "spreadsheetbench")
+    suite = suites.load_suite(samples / "spreadsheetbench")
     rows = json.loads((samples / "spreadsheetbench" / "dataset.json").read_text("utf-8"))
     assert [task.id for task in suite.tasks] == [str(row["id"]) for row in rows]
     assert not suite.warnings

@@ -57,15 +57,15 @@ def test_every_documented_format_is_here() -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_documented_suite_is_recognised_and_read(name: str, tmp_path: Path) -> None:
-    suite = suites.load(documented.write(name, tmp_path))
+    suite = suites.load_suite(documented.write(name, tmp_path))
     assert suite.format == name
     assert suite.tasks
-    assert suite.digest == suites.load(documented.write(name, tmp_path)).digest
+    assert suite.digest == suites.load_suite(documented.write(name, tmp_path)).digest
 
 
 @pytest.mark.parametrize("name", ["native", "skillgrade", "folder"])
 def test_documented_references_pass_and_untouched_inputs_fail(name: str, tmp_path: Path) -> None:
-    suite = suites.load(documented.write(name, tmp_path / "suite"))
+    suite = suites.load_suite(documented.write(name, tmp_path / "suite"))
     verdicts = results(suite, tmp_path / "results")
     assert any(task.reference for task in suite.tasks)
     for task in suite.tasks:
@@ -77,42 +77,42 @@ def test_documented_references_pass_and_untouched_inputs_fail(name: str, tmp_pat
 def test_a_suite_inside_a_skill_is_found_from_the_skill(tmp_path: Path) -> None:
     documented.write("native", tmp_path / "evals")
     (tmp_path / "SKILL.md").write_text("---\nname: x\ndescription: x\n---\n")
-    assert suites.load(tmp_path).format == "native"
+    assert suites.load_suite(tmp_path).format == "native"
 
 
 def test_two_suites_inside_a_skill_are_not_guessed_between(tmp_path: Path) -> None:
     documented.write("agent-skills-evals", tmp_path)
     documented.write("native", tmp_path / "evals")
     with pytest.raises(UserError, match="could be several suites"):
-        suites.load(tmp_path)
+        suites.load_suite(tmp_path)
 
 
 def test_the_file_may_be_named_itself_whatever_it_is_called(tmp_path: Path) -> None:
     for name, file in {"native": "tasks.yaml", "skillgrade": "eval.yaml"}.items():
         folder = documented.write(name, tmp_path / name)
         shutil.copy(folder / file, folder / "other.yml")
-        assert suites.load(folder / file).format == name
-        assert suites.load(folder / "other.yml").format == name
+        assert suites.load_suite(folder / file).format == name
+        assert suites.load_suite(folder / "other.yml").format == name
 
 
 def test_two_suites_in_one_folder_are_not_guessed_between(tmp_path: Path) -> None:
     documented.write("native", tmp_path)
     documented.write("skillgrade", tmp_path)
     with pytest.raises(UserError, match=r"could be several suites \(tasks.yaml.*eval.yaml.*name the file"):
-        suites.load(tmp_path)
-    assert suites.load(tmp_path / "eval.yaml").format == "skillgrade"
+        suites.load_suite(tmp_path)
+    assert suites.load_suite(tmp_path / "eval.yaml").format == "skillgrade"
 
 
 def test_what_is_no_suite_gets_what_is_read_and_what_was_seen(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(UserError) as error:
-        suites.load(tmp_path)
+        suites.load_suite(tmp_path)
     for part in ("tasks.yaml", "evals.json", "eval.yaml", "WikiTableQuestions", "instruction.md", "Seen: notes.txt"):
         assert part in str(error.value)
     with pytest.raises(UserError, match="starts with 'hello'"):
-        suites.load(tmp_path / "notes.txt")
+        suites.load_suite(tmp_path / "notes.txt")
     with pytest.raises(UserError, match="no such file or folder"):
-        suites.load(tmp_path / "nothing")
+        suites.load_suite(tmp_path / "nothing")
 
 
 @pytest.mark.parametrize("content", ["", "a: [", "- 1", "tasks: {}", "tasks:\n  - 3\n", "\x00", "\udcff"])
@@ -121,7 +121,7 @@ def test_any_broken_file_is_one_line_with_its_name(content: str, tmp_path: Path)
         file = tmp_path / name
         file.write_bytes(content.encode("utf-8", "surrogateescape"))
         with pytest.raises(UserError) as error:
-            suites.load(file)
+            suites.load_suite(file)
         assert str(file) in str(error.value)
         assert "\n" not in str(error.value)
 
@@ -129,19 +129,19 @@ def test_any_broken_file_is_one_line_with_its_name(content: str, tmp_path: Path)
 def test_what_is_no_file_never_blocks(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "tasks.yaml")
     with pytest.raises(UserError, match=r"tasks\.yaml: no file"):
-        suites.load(tmp_path / "tasks.yaml")
+        suites.load_suite(tmp_path / "tasks.yaml")
 
 
 def test_yaml_nested_beyond_reason_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "tasks.yaml").write_text("tasks: " + "[" * 3_000 + "]" * 3_000)
     with pytest.raises(UserError, match=r"tasks\.yaml:\d+: nested more than 100 deep"):
-        suites.load(tmp_path)
+        suites.load_suite(tmp_path)
 
 
 def test_a_failing_reference_command_blames_the_suite(tmp_path: Path) -> None:
     folder = documented.write("skillgrade", tmp_path / "suite")
     (folder / "solutions" / "tidy.sh").write_text("echo no such tool >&2; exit 3\n")
-    suite = suites.load(folder)
+    suite = suites.load_suite(folder)
     with pytest.raises(UserError, match=r"tidy-names.*failed \(3\): no such tool"):
         suites.reference_result(suite, suite.tasks[0], tmp_path / "work", NoSandbox())
 
@@ -152,4 +152,4 @@ def test_ids_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
     )
     (tmp_path / "tasks.yaml").write_text(f"version: 1\ntasks:\n{rows}")
     with pytest.raises(UserError, match="the ids 'Sum' and 'sum' differ in case alone"):
-        suites.load(tmp_path)
+        suites.load_suite(tmp_path)

@@ -10,12 +10,12 @@ from skillgrad_ci.graders import grade
 from skillgrad_ci.graders.trigger import TriggerGrader
 from skillgrad_ci.method.evidence import Outcome, Trajectory
 from skillgrad_ci.method.ports import Result
-from skillgrad_ci.suites import load
+from skillgrad_ci.suites import load_suite
 from tests.support import documented
 
 
 def test_the_right_activation_passes(tmp_path: Path) -> None:
-    wanted, unwanted = load(documented.write("triggers", tmp_path)).tasks
+    wanted, unwanted = load_suite(documented.write("triggers", tmp_path)).tasks
     for task, activated, outcome in [
         (wanted, True, Outcome.PASSED),
         (wanted, False, Outcome.FAILED),
@@ -28,10 +28,10 @@ def test_the_right_activation_passes(tmp_path: Path) -> None:
 
 def test_ids_stay_when_queries_are_added_or_moved(tmp_path: Path) -> None:
     file = documented.write("triggers", tmp_path)
-    before = {task.instruction: task.id for task in load(file).tasks}
+    before = {task.instruction: task.id for task in load_suite(file).tasks}
     rows = json.loads(file.read_text())
     file.write_text(json.dumps([{"query": "new", "should_trigger": True}, *reversed(rows)]))
-    after = {task.instruction: task.id for task in load(file).tasks}
+    after = {task.instruction: task.id for task in load_suite(file).tasks}
     assert {query: after[query] for query in before} == before
 
 
@@ -49,5 +49,5 @@ def test_a_mistake_is_told_with_line_and_field(tmp_path: Path, old: str, new: st
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, new, 1))
     with pytest.raises(UserError) as error:
-        load(file)
+        load_suite(file)
     assert expected in str(error.value)

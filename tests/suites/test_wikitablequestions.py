@@ -7,8 +7,8 @@ import pytest
 
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.task import Split
-from skillgrad_ci.suites import load, reader_for
-from skillgrad_ci.suites.wikitablequestions import values
+from skillgrad_ci.suites import load_suite, reader_for
+from skillgrad_ci.suites.wikitablequestions import target_values
 
 HEADER = "id\tutterance\tcontext\ttargetValue"
 TAGGED = HEADER + "\ttokens\ttargetCanon\ttargetCanonType"
@@ -33,7 +33,7 @@ def suite(tmp_path: Path) -> Path:
 
 
 def test_the_real_sample_is_read_whole(samples: Path) -> None:
-    suite = load(samples / "wikitablequestions")
+    suite = load_suite(samples / "wikitablequestions")
     assert suite.format == "wikitablequestions"
     assert len(suite.tasks) == 160
     training = [task for task in suite.tasks if task.id.startswith("nt-")]
@@ -46,7 +46,7 @@ def test_the_real_sample_is_read_whole(samples: Path) -> None:
 
 
 def test_questions_become_tasks(suite: Path) -> None:
-    first, second, third = load(suite).tasks
+    first, second, third = load_suite(suite).tasks
     assert first.instruction.startswith("which city?\n")
     assert "`1.csv`" in first.instruction
     assert first.files == {"1.csv": (suite / "csv/200-csv/1.csv").resolve()}
@@ -57,12 +57,12 @@ def test_questions_become_tasks(suite: Path) -> None:
 
 def test_the_official_development_split_is_validation(suite: Path) -> None:
     (suite / "data" / "random-split-1-dev.tsv").write_text(f"{HEADER}\nnt-2\tall?\tcsv/200-csv/1.csv\ta\n")
-    assert [task.split for task in load(suite).tasks] == [Split.TRAIN, Split.VALIDATION, Split.HELDOUT]
+    assert [task.split for task in load_suite(suite).tasks] == [Split.TRAIN, Split.VALIDATION, Split.HELDOUT]
 
 
 def test_values_are_unescaped_in_the_official_order() -> None:
-    assert values(r"a\nb|c\pd|e\\f") == ["a\nb", "c|d", "e\\f"]
-    assert values(r"\\n") == ["\\\n"]  # newline first, as the evaluator does it
+    assert target_values(r"a\nb|c\pd|e\\f") == ["a\nb", "c|d", "e\\f"]
+    assert target_values(r"\\n") == ["\\\n"]  # newline first, as the evaluator does it
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_broken_row_is_told_with_its_line(suite: Path, file: str, old: str, ne
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(UserError) as error:
-        load(suite)
+        load_suite(suite)
     assert expected in str(error.value)
 
 
@@ -95,7 +95,7 @@ def test_files_without_an_official_name_are_refused(suite: Path) -> None:
     for file in (suite / "data").iterdir():
         file.rename(file.with_name(f"my-{file.name}"))
     with pytest.raises(UserError, match=r"none of the official files.*training.tsv"):
-        load(suite)
+        load_suite(suite)
 
 
 def test_the_whole_data_set_is_read_in_seconds(suite: Path) -> None:

@@ -13,7 +13,7 @@ from skillgrad_ci.bot.pull_request.branch import branch_name
 from skillgrad_ci.bot.pull_request.drop import drop
 from skillgrad_ci.bot.pull_request.proposal import Reviewed, memory_of
 from skillgrad_ci.bot.pull_request.review_lessons import EDITS
-from skillgrad_ci.bot.slash_commands import HELP, parse
+from skillgrad_ci.bot.slash_commands import HELP, parse_command
 from skillgrad_ci.bot.state import Proposal, SkillState
 from skillgrad_ci.document.inert_text import code, fenced, shown
 from skillgrad_ci.errors import SkillGradError
@@ -73,7 +73,7 @@ def waiting(bot: Bot, pull: int) -> Iterator[AnswerCommand]:
     mine = [str(row.get("body") or "") for row in rows if (row.get("user") or {}).get("login") == bot.api.login]
     for row in rows:
         text, author = str(row.get("body") or ""), row.get("user") or {}
-        command = None if marked(text) or author.get("type") == "Bot" else parse(text)
+        command = None if marked(text) or author.get("type") == "Bot" else parse_command(text)
         done = any(body.startswith(marker(f"answer-{row['id']}")) for body in mine)
         if command is not None and not done:
             yield AnswerCommand(pull, int(row["id"]), str(author.get("login")), text, command)

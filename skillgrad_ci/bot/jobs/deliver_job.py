@@ -26,10 +26,10 @@ def deliver_outcome(bot: Bot, job: SkillRun, outcome: EndedRun) -> Ending:
     """Deliver, and remember it. Where that fails, the ending says what was kept and where."""
     bot.refuse_rehearsal(job)
     if outcome.report is None:
-        state.update(bot.api, job.name, lambda record: _free(bot, outcome.recorded(record, record.outcome)))
+        state.update_state(bot.api, job.name, lambda record: _free(bot, outcome.recorded(record, record.outcome)))
         return Ending("unchanged", f"{job.name}: measured again, and it did not lose")
     try:
-        record = outcome.lessons.applied(state.read(bot.api, job.name))
+        record = outcome.lessons.applied(state.read_state(bot.api, job.name))
         ended, proposal = deliver(bot, job, outcome, record)
     except SkillGradError as error:
         return _kept(bot, outcome, error)  # the error says who must act; whichever it is, the run was paid for
@@ -73,7 +73,7 @@ def _remember(bot: Bot, outcome: EndedRun, ended: Ending, proposal: Proposal | N
         record = outcome.recorded(record, ended.status, ended.pull_request)
         return _free(bot, record.model_copy(update={"undelivered": None}))
 
-    state.update(bot.api, outcome.skill, remembered, month=outcome.month, usd=outcome.usd)
+    state.update_state(bot.api, outcome.skill, remembered, month=outcome.month, usd=outcome.usd)
 
 
 def _free(bot: Bot, record: SkillState) -> SkillState:
@@ -93,7 +93,7 @@ def _kept(bot: Bot, outcome: EndedRun, error: SkillGradError) -> Ending:
         return _free(bot, record.model_copy(update=facts))
 
     try:
-        state.update(bot.api, outcome.skill, kept, month=outcome.month, usd=outcome.usd)
+        state.update_state(bot.api, outcome.skill, kept, month=outcome.month, usd=outcome.usd)
         where += f" and on the branch {state.BRANCH}"
     except SkillGradError as also:
         bot.log.say(f"{outcome.skill}: the outcome was not recorded on the branch {state.BRANCH}: {also}")
@@ -121,7 +121,7 @@ def _delivered(bot: Bot, job: SkillRun, outcome: EndedRun | None) -> Ending:
     try:
         if outcome is not None:
             return deliver_outcome(bot, job, outcome)
-        if state.read(bot.api, job.name).running is not None:
+        if state.read_state(bot.api, job.name).running is not None:
             release(bot, job.name)
             return Ending("failed", f"{job.name}: its run left no outcome; the workflow's log says why", code=1)
         return Ending("unchanged", f"{job.name}: nothing was to be delivered")

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from skillgrad_ci.bot import preflight, state
 from skillgrad_ci.bot.bot import Bot, Ending, annotate_lint
 from skillgrad_ci.bot.committed import as_committed, refuse_moved
-from skillgrad_ci.bot.ended_run import EndedRun, Lessons, outcome_of, stored
-from skillgrad_ci.bot.ended_run import read as read_outcome
+from skillgrad_ci.bot.ended_run import EndedRun, Lessons, outcome_of, read_ended_run, stored
 from skillgrad_ci.bot.jobs.deliver_job import deliver_outcome
-from skillgrad_ci.bot.jobs.shard_job import execute_job, planned, take_shards
+from skillgrad_ci.bot.jobs.shard_job import execute_job, planned_shards, take_shards
 from skillgrad_ci.bot.money import capped, refuse_spent
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.review_lessons import lessons_from
@@ -56,7 +55,9 @@ def optimize_job(bot: Bot, job: SkillRun, progress: Progress, *, only_changed: b
         preflight.claim(bot, job)
     if step == "preflight":
         return Ending(
-            "ready", f"{job.name}: it can be delivered, so it can be optimized", shards=planned(bot, begun.inputs)
+            "ready",
+            f"{job.name}: it can be delivered, so it can be optimized",
+            shards=planned_shards(bot, begun.inputs),
         )
     try:
         outcome = _run(bot, begun, progress)
@@ -70,7 +71,7 @@ def optimize_job(bot: Bot, job: SkillRun, progress: Progress, *, only_changed: b
 def begin(bot: Bot, job: SkillRun, issue: int | None) -> Begun:
     """Read all that decides the run, with the skill as the repository holds it."""
     bot.refuse_rehearsal(job)
-    record = state.read(bot.api, job.name)
+    record = state.read_state(bot.api, job.name)
     inputs, base = read_inputs(job, record.splits), bot.base()
     if not bot.api.blind:
         path, checked_out = bot.path(job), _checked_out(bot, base)
@@ -97,7 +98,7 @@ def undelivered(bot: Bot, begun: Begun) -> EndedRun | None:
     outcome = stored(begun.record)
     if outcome is None and not bot.api.dry:
         file = bot.folder(begun.inputs) / "outcome.json"
-        outcome = read_outcome(file) if file.is_file() else None
+        outcome = read_ended_run(file) if file.is_file() else None
     fits = outcome is not None and outcome.skill == begun.job.name and outcome.began_with == begun.inputs.skill.digest
     return outcome if fits else None
 
@@ -158,5 +159,5 @@ def settle_unchanged(bot: Bot, begun: Begun, progress: Progress) -> Ending | Non
     if bot.context.inputs.step:
         outcome.write(bot.folder(inputs))
     else:
-        state.update(bot.api, name, lambda there: outcome.recorded(there, there.outcome))
+        state.update_state(bot.api, name, lambda there: outcome.recorded(there, there.outcome))
     return Ending("unchanged", f"{name}: measured again, because {todo.why}; {why}", pull_request=record.pull_request)

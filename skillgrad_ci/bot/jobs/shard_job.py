@@ -15,7 +15,7 @@ from skillgrad_ci.session.shards import FOLDER, Shard, merge_shards, plan
 MOST_JOBS = 256  # of one matrix on GitHub
 
 
-def planned(bot: Bot, inputs: Inputs) -> tuple[str, ...]:
+def planned_shards(bot: Bot, inputs: Inputs) -> tuple[str, ...]:
     """The shards of a skill's first measurement; none where one machine does it all."""
     number = min(bot.context.inputs.shards, MOST_JOBS // len(bot.configuration.skills))
     return tuple(map(str, plan(inputs, number))) if number > 1 else ()

@@ -6,7 +6,7 @@ from skillgrad_ci.bot import state
 from skillgrad_ci.bot.bot import Bot
 from skillgrad_ci.bot.committed import skill_at
 from skillgrad_ci.bot.progress import Progress
-from skillgrad_ci.bot.pull_request.proposal import Reviewed, moved_by, remade, rewrite
+from skillgrad_ci.bot.pull_request.proposal import Reviewed, moved_by, remade, rewrite_branch
 from skillgrad_ci.bot.pull_request.review_lessons import edits_of, rejected_by_people
 from skillgrad_ci.bot.schedule import deciding_tasks
 from skillgrad_ci.bot.state import SkillState
@@ -34,7 +34,7 @@ def rebase(bot: Bot, reviewed: Reviewed) -> str:
     if made.refused:
         lines = "\n".join(f"- {result.edit.id} {shown(result.reason)}" for result in made.refused)
         return f"On {base[:7]} these edits do not apply any more, and nothing was changed:\n\n{lines}"
-    rewrite(bot, reviewed, made, head)
+    rewrite_branch(bot, reviewed, made, head)
     told = f"Rebased on {base[:7]}."
     if made.initial.digest != before.initial.digest:
         told += " The skill changed there since it was measured: `/skillgrad measure` measures the two together."
@@ -83,7 +83,7 @@ def ignore(bot: Bot, reviewed: Reviewed, actor: str, reason: str) -> str:
                 for other in record.proposals]  # fmt: skip
         return record.model_copy(update={"proposals": kept, "rejected": [*record.rejected, *new]})
 
-    state.update(bot.api, reviewed.job.name, ignored)
+    state.update_state(bot.api, reviewed.job.name, ignored)
     bot.api.write("PATCH", f"/pulls/{proposal.number}", {"state": "closed"})
     return "Closed. The next run is told that these edits were refused, and why."
 
@@ -91,5 +91,5 @@ def ignore(bot: Bot, reviewed: Reviewed, actor: str, reason: str) -> str:
 def pause(bot: Bot, reviewed: Reviewed, actor: str) -> str:
     """Schedules leave the skill alone until somebody asks for a run."""
     by = f"{actor} on #{reviewed.proposal.number}"
-    state.update(bot.api, reviewed.job.name, lambda record: record.model_copy(update={"paused": by}))
+    state.update_state(bot.api, reviewed.job.name, lambda record: record.model_copy(update={"paused": by}))
     return "Paused: no schedule optimizes this skill until `/skillgrad rerun`, a label or a dispatch asks for a run."

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from skillgrad_ci.bot.bot import Bot, Ending
 from skillgrad_ci.bot.committed import refuse_moved, skill_at
-from skillgrad_ci.bot.ended_run import EndedRun, contents
+from skillgrad_ci.bot.ended_run import EndedRun, changed_contents
 from skillgrad_ci.bot.pull_request.branch import BranchContent, Pushed, branch_name, push, steps
 from skillgrad_ci.bot.pull_request.page import Around, body, confirmed, denied, result_text, title
 from skillgrad_ci.bot.pull_request.publish import Published, Wish, open_pull, publish, tell_avoided
@@ -14,7 +14,7 @@ from skillgrad_ci.config.config import PullRequest, SkillRun
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.method.acceptance import Verdict
 from skillgrad_ci.method.memory import PatternMemory
-from skillgrad_ci.method.memory.memory_file import parse as parse_memory
+from skillgrad_ci.method.memory.memory_file import parse_memory
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.session.inputs import memory_path
 from skillgrad_ci.skill.folder import write_atomically
@@ -102,7 +102,7 @@ def gives_way(bot: Bot, outcome: EndedRun, record: SkillState) -> bool:
 def branch_content(bot: Bot, job: SkillRun, outcome: EndedRun, initial: Skill) -> BranchContent:
     """What goes on the branch. Raises SkillGradError where the edits lead elsewhere than what was measured."""
     final = [initial, *(after for _, _, after in steps(initial, outcome.edits))][-1]
-    if contents(initial, final) != outcome.changed:
+    if changed_contents(initial, final) != outcome.changed:
         raise SkillGradError(f"{job.name}: its edits do not lead to the skill that was measured; nothing was pushed")
     return BranchContent(
         skill=job.name,

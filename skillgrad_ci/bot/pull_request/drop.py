@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from skillgrad_ci.bot.bot import Bot
 from skillgrad_ci.bot.progress import Progress
-from skillgrad_ci.bot.pull_request.proposal import Remade, Reviewed, moved_by, remade, rewrite, with_dropped
+from skillgrad_ci.bot.pull_request.proposal import Remade, Reviewed, moved_by, remade, rewrite_branch, with_dropped
 from skillgrad_ci.bot.pull_request.review_lessons import edits_of, rejected_by_people
 from skillgrad_ci.bot.schedule import deciding_tasks
 from skillgrad_ci.document.inert_text import inbound, one_line, shown
@@ -37,7 +37,7 @@ def drop(bot: Bot, reviewed: Reviewed, edits: Sequence[str], actor: str, reason:
     told = _told(edits, actor, reason, before, after)
     words = one_line(inbound(reason))
     rejected = [rejected_by_people(edit, proposal, words) for edit in edits_of(proposal) if edit.id in edits]
-    rewrite(bot, reviewed, made, head, rejected, told)
+    rewrite_branch(bot, reviewed, made, head, rejected, told)
     return told
 
 

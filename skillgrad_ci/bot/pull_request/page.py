@@ -17,7 +17,7 @@ from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.report.diff import skill_patch
 from skillgrad_ci.report.document import Comparison, EditFacts, IterationFacts, Report, TaskFacts
 from skillgrad_ci.report.headline import percent, points
-from skillgrad_ci.report.templating import score
+from skillgrad_ci.report.templating import score_words, usd
 from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.skill import Skill
 
@@ -313,17 +313,13 @@ def result_text(report: Report, url: str = "", note: str = "") -> str:
         BodyPart(lead, [f"- {shown(remark)}" for remark in report.remarks], essential=True),
         BodyPart(f"{note}: {url}" if note else "", essential=True),
         BodyPart("| edit | layer | file | outcome | why |\n| --- | --- | --- | --- | --- |", tried),
-        BodyPart(f"Cost: {dollars(report.cost.usd)}.", essential=True),
+        BodyPart(f"Cost: {usd(report.cost.usd)}.", essential=True),
     ]
     return compose(sections, 30_000)
 
 
 def counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def dollars(usd: float | None) -> str:
-    return "price unknown" if usd is None else f"${usd:.2f}"
 
 
 @cache
@@ -338,5 +334,5 @@ def _template() -> "Template":
         lstrip_blocks=True,
     )
     environment.filters |= {"shown": shown, "code": code, "percent": percent, "points": points}
-    environment.filters |= {"counted": counted, "dollars": dollars, "score": score}
+    environment.filters |= {"counted": counted, "usd": usd, "score": score_words}
     return environment.get_template("pull_request.md")

@@ -16,7 +16,7 @@ from skillgrad_ci.document.inert_text import shown
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.github.git_data import branch_head, commit_at, file_at
 from skillgrad_ci.method.memory import PatternMemory, RejectedEdit
-from skillgrad_ci.method.memory.memory_file import parse as parse_memory
+from skillgrad_ci.method.memory.memory_file import parse_memory
 from skillgrad_ci.method.patch import EditResult, replay
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.session.inputs import memory_path
@@ -70,12 +70,12 @@ def moved_by(bot: Bot, reviewed: Reviewed) -> tuple[str, str]:
     if head == proposal.head:
         return head, ""
     known = [other.head for other in reviewed.record.proposals if other.branch == proposal.branch]
-    content = content_of(bot, reviewed, Skill("", {}), Skill("", {}), [], PatternMemory())
+    content = remade_content(bot, reviewed, Skill("", {}), Skill("", {}), [], PatternMemory())
     others = foreign_commits(bot.api, content, bot.base(), head, known)
     return head, f"This branch is not as I left it ({', '.join(map(shown, others))})" if others else ""
 
 
-def content_of(
+def remade_content(
     bot: Bot, reviewed: Reviewed, initial: Skill, final: Skill, results: Sequence[EditResult], memory: PatternMemory
 ) -> BranchContent:
     job = reviewed.job
@@ -101,12 +101,12 @@ def memory_of(bot: Bot, reviewed: Reviewed) -> PatternMemory:
     return parse_memory(text.decode("utf-8"), path) if text is not None else PatternMemory(reviewed.job.name)
 
 
-def rewrite(
+def rewrite_branch(
     bot: Bot, reviewed: Reviewed, made: Remade, expected: str, rejected: Sequence[RejectedEdit] = (), told: str = ""
 ) -> None:
     """The branch, the memory on it, the body and the record. `reviewed.proposal` holds what is dropped by now."""
     proposal, memory = reviewed.proposal, memory_of(bot, reviewed).with_rejected(rejected)
-    content = content_of(bot, reviewed, made.initial, made.final, made.results, memory)
+    content = remade_content(bot, reviewed, made.initial, made.final, made.results, memory)
     pushed = push_to(bot.api, content, commit_at(bot.api, made.base), proposal.branch, expected)
     kept = proposal.model_copy(update={"head": pushed.head, "base": made.base})
     if kept.report is not None:
@@ -115,7 +115,7 @@ def rewrite(
         around = replace(around, dropped=kept.dropped, after_drop=told)
         text = {"title": title(report, kept.dropped), "body": body(report, memory, around)}
         bot.api.write("PATCH", f"/pulls/{kept.number}", text)
-    state.update(bot.api, reviewed.job.name, _with(kept, made.final.digest, rejected))
+    state.update_state(bot.api, reviewed.job.name, _with(kept, made.final.digest, rejected))
 
 
 def _with(kept: Proposal, result: str, rejected: Sequence[RejectedEdit]) -> Callable[[SkillState], SkillState]:

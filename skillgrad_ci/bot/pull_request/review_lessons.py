@@ -15,7 +15,7 @@ from skillgrad_ci.bot.bot import Bot
 from skillgrad_ci.bot.committed import skill_at
 from skillgrad_ci.bot.ended_run import Lessons
 from skillgrad_ci.bot.pull_request.branch import lines_of, steps
-from skillgrad_ci.bot.slash_commands import parse
+from skillgrad_ci.bot.slash_commands import parse_command
 from skillgrad_ci.bot.state import Proposal, SkillState
 from skillgrad_ci.document.inert_text import inbound, one_line
 from skillgrad_ci.errors import ReplyError
@@ -132,7 +132,7 @@ def _words(api: Api, number: int) -> str:
     lines = []
     for row in said:
         line = one_line(inbound(row.get("body") or ""))
-        if line and not parse(row.get("body") or "") and _by_a_writer(api, row, access):
+        if line and not parse_command(row.get("body") or "") and _by_a_writer(api, row, access):
             lines.append(line[:300])
     return f": {' / '.join(lines)}"[:REASON] if lines else ""
 

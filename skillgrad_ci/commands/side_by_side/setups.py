@@ -27,7 +27,7 @@ HEADERS = ["agent", "model", "", "accuracy", "95% interval", "passed", "unmeasur
            "cost per task", "what the skill changes against it"]  # fmt: skip
 
 
-def compare(
+def compare_setups(
     arguments: argparse.Namespace,
     agents: Sequence[str | None],
     models: Sequence[str | None],

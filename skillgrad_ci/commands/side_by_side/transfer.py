@@ -2,7 +2,7 @@
 
 import argparse
 
-from skillgrad_ci.commands.side_by_side.setups import compare
+from skillgrad_ci.commands.side_by_side.setups import compare_setups
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.session.evaluation import INITIAL, WITHOUT
 from skillgrad_ci.session.inputs import read_skill
@@ -13,7 +13,7 @@ def transfer(arguments: argparse.Namespace) -> int:
     controls: dict[str, Skill | None] = {WITHOUT: None}
     if arguments.initial is not None:
         controls[INITIAL] = read_skill(arguments.initial)
-    return compare(arguments, _listed(arguments.agents, "agents"), _listed(arguments.models, "models"), controls)
+    return compare_setups(arguments, _listed(arguments.agents, "agents"), _listed(arguments.models, "models"), controls)
 
 
 def _listed(words: str | None, flag: str) -> list[str | None]:

@@ -12,11 +12,11 @@ from skillgrad_ci.method.evidence import Outcome
 from skillgrad_ci.report.headline import percent
 from skillgrad_ci.session.json_documents import GradeDocument, as_printed
 from skillgrad_ci.session.outputs.grade_outputs import grade_outputs
-from skillgrad_ci.suites import load
+from skillgrad_ci.suites import load_suite
 
 
-def grade(arguments: argparse.Namespace) -> int:
-    suite = load(arguments.suite)
+def grade_command(arguments: argparse.Namespace) -> int:
+    suite = load_suite(arguments.suite)
     with workshop(suite_job(arguments), suite, arguments.verbose) as (made, each):
         rows = grade_outputs(suite, arguments.outputs, made, each)
     counts = Counter(row.grade.outcome for row in rows)

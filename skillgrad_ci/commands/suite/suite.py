@@ -30,11 +30,11 @@ from skillgrad_ci.session.json_documents import (
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.parts import stop_on_signals
 from skillgrad_ci.session.split import assign, read_recorded, recorded_path, write_recorded
-from skillgrad_ci.suites import load
+from skillgrad_ci.suites import load_suite
 
 
 def suite(arguments: argparse.Namespace) -> int:
-    read, job = load(arguments.suite), suite_job(arguments)
+    read, job = load_suite(arguments.suite), suite_job(arguments)
     path = recorded_path(read)
     assigned = assign(read.tasks, None, read_recorded(path), job.settings.seed)
     facts = suite_facts(read, assigned)

@@ -23,7 +23,7 @@ _IO_URING_SETUP = 425  # through it every call below could be made unseen
 _TYPE = 0xF  # of a socket's type, the part that is no flag
 
 
-def program() -> bytes:
+def office_filter() -> bytes:
     """For LibreOffice and who asks it; empty on an architecture whose numbers are not known here."""
     machine = seccomp.machine()
     if not machine:
@@ -37,5 +37,5 @@ def program() -> bytes:
 
 
 def no_connection() -> bytes:
-    """For LibreOffice alone, beside `program`; empty where that is."""
+    """For LibreOffice alone, beside `office_filter`; empty where that is."""
     return seccomp.program(seccomp.answer([seccomp.number("connect")], ECONNREFUSED)) if seccomp.machine() else b""

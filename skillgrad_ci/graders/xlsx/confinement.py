@@ -57,7 +57,13 @@ def launch(python: Path, command: Sequence[str], folder: Path, needs: Needs) -> 
 def _host(folder: Path, paths: str) -> list[str]:
     script = folder / "office_host.py"
     script.write_bytes(Path(office_host.__file__).read_bytes())
-    return [str(script), str(folder), str(MEMORY), paths, calls.program().hex() if sys.platform == "linux" else ""]
+    return [
+        str(script),
+        str(folder),
+        str(MEMORY),
+        paths,
+        calls.office_filter().hex() if sys.platform == "linux" else "",
+    ]
 
 
 def _in_sandlock(command: Sequence[str], needs: Needs) -> Running | None:

@@ -13,7 +13,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from skillgrad_ci.graders.xlsx import formulas
 from skillgrad_ci.graders.xlsx.positions import Area, PositionError, areas
-from skillgrad_ci.graders.xlsx.values import normalised, shown
+from skillgrad_ci.graders.xlsx.values import normalised, shown_value
 
 MAX_UNPACKED = 256 << 20  # bytes of all parts; the benchmark's largest workbook unpacks to a few MiB
 MAX_PARTS = 10_000
@@ -96,7 +96,7 @@ def _sheet(sheet: Worksheet, data: bytes, part: str, own: Sequence[Area]) -> dic
             raw = cell.value
             value = normalised(raw)
             if value is not None:
-                cells.append([row, column, value, shown(raw)])
+                cells.append([row, column, value, shown_value(raw)])
     if len(cells) > MAX_CELLS:
         raise BadWorkbook(f"{len(cells):,} graded cells hold something; at most {MAX_CELLS:,} are read")
     return {"cells": cells, "calculated": sorted(calculated)}

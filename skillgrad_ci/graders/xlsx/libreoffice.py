@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.graders.xlsx.installation import installation
-from skillgrad_ci.graders.xlsx.server import Dead, Hung, Refused, Server, start
+from skillgrad_ci.graders.xlsx.server import Dead, Hung, Refused, Server, start_server
 
 SECONDS = 60.0  # for one workbook; the benchmark's slowest took 11
 PROBE_SECONDS = 20.0
@@ -26,7 +26,7 @@ class NotCalculated(Exception):
 
 
 def _start(started: Callable[[Server], None]) -> Server:
-    return start(installation(), started)
+    return start_server(installation(), started)
 
 
 class Desk:

@@ -107,7 +107,7 @@ def _asked(door: Path, question: list[str], seconds: float) -> str:
         raise ConnectionError("the answer cannot be read") from None
 
 
-def start(installation: Installation, started: Callable[[Server], None]) -> Server:
+def start_server(installation: Installation, started: Callable[[Server], None]) -> Server:
     """A server that has calculated a first workbook. Raises EnvironmentFailure.
 
     `started` is told of it as soon as there is something to stop.

@@ -47,7 +47,7 @@ def _rounded(number: float) -> Value:
         return "int", str(number)[:50]
 
 
-def shown(raw: object) -> str:
+def shown_value(raw: object) -> str:
     """A value for a reader: a date as a date, though it is compared as a number."""
     text = raw if isinstance(raw, str) else str(raw)
     return repr(text[:97] + "..." if len(text) > 100 else text) if isinstance(raw, str) else text[:100]

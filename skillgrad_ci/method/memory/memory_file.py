@@ -68,7 +68,7 @@ class _Entry:
         return tuple(_stamp(item, self.where, line) for item in self.items(name))
 
 
-def parse(text: str, where: str = "momentum.md") -> PatternMemory:
+def parse_memory(text: str, where: str = "momentum.md") -> PatternMemory:
     """The memory in `text`; `where` names the file in errors. Raises UserError."""
     lines = text.replace("\r\n", "\n").split("\n")
     if not lines[0].startswith(f"{HEADER}: "):

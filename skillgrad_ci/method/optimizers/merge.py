@@ -21,7 +21,7 @@ from skillgrad_ci.method.optimizers.notes import notes, rejected_edits
 from skillgrad_ci.method.optimizers.optimizer import Candidate
 from skillgrad_ci.method.optimizers.update import EditFields
 from skillgrad_ci.method.patch import EditResult, try_patch
-from skillgrad_ci.method.prompting import load, render_skill
+from skillgrad_ci.method.prompting import load_prompt, render_skill
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split
@@ -87,7 +87,7 @@ def _merge(run: Run, world: World, step: Iteration, lists: Sequence[Sequence[Les
     if len(lists) == 1:
         return group
     try:
-        reply = world.agent("momentum", load("merge"), _user_part(run, step, group), MergeReply)
+        reply = world.agent("momentum", load_prompt("merge"), _user_part(run, step, group), MergeReply)
     except (ReplyError, EnvironmentFailure) as error:
         world.observe(Dropped(f"a merge of iteration {step.number}", str(error)))
         return group

@@ -24,7 +24,7 @@ from skillgrad_ci.method.memory import (
     Theme,
 )  # fmt: skip
 from skillgrad_ci.method.ports import Agent
-from skillgrad_ci.method.prompting import load, render_skill
+from skillgrad_ci.method.prompting import load_prompt, render_skill
 from skillgrad_ci.skill.skill import Skill
 
 MAX_THEMES = 3
@@ -78,7 +78,7 @@ class MomentumReply(BaseModel):
     themes: list[WorkflowTheme]
 
 
-def brief(text: str) -> str:
+def _brief(text: str) -> str:
     """A model's text as the record keeps it: one printable line, so short that no entry can crowd out the others."""
     return printable(text, MAX_TEXT)
 
@@ -98,7 +98,7 @@ def momentum(
             "## This batch's diagnoses\n\n" + "\n".join(diagnosis.render() for diagnosis in diagnoses),
         ]
     )
-    return merge(memory, agent("momentum", load("momentum"), user, MomentumReply), diagnoses, at)
+    return merge(memory, agent("momentum", load_prompt("momentum"), user, MomentumReply), diagnoses, at)
 
 
 def without_memory(diagnoses: Sequence[Diagnosis], at: Stamp) -> tuple[PatternMemory, Overlay]:
@@ -142,9 +142,9 @@ def merge(
 def _entry(diagnosis: Diagnosis, patterns: tuple[str, ...], said: EntryReply | None) -> OverlayEntry:
     """A task's overlay entry; what the reply left out is taken from the diagnosis."""
     if said is None:
-        return OverlayEntry(diagnosis.task_id, patterns, brief(diagnosis.cause))
-    note = brief(said.note) or brief(diagnosis.cause)
-    return OverlayEntry(diagnosis.task_id, patterns, note, brief(said.gap), brief(said.change))
+        return OverlayEntry(diagnosis.task_id, patterns, _brief(diagnosis.cause))
+    note = _brief(said.note) or _brief(diagnosis.cause)
+    return OverlayEntry(diagnosis.task_id, patterns, note, _brief(said.gap), _brief(said.change))
 
 
 def _step(old: Pattern | None, change: PatternChange | None, tasks: list[str], failing: bool, at: Stamp) -> Pattern:
@@ -155,16 +155,16 @@ def _step(old: Pattern | None, change: PatternChange | None, tasks: list[str], f
             pattern,
             slug=change.slug,
             kind=change.kind,
-            line=brief(change.line),
-            shows_in=brief(change.shows_in) or pattern.shows_in,
-            anchor=brief(change.anchor) or pattern.anchor,
-            description=brief(change.description),
-            observed=brief(change.observed) or pattern.observed,
-            executor_action=brief(change.latest_executor_action) or pattern.executor_action,
+            line=_brief(change.line),
+            shows_in=_brief(change.shows_in) or pattern.shows_in,
+            anchor=_brief(change.anchor) or pattern.anchor,
+            description=_brief(change.description),
+            observed=_brief(change.observed) or pattern.observed,
+            executor_action=_brief(change.latest_executor_action) or pattern.executor_action,
             absorption=change.absorption,
         )
-        if brief(change.remedy):
-            pattern = replace(pattern, remedy_log=(*pattern.remedy_log, Remedy(at, brief(change.remedy))))
+        if _brief(change.remedy):
+            pattern = replace(pattern, remedy_log=(*pattern.remedy_log, Remedy(at, _brief(change.remedy))))
     if tasks and at not in pattern.appeared_in:
         pattern = replace(pattern, appeared_in=(*pattern.appeared_in, at))
     evidence = tuple(dict.fromkeys([*pattern.evidence, *tasks]))
@@ -193,7 +193,7 @@ def _themes(
             continue
         theme = Theme(
             reply.theme,
-            brief(reply.line),
+            _brief(reply.line),
             tuple(dict.fromkeys([*(before.seen if before else ()), at])),
             tuple(dict.fromkeys([*(before.tasks if before else ()), *here])),
         )

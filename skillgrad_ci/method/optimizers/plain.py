@@ -9,7 +9,7 @@ from skillgrad_ci.method.optimizers.notes import rejected_edits
 from skillgrad_ci.method.optimizers.optimizer import Batch, Candidate
 from skillgrad_ci.method.optimizers.update import EditFields
 from skillgrad_ci.method.patch import EditResult, Rules, try_patch
-from skillgrad_ci.method.prompting import fill, load, render_skill
+from skillgrad_ci.method.prompting import fill, load_prompt, render_skill
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.world import World
 
@@ -52,7 +52,7 @@ def _patched(
 ) -> tuple[Iteration, Candidate]:
     """One call with the prompt of a name; the name stands for the pattern too."""
     name, user = asked
-    reply = world.agent("patcher", fill(load(name), max_edits=str(MAX_EDITS)), user, PlainReply)
+    reply = world.agent("patcher", fill(load_prompt(name), max_edits=str(MAX_EDITS)), user, PlainReply)
     said = [edit.edit(step.number, (name,), ()) for edit in reply.edits]
     edits = [replace(edit, id=f"E{run.next_edit + n}") for n, edit in enumerate(said)]
     candidate, results = try_patch(step.skill, edits[:MAX_EDITS], rules)

@@ -14,12 +14,12 @@ from skillgrad_ci.document.inert_text import fence, printable
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
 from skillgrad_ci.method.events import Dropped
 from skillgrad_ci.method.evidence import Evidence
-from skillgrad_ci.method.gradient import Diagnosis, Kind, Lesson, brief, slug
+from skillgrad_ci.method.gradient import MAX_TEXT, Diagnosis, Kind, Lesson, slug
 from skillgrad_ci.method.memory import Overlay, OverlayEntry
 from skillgrad_ci.method.optimizers.notes import notes, rejected_edits
 from skillgrad_ci.method.optimizers.optimizer import Batch
 from skillgrad_ci.method.optimizers.update import EditFields
-from skillgrad_ci.method.prompting import cut_middle, fill, load, render_skill
+from skillgrad_ci.method.prompting import cut_middle, fill, load_prompt, render_skill
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.method.trajectory import BOUND, render_trajectory
@@ -85,7 +85,7 @@ def _minibatches(run: Run, rows: Sequence[tuple[Task, Evidence]]) -> list[_Minib
 
 def _reflect(run: Run, world: World, step: Iteration, group: _Minibatch) -> tuple[list[Lesson], dict[str, str]]:
     """One call: its lessons, or why its tasks have none. A lesson of no task that it saw is none."""
-    system = fill(load("reflect"), max_lessons=str(MAX_LESSONS))
+    system = fill(load_prompt("reflect"), max_lessons=str(MAX_LESSONS))
     try:
         reply = world.agent("diagnoser", system, _user_part(run, step, group), ReflectionReply)
     except (ReplyError, EnvironmentFailure) as error:
@@ -96,7 +96,7 @@ def _reflect(run: Run, world: World, step: Iteration, group: _Minibatch) -> tupl
         tasks = tuple(task for task in here if task in said.tasks)
         if tasks:
             edit = said.edit(step.number, (said.label,), tasks)
-            lessons.append(Lesson(said.label, group.kind, brief(said.finding), tasks, edit))
+            lessons.append(Lesson(said.label, group.kind, printable(said.finding, MAX_TEXT), tasks, edit))
     return lessons, {}
 
 

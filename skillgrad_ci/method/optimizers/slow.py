@@ -17,7 +17,7 @@ from skillgrad_ci.method.memory import Overlay, OverlayEntry
 from skillgrad_ci.method.optimizers.notes import notes, rejected_edits
 from skillgrad_ci.method.optimizers.optimizer import Candidate
 from skillgrad_ci.method.patch import BLOCK_BEGIN, BLOCK_END, block_of, try_patch
-from skillgrad_ci.method.prompting import cut_middle, load, render_skill
+from skillgrad_ci.method.prompting import cut_middle, load_prompt, render_skill
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.task import Split, Task
 from skillgrad_ci.method.world import World
@@ -52,7 +52,7 @@ def slow_update(run: Run, world: World, step: Iteration) -> tuple[Iteration, Can
     step = replace(step, batch=new, overlay=Overlay(tuple(OverlayEntry(r.task_id, (PATTERN,), n) for n, r in taught)))
     if not taught:
         return replace(step, verdict="nothing to learn from"), Candidate(step.skill, ())
-    reply = world.agent("patcher", load("slow"), _user_part(run, step, sample, groups), SlowReply)
+    reply = world.agent("patcher", load_prompt("slow"), _user_part(run, step, sample, groups), SlowReply)
     lines = [line.rstrip() for line in reply.lines if line.strip()][:MAX_LINES]
     if not lines:
         return step, Candidate(step.skill, ())

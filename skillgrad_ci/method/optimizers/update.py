@@ -18,7 +18,7 @@ from skillgrad_ci.method.optimizers.momentum import momentum, without_memory
 from skillgrad_ci.method.optimizers.optimizer import Candidate
 from skillgrad_ci.method.patch import EditResult, Rules, try_patch
 from skillgrad_ci.method.ports import Agent
-from skillgrad_ci.method.prompting import fill, load, render_skill
+from skillgrad_ci.method.prompting import fill, load_prompt, render_skill
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.world import World
 from skillgrad_ci.skill.edit import Edit, Layer, Op, Target
@@ -114,7 +114,7 @@ def update(agent: Agent, step: Iteration, rules: Rules, first: int) -> tuple[Ski
     if not memory.patterns:
         return skill, []  # no edit could name a pattern
     scripts = WITH_SCRIPTS if rules.allow_scripts else WITHOUT_SCRIPTS
-    system = fill(load("patch"), scripts=scripts, max_edits=str(MAX_EDITS))
+    system = fill(load_prompt("patch"), scripts=scripts, max_edits=str(MAX_EDITS))
     user = _user_part(step)
 
     def attempt(base: Skill, user: str, first: int, done: Collection[Edit]) -> tuple[Skill, list[EditResult]]:

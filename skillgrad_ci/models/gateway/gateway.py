@@ -22,7 +22,7 @@ from skillgrad_ci.models.gateway.line import OpenLine
 from skillgrad_ci.models.gateway.recorder import Recorder
 from skillgrad_ci.models.gateway.responses import Responses
 from skillgrad_ci.models.gateway.translation import LibraryAttempt, Translating
-from skillgrad_ci.models.gateway.upstream import Attempt, Attempting, Provider, provider_of
+from skillgrad_ci.models.gateway.upstream import Attempt, Attempting, Provider, upstream_of
 from skillgrad_ci.models.litellm_library import litellm
 from skillgrad_ci.models.prices import Prefixes, Tokens, dollars
 from skillgrad_ci.models.provider import LitellmModel
@@ -48,7 +48,7 @@ class ProviderGateway:
         """Raises UserError where the model's provider does not speak the dialect, or has no key."""
         if source.parameters:
             raise UserError(f"models.parameters: {agent} writes its own calls; parameters of the executor have no use")
-        provider, spoken = provider_of(source, dialect, agent), DIALECTS[dialect]()
+        provider, spoken = upstream_of(source, dialect, agent), DIALECTS[dialect]()
         if provider is not None:
             return cls(source, ledger, spoken, provider)
         source.tell(f"gateway: {agent} asks in the {dialect} dialect; its calls are translated for {source.name}")

@@ -66,7 +66,7 @@ class Provider:
         return f"{self.base}{path}"
 
 
-def provider_of(model: LitellmModel, dialect: str, agent: str) -> Provider | None:
+def upstream_of(model: LitellmModel, dialect: str, agent: str) -> Provider | None:
     """The model's provider, where it speaks the dialect itself; None where calls must be translated for it.
 
     Raises UserError for a model that nobody provides, for one that only the built-in agents can use, and for want

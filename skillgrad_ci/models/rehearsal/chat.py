@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from skillgrad_ci.models.rehearsal.executor import UNKNOWN, ExecutorRequest, filled
+from skillgrad_ci.models.rehearsal.executor import UNKNOWN, ExecutorRequest, with_values
 from skillgrad_ci.models.rehearsal.script import Mechanism, Script
 
 _GIVEN = re.compile(r"^### \S+/(?:references|scripts|assets)/", re.MULTILINE)  # a file that was asked for
@@ -24,7 +24,7 @@ def next_reply(script: Script, messages: Sequence[Mapping[str, Any]]) -> str:
     if wanted := _wanted(mechanism, body):
         return "\n".join(f"READ {place}" for place in wanted)
     guided = bool(body.strip()) and _met(mechanism, {"body": body, "reference": files})
-    return filled((mechanism.guided if guided else mechanism.unguided).answer, values)
+    return with_values((mechanism.guided if guided else mechanism.unguided).answer, values)
 
 
 def _wanted(mechanism: Mechanism, body: str) -> list[str]:

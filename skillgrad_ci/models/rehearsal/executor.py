@@ -82,10 +82,10 @@ def next_turn(script: Script, messages: Sequence[Message], tools: Sequence[Messa
     results = [result for name, _, result in conversation.calls if name == "shell"]
     if results and (failed := _FAILED.search(results[-1])):
         return Turn(f"The last command failed ({failed[0]}); the task is not done.")
-    commands = [filled(command, values) for command in [*script.look, *conduct.commands]]
+    commands = [with_values(command, values) for command in [*script.look, *conduct.commands]]
     if len(results) < len(commands):
         return Turn(tool="shell", arguments={"command": commands[len(results)]})
-    return Turn(filled(conduct.answer, values))
+    return Turn(with_values(conduct.answer, values))
 
 
 def _unread(mechanism: Mechanism, conversation: ExecutorRequest, tools: Sequence[Message]) -> Iterator[Turn]:
@@ -124,6 +124,6 @@ def _fitting_skill(mechanism: Mechanism, conversation: ExecutorRequest) -> str |
     return None
 
 
-def filled(text: str, values: Mapping[str, str]) -> str:
+def with_values(text: str, values: Mapping[str, str]) -> str:
     """A command or an answer with its placeholders replaced."""
     return PLACEHOLDER.sub(lambda found: values[found[1]], text)

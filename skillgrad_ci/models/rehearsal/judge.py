@@ -11,7 +11,7 @@ _ASKED = re.compile(r"^## The \d+ statements to grade[^\n]*$", re.M)
 _STATEMENT = re.compile(r"^(?P<number>\d+)\. (?P<text>.+)$", re.M)
 
 
-def judge(script: Script, prompt: str) -> dict[str, Any]:
+def judge_reply(script: Script, prompt: str) -> dict[str, Any]:
     """A JudgeReply. What no rule of the script is about has failed, and so has what is not there."""
     titles = list(_ASKED.finditer(prompt))
     asked = prompt[titles[-1].end() :] if titles else ""

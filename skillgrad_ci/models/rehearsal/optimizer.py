@@ -31,7 +31,7 @@ class Diagnosed(NamedTuple):
     label: str
 
 
-def diagnose(script: Script, prompt: str) -> dict[str, Any]:
+def diagnosis_reply(script: Script, prompt: str) -> dict[str, Any]:
     """A DiagnosisReply. Whether guidance is missing, weak or ignored is read off the skill in the prompt."""
     task = _INSTRUCTION.search(prompt)
     found = script.mechanism_of(task["text"] if task else prompt)
@@ -71,7 +71,7 @@ def _guidance(mechanism: Mechanism, skill: str) -> str:
     return "weak" if mechanism.weak and mechanism.weak.search(skill) else "missing"
 
 
-def momentum(script: Script, prompt: str) -> dict[str, Any]:
+def momentum_reply(script: Script, prompt: str) -> dict[str, Any]:
     """A MomentumReply: one pattern for each mechanism of the batch, merged by its slug."""
     batch = _batch(prompt)
     changes = []

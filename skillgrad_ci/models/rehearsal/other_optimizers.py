@@ -44,7 +44,7 @@ def reflect(script: Script, prompt: str) -> dict[str, Any]:
     return {"lessons": lessons}
 
 
-def merge(_: Script, prompt: str) -> dict[str, Any]:
+def merge_reply(_: Script, prompt: str) -> dict[str, Any]:
     """A MergeReply: proposals that say the same become one."""
     edits: dict[tuple[str, ...], dict[str, Any]] = {}
     for found in _PROPOSAL.finditer(prompt):

@@ -26,14 +26,14 @@ CHARACTERS_PER_TOKEN = 4
 READY = "This is a rehearsal, and it is ready."  # to a request without tools and schema, as of a check of access
 _TITLE = re.compile(r'"title":\s*"(\w+Reply)"')
 _ROLES: Mapping[str, Callable[[Script, str], dict[str, Any]]] = {
-    "DiagnosisReply": optimizer.diagnose,
-    "MomentumReply": optimizer.momentum,
+    "DiagnosisReply": optimizer.diagnosis_reply,
+    "MomentumReply": optimizer.momentum_reply,
     "PatchReply": optimizer.patch,
     "ReflectionReply": other_optimizers.reflect,
-    "MergeReply": other_optimizers.merge,
+    "MergeReply": other_optimizers.merge_reply,
     "SlowReply": other_optimizers.slow,
     "PlainReply": other_optimizers.plain,
-    "JudgeReply": rehearsal_judge.judge,
+    "JudgeReply": rehearsal_judge.judge_reply,
 }
 _scripts: dict[str, Script] = {}
 _lock = threading.Lock()

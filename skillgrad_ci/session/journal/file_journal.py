@@ -29,7 +29,7 @@ from skillgrad_ci.document.json_text import mend
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.journal.records import Record, line_of, parse, pieces_of, told
+from skillgrad_ci.session.journal.records import Record, line_of, parse_line, pieces_of, told
 
 NAME = "journal.jsonl"
 SMALL = 2_048  # bytes of a record that is kept in memory
@@ -112,7 +112,7 @@ class FileJournal:
             found = self._records.get(key)
             if not isinstance(found, tuple):
                 return found
-            record = parse(self._read(*found))
+            record = parse_line(self._read(*found))
         if record is None:
             raise EnvironmentFailure(f"{self.path}: was changed while it is in use; start the run again")
         return record.value

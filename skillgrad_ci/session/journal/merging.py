@@ -44,7 +44,7 @@ class _Told:
         return self.first, [said for values in self.values.values() for said in values]
 
 
-def merge(folders: Sequence[Path], target: Path) -> int:
+def merge_journals(folders: Sequence[Path], target: Path) -> int:
     """Make `target`'s journal the union of the journals in `folders` and of its own; how many records it holds.
 
     Its seconds are those of all machines together. Raises UserError where two journals contradict each other,

@@ -55,11 +55,11 @@ def told(kept: int, lost: int) -> str:
 
 def pieces_of(line: bytes) -> list[tuple[bytes, Record | None]]:
     """A line's records: one, or several where the newline between them was damaged; None for what is no record."""
-    whole = parse(line)
+    whole = parse_line(line)
     if whole is not None:
         return [(line, whole)]
     starts = [0, *(found.start() for found in re.finditer(re.escape(START), line) if found.start())]
-    return [(piece, parse(piece)) for piece in (line[a:b] for a, b in pairwise([*starts, len(line)]))]
+    return [(piece, parse_line(piece)) for piece in (line[a:b] for a, b in pairwise([*starts, len(line)]))]
 
 
 def line_of(content: str) -> bytes:
@@ -73,7 +73,7 @@ def moved(record: Record, elapsed: float) -> bytes:
     return line_of(facts[:-1] + VALUE.decode() + record.text.decode() + "}")
 
 
-def parse(line: bytes) -> Record | None:
+def parse_line(line: bytes) -> Record | None:
     """The record of a line, or None where it is none. Its newline may be missing, or another byte."""
     line = line.rstrip(b"\n")
     for text in (line, line[:-1]):

@@ -21,7 +21,7 @@ from tests.support.workbooks import result
 
 @pytest.fixture(scope="module")
 def tasks(samples: Path) -> list[Task]:
-    return list(suites.load(samples / "spreadsheetbench").tasks)
+    return list(suites.load_suite(samples / "spreadsheetbench").tasks)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from skillgrad_ci.method.gradient import Diagnosis, Kind
 from skillgrad_ci.method.memory import Pattern, PatternMemory, Remedy, Stamp
-from skillgrad_ci.method.memory.memory_file import parse
+from skillgrad_ci.method.memory.memory_file import parse_memory
 from skillgrad_ci.method.optimizers.momentum import (
     RESOURCES_BOUND,
     EntryReply,
@@ -160,7 +160,7 @@ def test_whatever_a_reply_says_the_record_stays_readable_and_short(rows: list[tu
     ]
     themes = tuple(WorkflowTheme(theme=slug, line=line, tasks=["t1"]) for slug, line, *_ in rows)
     memory, _ = merge(PatternMemory("s", (OLD,)), reply(*changes, themes=themes), [diagnosis("t1", kind)], AT)
-    assert parse(memory.render()) == memory
+    assert parse_memory(memory.render()) == memory
     prompt = memory.for_prompt()
     assert all(f"\n- {name} (" in prompt and f"\n## {name} (" in prompt for name in memory.slugs), "none is crowded out"
 

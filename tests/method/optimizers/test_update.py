@@ -13,7 +13,7 @@ from skillgrad_ci.method.memory import Overlay, OverlayEntry, Pattern, PatternMe
 from skillgrad_ci.method.optimizers.update import MAX_EDITS, READ_BACK, STUCK, EditReply, PatchReply, update
 from skillgrad_ci.method.patch import EditResult, Rules
 from skillgrad_ci.method.ports import Reply
-from skillgrad_ci.method.prompting import load
+from skillgrad_ci.method.prompting import load_prompt
 from skillgrad_ci.method.run import Iteration
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.skill.edit import apply_edit
@@ -202,7 +202,7 @@ def test_the_schema_tells_the_model_what_each_field_means() -> None:
 
 
 def test_the_prompt_is_for_any_domain_and_names_what_code_enforces() -> None:
-    text = load("patch")
+    text = load_prompt("patch")
     assert not [word for word in ("spreadsheet", "excel", "cell", "workbook") if word in text.lower()]
     for promise in ("Read `references/topic.md` when", "Skip when", "slug", "task ids", "{{max_edits}}", "{{scripts}}"):
         assert promise in text

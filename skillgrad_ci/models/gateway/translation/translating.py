@@ -17,7 +17,7 @@ from skillgrad_ci.models.gateway.dialect import EVENTS, Answer, Asked, Call, Dia
 from skillgrad_ci.models.gateway.translation import anthropic, chat, gemini, responses
 from skillgrad_ci.models.gateway.translation.writing import Event, stream_of, with_ids
 from skillgrad_ci.models.provider import LitellmModel
-from skillgrad_ci.models.replies import Said, read
+from skillgrad_ci.models.replies import Said, read_response
 
 REQUESTS: Mapping[str, Callable[[Json], ModelRequest]] = {
     "anthropic": anthropic.request, "responses": responses.request, "chat": chat.request, "gemini": gemini.request,
@@ -93,5 +93,5 @@ class LibraryAttempt:
         response: Any = self._source.outcome(self._asking)
         if isinstance(response, Fault):
             return response
-        said = with_ids(read(response), self._request)
+        said = with_ids(read_response(response), self._request)
         return said, answer_of(self._dialect, self._call, said, self._source.taken(self._request, said))
