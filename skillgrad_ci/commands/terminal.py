@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 GO_ON = "Start it again to go on: what is measured is not measured twice."
 MEND = (
-    "Mend what the first one says, then start it again: calls that failed are made again. "
-    "A reply that could not be used stays as it is; name another model where that is the cause."
+    "Mend what the first one says, then start it again: calls that failed, or gave a reply that could not be used, "
+    "are made again."
 )
 GAP = 3  # columns between two of a table's
 LAST = 20  # columns that a table's last column, the one with prose, needs at least

@@ -7,15 +7,17 @@ measurement has a share that only it may use.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from math import inf
+from typing import Any
 from uuid import uuid4
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, EnvironmentFailure, ReplyError, UserError
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import Journal, Model, ModelReply, ModelRequest
+from skillgrad_ci.method.prompting import STRUCTURED, read_reply
 from skillgrad_ci.method.task import digest_of
 
 LOST_REPLIES = 2  # how often a reply that was lost on its way, and may have been paid for, is asked for again
@@ -207,12 +209,16 @@ class Metered:
 class Journaled:
     """A metered model that never pays twice for one request: it replays what the journal holds.
 
-    Failures are replayed too, so that a resumed run makes the same steps; `afresh` asks again after one.
+    Failures are replayed too, so that a resumed run makes the same steps. `afresh` is for a run that ended for want
+    of measurements: a call that failed is made again, and so is one whose reply could not be used, once in a
+    start. (`stale` tells the replies that were there when that run ended.) Such a run asks its judge only about
+    what could not be measured, so none of the judge's stale replies was of use.
     """
 
     model: Metered
     journal: Journal
     afresh: bool = False
+    stale: Callable[[str], bool] | None = None
 
     @property
     def name(self) -> str:
@@ -226,7 +232,7 @@ class Journaled:
         asked = [self.name, self.model.role, list(request.messages), list(request.tools), schema, request.max_tokens]
         key = digest_of(asked)
         known = self.journal.recall(key)
-        if known is None or ("failed" in known and self.afresh):
+        if known is None or (self.afresh and self._is_no_use(key, request, known)):
             self._ask(key, request)
             known = self.journal.recall(key)
         if known is None:
@@ -234,6 +240,20 @@ class Journaled:
         if "failed" in known:
             raise EnvironmentFailure(known["failed"])
         return ModelReply(known["text"], (), known["stop"], Usage(**known["usage"]))
+
+    def _is_no_use(self, key: str, request: ModelRequest, known: Mapping[str, Any]) -> bool:
+        """Of a reply that was repaired, the repair counts: the reply itself is replayed."""
+        if "failed" in known:
+            return True
+        if request.schema is None or not (self.stale and self.stale(key)):
+            return False
+        if self.model.role == "judge":
+            return True
+        try:
+            read_reply(ModelReply(known["text"], (), known["stop"]), request.schema)
+        except ReplyError:
+            return len(request.messages) > len(STRUCTURED)
+        return False
 
     def _ask(self, key: str, request: ModelRequest) -> None:
         """Make the call, and write down what became of it."""

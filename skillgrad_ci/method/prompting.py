@@ -20,6 +20,7 @@ from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest, Observer,
 from skillgrad_ci.skill.skill import MAIN, Skill
 
 _PLACEHOLDER = re.compile(r"\{\{([a-z_]+)\}\}")
+STRUCTURED = ("system", "user")  # the messages of a structured call; its repair has two more
 RESOURCES_BOUND = 60_000  # characters of the skill's resources that one prompt may hold
 
 
@@ -87,7 +88,7 @@ class StructuredAgent:
         model = self.model(role)
         schema = json.dumps(reply.model_json_schema(), separators=(",", ":"))
         system = f"{system.rstrip()}\n\nReply with one JSON object that fits this schema, and nothing else:\n{schema}"
-        messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+        messages = [{"role": each, "content": text} for each, text in zip(STRUCTURED, (system, user), strict=True)]
         answer = model.complete(ModelRequest(messages, schema=reply, max_tokens=self.max_tokens))
         self.observe(Replied(role, answer.text))
         try:

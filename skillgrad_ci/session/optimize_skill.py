@@ -22,9 +22,10 @@ from skillgrad_ci.report.report import Circumstances, report_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.agents import agent_of
 from skillgrad_ci.session.inputs import Inputs, with_triggers
+from skillgrad_ci.session.journal.file_journal import END
 from skillgrad_ci.session.open_run import OpenRun, open_run
 from skillgrad_ci.session.parts import StopRequest
-from skillgrad_ci.session.rollout import END, OUTAGE
+from skillgrad_ci.session.rollout import OUTAGE
 from skillgrad_ci.session.split import assign
 from skillgrad_ci.skill.skill import Skill
 
@@ -92,7 +93,7 @@ def optimize_skill(
         run = optimize(inputs.skill, opened.suite, job.settings, inputs.memory, world, inputs.name)
         if not run.baseline:  # it was cut: what it measured is reported, on the splits as they were announced
             run = replace(run, baseline=base.evidence(), suite=opened.suite.with_splits(shown))
-        opened.journal.record(END, "end", {"stop": OUTAGE if run.stop is Stop.UNMEASURED else str(run.stop)})
+        opened.journal.record(END, END, {"stop": OUTAGE if run.stop is Stop.UNMEASURED else str(run.stop)})
         around = Circumstances(
             settings=job.settings,
             skill_path=str(job.path),

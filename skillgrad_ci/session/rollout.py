@@ -20,17 +20,25 @@ from skillgrad_ci.method.evidence import Evidence, Grade, Outcome, Trajectory
 from skillgrad_ci.method.ports import Executor, Grader, Journal, Observer, Result, Resumable, Sandbox, Workspace
 from skillgrad_ci.method.task import Task, digest_of
 from skillgrad_ci.session.inputs import refuse_twins
-from skillgrad_ci.session.journal.file_journal import EVIDENCE, FileJournal
+from skillgrad_ci.session.journal.file_journal import END, EVIDENCE, FileJournal
 from skillgrad_ci.skill.skill import Skill
 
-END = "end"  # the journal's record of how its last run ended
 OUTAGE = "unmeasured"
+PARTLY = "partly measured"  # of a measurement alone: nothing was built on what it lacks
 
 
 def ended_in_outage(journal: Journal) -> bool:
     """Whether the run ended for want of measurements, so that what failed in it is tried afresh."""
-    end = journal.recall(END)
-    return end is not None and end["stop"] == OUTAGE
+    return _end(journal) == OUTAGE
+
+
+def lacks(journal: Journal) -> bool:
+    """Whether the run ended with something unmeasured that a next start may make up for."""
+    return _end(journal) in (OUTAGE, PARTLY)
+
+
+def _end(journal: Journal) -> str:
+    return str((journal.recall(END) or {}).get("stop", ""))
 
 
 def timed_out(record: Mapping[str, Any] | None) -> bool:
@@ -71,12 +79,14 @@ class Rollouts:
         return evidence
 
     def _to_do(self, key: str) -> bool:
-        """Unknown, or not told (unmeasured, or ended by a clock) in a run that ended for want of measurements."""
+        """Unknown, or unmeasured, or ended by a clock, where the run before lacks it."""
         known = self.journal.recall(key)
         if known is None:
             return True
-        again = ended_in_outage(self.journal) and key in self.journal.replayed
-        return again and (known["evidence"]["outcome"] == Outcome.UNMEASURED or timed_out(known))
+        if key not in self.journal.replayed:
+            return False
+        unmeasured = known["evidence"]["outcome"] == Outcome.UNMEASURED
+        return (unmeasured and lacks(self.journal)) or (timed_out(known) and ended_in_outage(self.journal))
 
     def _versions(self, task: Task) -> str:
         kinds = dict.fromkeys(spec.kind for spec in task.graders)

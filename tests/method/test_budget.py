@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from skillgrad_ci.errors import BudgetExceeded, EnvironmentFailure, UserError
 from skillgrad_ci.method.budget import LOST_REPLIES, Cap, Journaled, Ledger, Metered, Reserve
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import ModelReply, ModelRequest
-from skillgrad_ci.session.journal.file_journal import FileJournal
+from skillgrad_ci.session.journal.file_journal import END, FileJournal
 
 
 @dataclass
@@ -208,3 +209,33 @@ def test_after_a_restart_every_call_counts_once_whatever_became_of_its_work(tmp_
     full = Ledger(Cap(usd=0.5), by_role=spent[-1])
     with pytest.raises(BudgetExceeded):
         full.hold(bound)
+
+
+class Choice(BaseModel):
+    """A structured reply that `Priced`, which always says "text", never gives."""
+
+    taken: bool
+
+
+@given(starts=st.lists(st.sampled_from(["lacking", "whole", "killed"]), min_size=1, max_size=6))
+@pytest.mark.parametrize("role", ["judge", "patcher"])
+def test_a_reply_without_use_is_asked_for_again_once_after_each_end_that_lacks_measurements(
+    role: str, starts: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A kill is no end: what was asked for since the last one is not paid twice."""
+    messages = [{"role": each, "content": "x"} for each in ("system", "user", "assistant", "user")]
+    first, repair = ModelRequest(messages[:2], schema=Choice), ModelRequest(messages, schema=Choice)
+    folder, ended, asked = tmp_path_factory.mktemp("run"), "", False
+    for how in starts:
+        model = Priced(Usage(1), Usage(1))
+        with FileJournal(folder) as journal:
+            again = ended == "lacking"
+            journaled = Journaled(Metered(model, Ledger(), role), journal, again, journal.stale)
+            for request in (first, repair, first, repair):
+                assert journaled.complete(request).text == "text"
+            fresh = 0 if asked else 2 if ended == "" else 0 if not again else 2 if role == "judge" else 1
+            assert model.calls == fresh
+            asked = True
+            if how != "killed":
+                journal.record(END, END, {"stop": how})
+                ended, asked = how, how != "lacking"

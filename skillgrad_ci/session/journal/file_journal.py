@@ -32,6 +32,7 @@ from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.journal.records import Record, line_of, parse_line, pieces_of, told
 
 NAME = "journal.jsonl"
+END = "end"  # key and kind of the record of how a run last ended
 SMALL = 2_048  # bytes of a record that is kept in memory
 EVIDENCE = TypeAdapter(Evidence)  # its fields, by their names, are what a journal keeps of an execution
 
@@ -73,6 +74,7 @@ class FileJournal:
         self.dropped = 0
         self.earlier = 0.0
         self._kinds: dict[str, list[str]] = {}
+        self._recent: set[str] = set()  # the keys of what was written since the run last came to an end
         self._records: dict[str, Mapping[str, Any] | Place] = {}
         self._guard = threading.Lock()
         self._lock = FileLock(folder / "journal.lock")
@@ -95,6 +97,10 @@ class FileJournal:
             self._lock.release()
             raise
         self.replayed = frozenset(self._records)
+
+    def stale(self, key: str) -> bool:
+        """Whether a record is older than the last end of this run."""
+        return key not in self._recent
 
     def replayed_of(self, kind: str) -> list[str]:
         """The keys of this kind that the journal held when it was opened."""
@@ -135,6 +141,7 @@ class FileJournal:
         with self._guard:
             begins, line = self._end, line_of(content)
             self._append(line)
+            self._recent.add(key)
             self._records[key] = (begins, len(line)) if len(line) > SMALL else json.loads(content)["value"]
 
     def close(self) -> None:
@@ -205,4 +212,7 @@ class FileJournal:
     def _know(self, record: Record, place: Place) -> None:
         self._records[record.key] = place if place[1] > SMALL else record.value
         self._kinds.setdefault(record.kind, []).append(record.key)
+        if record.kind == END:
+            self._recent.clear()
+        self._recent.add(record.key)
         self.earlier = max(self.earlier, record.elapsed)

@@ -16,8 +16,10 @@ from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.agents import agent_of, prove_foreign, refuse_unfit
 from skillgrad_ci.session.evaluation import WITH, Evaluation, evaluate, executions, facts_of
 from skillgrad_ci.session.inputs import Inputs
+from skillgrad_ci.session.journal.file_journal import END
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.parts import StopRequest
+from skillgrad_ci.session.rollout import PARTLY
 from skillgrad_ci.skill.skill import Skill
 
 NOTHING_LEFT = "budget: nothing is left of it for"
@@ -45,6 +47,8 @@ def measure_skill(
     with open_run(inputs, folder, observe, stop, redactor) as opened:
         observe(Measuring("evaluate", len(arms) * executions(opened.suite, settings.trials)))
         evaluation = evaluate(arms, opened.suite, settings.trials, opened.rollout, opened.each)
+        whole = all(row.measured for rows in evaluation.arms.values() for row in rows)
+        opened.journal.record(END, END, {"stop": "measured" if whole else PARTLY})
         facts = {
             "skill": inputs.skill.name,
             "suite": inputs.suite.name,
