@@ -69,8 +69,12 @@ def _say(facts: Mapping[str, Any]) -> None:
     delta, size = facts["delta"], facts["skill_tokens"]
     if delta:
         low, high = delta["interval"]
+        what = "the mean score" if delta["by"] == "score" else "accuracy"
         within = f"95% interval {points(low, '')} to {points(high)}"
-        say("", f"The skill changes accuracy by {points(delta['change'])} ({within}).")
+        say(
+            "",
+            f"The skill changes {what} by {points(delta['change'])} ({within}).",
+        )
     late = [f"{arm['timed_out']} of {arm['measured']} {name}" for name, arm in arms.items() if arm["timed_out"]]
     say(*([f"Executions that ended at a time limit: {', '.join(late)}."] if late else []))
     for name, why in facts["refused"].items():

@@ -13,7 +13,7 @@ from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
 SOURCES = (PACKAGE / "method/settings.py", PACKAGE / "config/settings.py")
-NUMBERS: Mapping[str, type] = {"int": int, "Count": int, "float": float, "Positive": float}
+NUMBERS: Mapping[str, type] = {"int": int, "Count": int, "float": float, "Positive": float, "Share": float}
 METAVARS = {int: "N", float: "X"}
 ROLES = {"executor": "model", "optimizer": "optimizer_model", "judge": "judge_model"}
 YAML_ONLY = {"judge_trials", "command_timeout", "reevaluate_days", "trigger", "rehearsal"}  # few turn them, none often

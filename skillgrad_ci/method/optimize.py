@@ -16,7 +16,7 @@ from functools import partial
 from math import ceil
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, EnvironmentFailure, ReplyError
-from skillgrad_ci.method.acceptance import Incumbent, Verdict, check_split, compare, no_worse, score, untold
+from skillgrad_ci.method.acceptance import Incumbent, Verdict, check_split, compare, no_worse, score
 from skillgrad_ci.method.acceptance.triggers import TriggerQuality, check_triggers
 from skillgrad_ci.method.events import BatchBegun, Dropped, IterationDone
 from skillgrad_ci.method.evidence import Evidence, Flat, flat_signal
@@ -131,7 +131,7 @@ def accept(run: Run, world: World, step: Iteration, proposed: Candidate) -> Iter
     taken = Incumbent(candidate, validation, checked.triggers, (*parent.line, step.number))
     size = run.settings.optimizer.frontier
     kept = [*run.frontier, taken] if size > 1 else [taken]
-    frontier = sorted(kept, key=lambda skill: -score(_on(validation, skill.validation)))[:size]
+    frontier = sorted(kept, key=lambda skill: -score(_on(validation, skill.validation), run.settings.decide_by))[:size]
     return replace(step, incumbent=frontier[0], frontier=frontier, validation=validation, verdict="accepted")
 
 
@@ -142,12 +142,11 @@ def judge(run: Run, world: World, candidate: Skill, number: int) -> tuple[Sequen
         return (), ""
     measured = world.measure(candidate, run.suite.of(Split.VALIDATION), f"validate-{number}", settings.trials)
     if settings.accept == "no-worse":
-        held, words = no_worse(measured, run.baseline, settings.optimizer.margin)
+        held, words = no_worse(measured, run.baseline, settings.optimizer.margin, settings.decide_by)
         return measured, "" if held else f"rejected: {words}"
-    bar = min(run.frontier, key=lambda skill: score(_on(measured, skill.validation)))
-    verdict = compare(measured, bar.validation)
-    why = f" ({untold(measured, bar.validation)})" if verdict is Verdict.UNCHECKED else ""
-    return measured, "" if verdict is Verdict.BETTER else f"rejected: {verdict} on validation{why}"
+    bar = min(run.frontier, key=lambda skill: score(_on(measured, skill.validation), settings.decide_by))
+    why = settings.gate.refusal(measured, bar.validation)
+    return measured, f"rejected: {why}" if why else ""
 
 
 def _on(measured: Sequence[Evidence], evidence: Sequence[Evidence]) -> Sequence[Evidence]:
@@ -186,7 +185,7 @@ def conclude(run: Run, world: World) -> Run:
     try:
         # What the line search has measured of the candidate is not measured again.
         checked = run.incumbent.validation or measure(run.suite.of(split))
-        verdict = compare(checked, run.baseline)
+        verdict = compare(checked, run.baseline, settings.decide_by)
         run = replace(run, measured=checked, verdict=verdict)
         if verdict is Verdict.BETTER:
             run = replace(run, final=run.candidate)

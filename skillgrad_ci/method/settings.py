@@ -6,8 +6,9 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from skillgrad_ci.document import Known
-from skillgrad_ci.method.acceptance import Mode
-from skillgrad_ci.method.optimizers.choices import LOOP, Count, OptimizerParts, filled
+from skillgrad_ci.method.acceptance import DecideBy, Mode
+from skillgrad_ci.method.acceptance.noise import Gate
+from skillgrad_ci.method.optimizers.choices import LOOP, Count, OptimizerParts, Share, filled
 
 
 class LoopSettings(Known):
@@ -22,6 +23,14 @@ class LoopSettings(Known):
     accept: Mode = "final"
     """`always`: every valid patch; `validate`: each must win on validation; `final`: the last must;
     `no-worse`: each may not lose more than a margin."""
+    decide_by: DecideBy = "pass"
+    """What decides and is reported: `pass`, whether tasks pass; `score`, their graders' scores, so that a statement or
+    cell more counts in a task that still fails."""
+    flicker: Share | None = None
+    """The chance that two runs of the same skill disagree on a task, as `suite --trials` tells it. Where it is known,
+    or with several trials, `accept: validate` asks for a gain beyond noise."""
+    gate_level: Share = 0.2
+    """The one-sided level at which that gain is beyond noise."""
     seed: int = 0
     """Decides splits and batches."""
     trials: Count = 1
@@ -35,6 +44,11 @@ class LoopSettings(Known):
     optimizer: OptimizerParts = Field(default_factory=OptimizerParts)
     """`skillgrad`, `skillopt`, `evoskill`, `trace2skill`, `shrink` or `rewrite`; or its parts, one by one. A preset
     brings its own iterations, batch size and acceptance where these are not said."""
+
+    @property
+    def gate(self) -> Gate:
+        """What `accept: validate` asks of a step."""
+        return Gate(self.decide_by, self.flicker, self.gate_level)
 
     @model_validator(mode="wrap")
     @classmethod

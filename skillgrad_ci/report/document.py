@@ -24,7 +24,10 @@ class Measured(Facts):
 
 
 class Change(Facts):
-    """A paired change, over tasks that were measured under both skills: `change` is `final` less `baseline`."""
+    """A paired change, over tasks that were measured under both skills: `change` is `final` less `baseline`.
+
+    `by` says of what: of the tasks' passes, or of their mean scores.
+    """
 
     tasks: int
     baseline: float
@@ -37,17 +40,20 @@ class Change(Facts):
     fixed: tuple[str, ...]
     broken: tuple[str, ...]
     unpaired: tuple[str, ...]
+    by: Literal["pass", "score"] = "pass"
 
 
 class Comparison(Facts):
     """One split under the initial skill and under the candidate, where that was measured.
 
-    `refused` says why the two are not compared though both were measured.
+    `delta` is the change of what decides (`decide_by`). Where that is passes, `scores` is the change of mean scores, if
+    any task has a partial one. `refused` says why the two are not compared though both were measured.
     """
 
     baseline: Measured
     final: Measured | None = None
     delta: Change | None = None
+    scores: Change | None = None
     refused: str = ""
 
 
@@ -179,7 +185,7 @@ class FlagFacts(Facts):
 class Report(Facts):
     """One run. `chosen_on` is the split whose result decided whether the candidate is kept.
 
-    `agent` is who worked on the tasks, with its version.
+    `gate` says what `accept: validate` asked of a step. `agent` is who worked on the tasks, with its version.
     `triggers` is the trigger set under the initial skill and under the candidate; `tokens` is about how many
     tokens all files of each hold.
     """
@@ -199,6 +205,8 @@ class Report(Facts):
     rehearsal: bool
     seed: int
     accept: str
+    decide_by: Literal["pass", "score"] = "pass"
+    gate: str = ""
     suite: SuiteFacts
     heldout: Comparison
     heldout_looks: int

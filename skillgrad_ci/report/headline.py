@@ -10,6 +10,7 @@ from skillgrad_ci.method.task import NEEDED_FOR_HELDOUT, NEEDED_FOR_VALIDATION, 
 from skillgrad_ci.report.document import Change, Comparison, Report
 
 SPLITS = ("heldout", "validation", "train")
+WHAT = {"pass": "accuracy", "score": "score"}
 
 
 def headline(report: Report) -> tuple[str, list[str]]:
@@ -20,6 +21,8 @@ def headline(report: Report) -> tuple[str, list[str]]:
         remarks.append("This is a rehearsal: its accuracy says nothing about a real model.")
     if shown is not None:
         remarks += _remarks(report, shown, report.of(shown))
+    if report.gate:
+        remarks.append(report.gate)
     if report.triggers is not None:
         remarks.append(_triggering(report.triggers))
     sentence = _sentence(report, shown)
@@ -52,12 +55,13 @@ def _sentence(report: Report, shown: str | None) -> str:
     before, after = delta.baseline, delta.final  # of the paired tasks, so that the three figures agree
     low, high = delta.interval
     figures = f"95% interval {points(low, unit='')} to {points(high)}, {delta.tasks} tasks, p = {delta.p_value:.2g}"
+    what = f"{shown} {WHAT[delta.by]}"
     if delta.change == 0:
-        return f"No measured change in {shown} accuracy: {percent(before)} before and after ({figures})."
+        return f"No measured change in {what}: {percent(before)} before and after ({figures})."
     moved = "rose" if delta.change > 0 else "fell"
     chance = "" if delta.clear else ", though not by more than chance can explain"
     return (
-        f"{shown.capitalize()} accuracy {moved} from {percent(before)} to {percent(after)}{chance}: "
+        f"{what.capitalize()} {moved} from {percent(before)} to {percent(after)}{chance}: "
         f"{points(delta.change)} ({figures})."
     )
 
@@ -87,6 +91,11 @@ def _remarks(report: Report, shown: str, comparison: Comparison) -> list[str]:
         remarks.append(
             f"The suite is too small to tell a change of this size from chance ({delta.tasks} paired tasks)."
         )
+    if delta is not None and delta.by == "score" and comparison.final is not None:
+        whole = f"{percent(comparison.baseline.accuracy)} before, {percent(comparison.final.accuracy)} after"
+        remarks.append(f"Partial scores decide here (decide_by: score); accuracy, of whole passes: {whole}.")
+    elif comparison.scores is not None and comparison.scores.change != 0:
+        remarks.append(_partial(comparison.scores))
     if shown == report.chosen_on and report.kept and report.accept != "always":
         remarks.append("The skill was chosen on these tasks: the figure flatters it.")
     if shown == "train":
@@ -101,6 +110,15 @@ def _remarks(report: Report, shown: str, comparison: Comparison) -> list[str]:
     if report.accept == "always":
         remarks.append("Every valid edit was accepted unchecked (accept: always).")
     return remarks
+
+
+def _partial(scores: Change) -> str:
+    low, high = scores.interval
+    chance = "" if scores.clear else ", within chance"
+    return (
+        f"The mean score went from {percent(scores.baseline)} to {percent(scores.final)}: {points(scores.change)} (95% "
+        f"interval {points(low, unit='')} to {points(high)}{chance}). With 'decide_by: score' partial scores decide."
+    )
 
 
 def _triggering(triggers: Comparison) -> str:

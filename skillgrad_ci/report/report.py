@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 from skillgrad_ci import __version__
 from skillgrad_ci.config.settings import Settings
-from skillgrad_ci.method.acceptance import check_split, pass_rates
+from skillgrad_ci.method.acceptance import DecideBy, check_split, pass_rates
 from skillgrad_ci.method.acceptance.clock import incomparable
 from skillgrad_ci.method.evidence import Accuracy, Evidence, Usage
 from skillgrad_ci.method.gradient import Diagnosis
@@ -59,6 +59,8 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         rehearsal=models.rehearsal,
         seed=run.settings.seed,
         accept=run.settings.accept,
+        decide_by=run.settings.decide_by,
+        gate=_gate(run),
         suite=_suite(run, around),
         heldout=_comparison(run, Split.HELDOUT, split_of),
         heldout_looks=_looks(run, split_of),
@@ -89,8 +91,8 @@ def measured_of(evidence: Iterable[Evidence]) -> doc.Measured:
     return doc.Measured(**asdict(accuracy), accuracy=accuracy.value)
 
 
-def change_of(baseline: Sequence[Evidence], final: Sequence[Evidence]) -> doc.Change | None:
-    delta = paired(baseline, final)
+def change_of(baseline: Sequence[Evidence], final: Sequence[Evidence], by: DecideBy = "pass") -> doc.Change | None:
+    delta = paired(baseline, final, by)
     if delta is None:
         return None
     fields = {name: getattr(delta, name) for name in doc.Change.model_fields}
@@ -100,6 +102,14 @@ def change_of(baseline: Sequence[Evidence], final: Sequence[Evidence]) -> doc.Ch
 def cost_of(by_role: Mapping[str, Usage]) -> doc.Cost:
     roles = {role: doc.Spent(**asdict(usage)) for role, usage in sorted(by_role.items())}
     return doc.Cost(**asdict(sum(by_role.values(), Usage())), by_role=roles)
+
+
+def _gate(run: Run) -> str:
+    """What the gate of every step can mean on this suite's validation tasks."""
+    tasks = run.suite.of(Split.VALIDATION)
+    if run.settings.accept != "validate" or not tasks or not run.iterations:
+        return ""
+    return run.settings.gate.words(len(tasks), min(task.trials or run.settings.trials for task in tasks))
 
 
 def _suite(run: Run, around: Circumstances) -> doc.SuiteFacts:
@@ -115,14 +125,18 @@ def _suite(run: Run, around: Circumstances) -> doc.SuiteFacts:
 
 def _comparison(run: Run, split: Split, split_of: Mapping[str, str]) -> doc.Comparison:
     before, after = ([row for row in rows if split_of[row.task_id] == split] for rows in (run.baseline, run.measured))
-    return _compared(before, after)
+    return _compared(before, after, run.settings.decide_by)
 
 
-def _compared(before: Sequence[Evidence], after: Sequence[Evidence]) -> doc.Comparison:
+def _compared(before: Sequence[Evidence], after: Sequence[Evidence], by: DecideBy = "pass") -> doc.Comparison:
     if not after:
         return doc.Comparison(baseline=measured_of(before))
     sides = {"baseline": measured_of(before), "final": measured_of(after)}
-    return doc.Comparison(**sides, delta=change_of(before, after), refused=incomparable(before, after))
+    partial = by == "pass" and any(row.measured and 0 < row.score < 1 for row in [*before, *after])
+    scores = change_of(before, after, "score") if partial else None
+    return doc.Comparison(
+        **sides, delta=change_of(before, after, by), scores=scores, refused=incomparable(before, after)
+    )
 
 
 def _tokens(skill: Skill) -> int:

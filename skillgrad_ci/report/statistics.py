@@ -2,12 +2,15 @@
 
 Tasks are pairs: the same task under the initial and the final skill. Sources of the rules:
 
-- interval of the change: R. G. Newcombe, "Improved confidence intervals for the difference between
+- interval of the change, one trial: R. G. Newcombe, "Improved confidence intervals for the difference between
   binomial proportions based on paired data", Statistics in Medicine 17 (1998) 2635-2650, method 10,
   on top of E. B. Wilson's score interval (JASA 22, 1927);
+- interval of the change, several trials or scores: Student's t (Biometrika 6, 1908) on the tasks' differences, with two
+  tasks more, one half a point better and one half a point worse, in the manner of A. Agresti and B. A. Coull (The
+  American Statistician 52, 1998): so few tasks that all did the same do not give an interval of no width;
 - p-value, one trial: the McNemar test (Q. McNemar, Psychometrika 12, 1947), a binomial test on the
   tasks whose outcome changed;
-- p-value, several trials: R. A. Fisher's sign-flip test (1935) on the tasks' mean pass rates;
+- p-value, several trials or scores: R. A. Fisher's sign-flip test (1935) on the tasks' means;
 - both as mid-p: half of the chance of what was seen counts (H. O. Lancaster, JASA 56, 1961). The exact
   tests are needlessly cautious for few tasks; the mid-p McNemar test keeps its level in practice and is
   recommended by M. W. Fagerland, S. Lydersen and P. Laake (BMC Medical Research Methodology 13:91, 2013).
@@ -18,24 +21,27 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import comb, lcm, sqrt
-from statistics import NormalDist, mean, variance
+from functools import cache
+from math import atan, comb, cos, pi, sin, sqrt
+from statistics import NormalDist, fmean, mean
 
 from skillgrad_ci.errors import EnvironmentFailure
-from skillgrad_ci.method.acceptance import pass_rates
+from skillgrad_ci.method.acceptance import DecideBy, task_means
 from skillgrad_ci.method.acceptance.clock import incomparable
+from skillgrad_ci.method.acceptance.noise import above, flips, whole
 from skillgrad_ci.method.evidence import Evidence
 
 Interval = tuple[float, float]
 Z95 = NormalDist().inv_cdf(0.975)
+MORE = 0.5  # the difference of the two tasks that an interval is given besides those measured
 
 
 @dataclass(frozen=True)
 class Delta:
     """A paired change over the tasks that were measured on both sides.
 
-    `change` and `interval` (95%) are differences of accuracy, in [-1, 1]. `fixed` and `broken` are
-    ids of tasks whose pass rate rose and fell. `unpaired` tasks lack a measurement on one side.
+    `change` and `interval` (95%) are differences of accuracy, or of the mean score, in [-1, 1]. `fixed` and
+    `broken` are ids of tasks whose pass rate, or score, rose and fell. `unpaired` tasks lack a measurement on one side.
     """
 
     tasks: int
@@ -46,6 +52,7 @@ class Delta:
     interval: Interval
     p_value: float
     test: str  # "mcnemar mid-p" or "sign flip mid-p"
+    by: DecideBy = "pass"
     fixed: Sequence[str] = ()
     broken: Sequence[str] = ()
     unpaired: Sequence[str] = ()
@@ -59,12 +66,12 @@ class Delta:
         return (self.interval[0] > 0 or self.interval[1] < 0) and self.p_value < 0.05
 
 
-def paired(baseline: Sequence[Evidence], final: Sequence[Evidence]) -> Delta | None:
+def paired(baseline: Sequence[Evidence], final: Sequence[Evidence], by: DecideBy = "pass") -> Delta | None:
     """The change between two measurements of the same tasks; None where no task is in both, or a clock forbids it.
 
     Raises EnvironmentFailure where one task was measured by two versions of the machinery.
     """
-    before, after = pass_rates(baseline), pass_rates(final)
+    before, after = task_means(baseline, by), task_means(final, by)
     ids = [task for task in before if task in after]
     if not ids or incomparable(baseline, final):
         return None
@@ -73,7 +80,7 @@ def paired(baseline: Sequence[Evidence], final: Sequence[Evidence]) -> Delta | N
     old, new = [before[task] for task in ids], [after[task] for task in ids]
     fixed = [task for task, a, b in zip(ids, old, new, strict=True) if b > a]
     broken = [task for task, a, b in zip(ids, old, new, strict=True) if b < a]
-    single = trials == 1
+    single = trials == 1 and by == "pass"
     seen = dict.fromkeys(row.task_id for row in [*baseline, *final])
     return Delta(
         tasks=len(ids),
@@ -81,8 +88,9 @@ def paired(baseline: Sequence[Evidence], final: Sequence[Evidence]) -> Delta | N
         baseline=float(mean(old)),
         final=float(mean(new)),
         change=float(mean(new) - mean(old)),
-        interval=paired_interval(old, new, trials),
+        interval=newcombe(old, new) if single else difference_interval(old, new),
         p_value=mcnemar(len(fixed), len(broken)) if single else sign_flip(old, new),
+        by=by,
         test="mcnemar mid-p" if single else "sign flip mid-p",
         fixed=fixed,
         broken=broken,
@@ -116,28 +124,45 @@ def wilson(rate: float, size: float, z: float = Z95) -> Interval:
     return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
-def paired_interval(old: Sequence[Fraction], new: Sequence[Fraction], trials: int = 1) -> Interval:
-    """Newcombe's method 10 for new - old, over tasks' pass rates.
-
-    With one trial this is the published method. With several, each side's Wilson interval takes
-    the effective sample size of its task means (their variance against a binomial's), never fewer
-    than the tasks and never more than the executions.
-    """
-    p, q = float(mean(new)), float(mean(old))
-    p_low, p_high = wilson(p, _effective_size(new, trials))
-    q_low, q_high = wilson(q, _effective_size(old, trials))
+def newcombe(old: Sequence[Fraction], new: Sequence[Fraction]) -> Interval:
+    """Newcombe's method 10 for new - old, over tasks that passed (1) or did not (0)."""
+    size, p, q = len(old), float(mean(new)), float(mean(old))
+    p_low, p_high = wilson(p, size)
+    q_low, q_high = wilson(q, size)
     phi = _phi(old, new)
     down, up = (p - p_low, q_high - q), (p_high - p, q - q_low)
     low, high = (sqrt(max(0.0, a * a - 2 * phi * a * b + b * b)) for a, b in (down, up))
     return max(-1.0, p - q - low), min(1.0, p - q + high)
 
 
-def _effective_size(rates: Sequence[Fraction], trials: int) -> float:
-    size, p = len(rates), float(mean(rates))
-    if trials == 1 or size < 2:
-        return size
-    spread = float(variance(rates)) / size
-    return min(size * trials, max(size, p * (1 - p) / spread)) if spread else size * trials
+def difference_interval(old: Sequence[Fraction], new: Sequence[Fraction]) -> Interval:
+    """Student's interval for new - old, over tasks' means, with two tasks more at half a point up and down."""
+    differences = [float(b - a) for a, b in zip(old, new, strict=True)]
+    size, change = len(differences), fmean(differences)
+    spread = (sum((each - change) ** 2 for each in differences) + 2 * MORE**2) / (size + 1)
+    half = student(size + 1) * sqrt(spread / size)
+    return max(-1.0, change - half), min(1.0, change + half)
+
+
+@cache
+def student(freedom: int) -> float:
+    """The t that holds 95% of Student's distribution, both sides of nought."""
+    low, high = 0.0, 1000.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _within(middle, freedom) < 0.95 else (low, middle)
+    return high
+
+
+def _within(t: float, freedom: int) -> float:
+    """P(|T| <= t): M. Abramowitz and I. A. Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4."""
+    angle = atan(t / sqrt(freedom))
+    odd = freedom % 2
+    term, total = (cos(angle) if odd else 1.0), 0.0
+    for at in range(1 + odd, freedom, 2):
+        total += term
+        term *= cos(angle) ** 2 * at / (at + 1)
+    return (2 / pi) * (angle + sin(angle) * total) if odd else sin(angle) * total
 
 
 def _phi(old: Sequence[Fraction], new: Sequence[Fraction]) -> float:
@@ -164,19 +189,7 @@ def mcnemar(fixed: int, broken: int) -> float:
 def sign_flip(old: Sequence[Fraction], new: Sequence[Fraction]) -> float:
     """Two-sided mid-p value over all sign flips of the tasks' differences.
 
-    The differences are whole numbers over one denominator, so the distribution of their sum is
-    computed by adding one task at a time instead of listing 2^n flips or sampling them.
+    The distribution is symmetric, so it is twice the one-sided value.
     """
-    differences = [b - a for a, b in zip(old, new, strict=True) if a != b]
-    unit = lcm(*(difference.denominator for difference in differences))
-    steps = [abs(int(difference * unit)) for difference in differences]
-    reach = sum(steps)
-    chance = [0.0] * (2 * reach + 1)  # of each sum from -reach to reach
-    chance[reach] = 1.0
-    for step in steps:
-        lower, higher = chance[step:] + [0.0] * step, [0.0] * step + chance[: len(chance) - step]
-        chance = [(low + high) / 2 for low, high in zip(lower, higher, strict=True)]
-    observed = abs(int(sum(differences) * unit))
-    beyond = sum(p for at, p in enumerate(chance) if abs(at - reach) > observed)
-    as_seen = sum(chance[at] for at in {reach - observed, reach + observed})
-    return beyond + as_seen / 2 if observed else 1.0
+    steps, observed = whole([b - a for a, b in zip(old, new, strict=True)])
+    return 2 * above(flips(steps), abs(observed)) if observed else 1.0

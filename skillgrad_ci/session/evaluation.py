@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled
-from skillgrad_ci.method.acceptance import pass_rates
+from skillgrad_ci.method.acceptance import DecideBy, pass_rates
 from skillgrad_ci.method.acceptance.clock import incomparable
 from skillgrad_ci.method.evidence import Evidence, Usage
 from skillgrad_ci.method.ports import Each, Rollout
@@ -48,14 +48,14 @@ def evaluate(arms: Mapping[str, Skill | None], suite: Suite, trials: int, rollou
     return Evaluation(measured, str(cuts[0]) if cuts else "", any(isinstance(cut, Cancelled) for cut in cuts))
 
 
-def facts_of(evaluation: Evaluation, skill: Skill | None) -> dict[str, Any]:
+def facts_of(evaluation: Evaluation, skill: Skill | None, by: DecideBy = "pass") -> dict[str, Any]:
     """The evaluation as JSON. The change is from without the skill to with it."""
     arms = evaluation.arms
-    change = change_of(arms[WITHOUT], arms[WITH]) if WITH in arms and WITHOUT in arms else None
+    change = change_of(arms[WITHOUT], arms[WITH], by) if WITH in arms and WITHOUT in arms else None
     return {
         "arms": {name: _arm(rows) for name, rows in arms.items()},
         "delta": change.model_dump(mode="json") if change else None,
-        "changes": _changes(arms),
+        "changes": _changes(arms, by),
         "refused": refused(arms),
         "skill_tokens": _skill_tokens(skill) if skill else None,
         "tasks": _tasks(arms),
@@ -63,9 +63,9 @@ def facts_of(evaluation: Evaluation, skill: Skill | None) -> dict[str, Any]:
     }
 
 
-def _changes(arms: Mapping[str, Sequence[Evidence]]) -> dict[str, Any]:
+def _changes(arms: Mapping[str, Sequence[Evidence]], by: DecideBy) -> dict[str, Any]:
     """The paired change from each other arm to the skill's."""
-    found = {name: change_of(rows, arms[WITH]) for name, rows in arms.items() if WITH in arms and name != WITH}
+    found = {name: change_of(rows, arms[WITH], by) for name, rows in arms.items() if WITH in arms and name != WITH}
     return {name: change.model_dump(mode="json") if change else None for name, change in found.items()}
 
 

@@ -244,6 +244,7 @@ def test_suite_trials_say_what_the_tasks_can_teach(shell: Shell) -> None:
     assert done.code == 0, done.err
     assert "pass@2 0.0%, pass^2 0.0%; 100.0% of the tasks can teach" in done.out
     assert "always pass: none" in done.out
+    assert "two runs of one skill disagree on 0.0% of the tasks (flicker: 0)" in done.out
 
 
 def test_lint_answers_with_rule_file_and_line(shell: Shell) -> None:

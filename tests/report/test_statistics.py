@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.evidence import Evidence, Outcome
-from skillgrad_ci.report.statistics import Interval, mcnemar, paired, paired_interval, sign_flip, wilson
+from skillgrad_ci.report.statistics import (
+    Interval,
+    difference_interval,
+    mcnemar,
+    newcombe,
+    paired,
+    sign_flip,
+    student,
+    wilson,
+)
 
 PASS, FAIL, UNMEASURED = Outcome.PASSED, Outcome.FAILED, Outcome.UNMEASURED
 
@@ -19,7 +28,7 @@ def table(both: int, first: int, second: int, neither: int) -> Interval:
     """The interval of p1 - p2 from a paired 2x2 table (the first column of numbers is p1's)."""
     new = [1] * (both + first) + [0] * (second + neither)
     old = [1] * both + [0] * first + [1] * second + [0] * neither
-    return paired_interval([Fraction(x) for x in old], [Fraction(x) for x in new])
+    return newcombe([Fraction(x) for x in old], [Fraction(x) for x in new])
 
 
 def rows(outcomes: str, trial: int = 0, versions: str = "v") -> list[Evidence]:
@@ -99,14 +108,46 @@ def test_the_sign_flip_test_counts_every_flip(pairs: list[tuple[Fraction, Fracti
     assert isclose(sign_flip([a for a, _ in pairs], [b for _, b in pairs]), expected, rel_tol=1e-9)
 
 
-@given(st.lists(st.tuples(rates, rates), min_size=2, max_size=30))
-def test_trials_never_make_an_interval_surer_than_that_many_more_tasks(pairs: list[tuple[Fraction, Fraction]]) -> None:
+@given(st.lists(st.tuples(rates, rates), min_size=1, max_size=30))
+def test_an_interval_of_means_holds_its_estimate_stays_in_range_and_mirrors(
+    pairs: list[tuple[Fraction, Fraction]],
+) -> None:
     old, new = [a for a, _ in pairs], [b for _, b in pairs]
-    low, high = paired_interval(old, new, trials=4)
+    low, high = difference_interval(old, new)
     change = float(sum(new) - sum(old)) / len(pairs)
     assert -1 <= low <= change + 1e-9
     assert change - 1e-9 <= high <= 1
     assert low < high
+    assert difference_interval(new, old) == pytest.approx((-high, -low))
+
+
+def test_students_t_of_the_published_table() -> None:
+    """Student's t at 97.5%, one-sided: any table of it."""
+    known = {1: 12.706, 2: 4.303, 3: 3.182, 6: 2.447, 7: 2.365, 13: 2.160, 30: 2.042, 60: 2.000, 120: 1.980}
+    assert {freedom: student(freedom) for freedom in known} == pytest.approx(known, abs=6e-4)
+
+
+def scored(*scores: float) -> list[Evidence]:
+    return [Evidence(f"t{n}", "d", PASS if score == 1 else FAIL, score) for n, score in enumerate(scores)]
+
+
+def test_by_score_a_statement_more_in_a_failing_task_is_a_change() -> None:
+    before, after = scored(0.5, 0.25, 1, 0), scored(0.75, 0.25, 1, 0)
+    whole, partial = paired(before, after), paired(before, after, "score")
+    assert whole is not None
+    assert (whole.change, whole.fixed, whole.by) == (0, [], "pass")
+    assert partial is not None
+    assert (partial.change, partial.fixed, partial.by) == (1 / 16, ["t0"], "score")
+    assert partial.test == "sign flip mid-p"
+    assert (partial.baseline, partial.final) == (7 / 16, 0.5)
+
+
+def test_statements_are_clustered_by_task() -> None:
+    """Trials of one task, however many statements they hold, are one pair."""
+    twice = [Evidence("t0", "d", FAIL, score, trial=n) for n, score in enumerate((0.5, 1.0))]
+    delta = paired([*scored(0.5), Evidence("t0", "d", FAIL, 0.5, trial=1)], twice, "score")
+    assert delta is not None
+    assert (delta.tasks, delta.change) == (1, 0.25)
 
 
 def test_only_tasks_measured_on_both_sides_are_paired() -> None:

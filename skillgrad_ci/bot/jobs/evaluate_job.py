@@ -77,7 +77,7 @@ def _evaluate(bot: Bot, job: SkillRun, decision: Evaluate) -> Ending:
     except SkillGradError as error:
         comment.show(f"{code(job.name)} was not measured: {shown(bot.context.relative(str(error)), 1000)}")
         raise
-    delta, accuracy = paired(before, after), Accuracy.of(after)
+    delta, accuracy = paired(before, after, inputs.job.settings.decide_by), Accuracy.of(after)
     text = comparison_text(inputs, head, before, after, delta)
     comment.show(text)
     conclusion, title = verdict(accuracy, bot.context.inputs.threshold, overrun(after))

@@ -54,7 +54,7 @@ def measure(bot: Bot, reviewed: Reviewed) -> str:
         raise UserError(f"{path}: not a skill on the branch or on its base")
     folder, progress = bot.folder(inputs), Progress(bot.log, job.name, verbose=bot.context.debug)
     before, after = bot.engine.measure(inputs, skills, deciding_tasks(inputs), folder, progress)
-    delta, old, new = paired(before, after), Accuracy.of(before), Accuracy.of(after)
+    delta, old, new = paired(before, after, settings.decide_by), Accuracy.of(before), Accuracy.of(after)
     trials = f"{job.settings.trials} executions a task, on the tasks that decide"
     if clock := incomparable(before, after):
         return f"The two are not compared, for a clock is not a verdict: {clock} ({trials})."

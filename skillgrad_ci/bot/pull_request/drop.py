@@ -8,7 +8,7 @@ from skillgrad_ci.bot.pull_request.proposal import Remade, Reviewed, moved_by, r
 from skillgrad_ci.bot.pull_request.review_lessons import edits_of, rejected_by_people
 from skillgrad_ci.bot.schedule import deciding_tasks
 from skillgrad_ci.document.inert_text import inbound, one_line, shown
-from skillgrad_ci.method.acceptance import compare
+from skillgrad_ci.method.acceptance import DecideBy, compare
 from skillgrad_ci.method.acceptance.clock import incomparable
 from skillgrad_ci.method.evidence import Accuracy, Evidence
 from skillgrad_ci.report.headline import percent
@@ -34,7 +34,7 @@ def drop(bot: Bot, reviewed: Reviewed, edits: Sequence[str], actor: str, reason:
         return f"Without {names} nothing is left of this pull request; close it instead, and I remember why."
     bot.refuse_rehearsal(reviewed.job)
     before, after = _measure(bot, reviewed, made)
-    told = _told(edits, actor, reason, before, after)
+    told = _told(edits, actor, reason, before, after, reviewed.job.settings.decide_by)
     words = one_line(inbound(reason))
     rejected = [rejected_by_people(edit, proposal, words) for edit in edits_of(proposal) if edit.id in edits]
     rewrite_branch(bot, reviewed, made, head, rejected, told)
@@ -57,11 +57,13 @@ def _measure(bot: Bot, reviewed: Reviewed, made: Remade) -> tuple[list[Evidence]
     return before, after
 
 
-def _told(edits: Sequence[str], actor: str, reason: str, before: Sequence[Evidence], after: Sequence[Evidence]) -> str:
-    delta, old, new = paired(before, after), Accuracy.of(before), Accuracy.of(after)
+def _told(
+    edits: Sequence[str], actor: str, reason: str, before: Sequence[Evidence], after: Sequence[Evidence], by: DecideBy
+) -> str:
+    delta, old, new = paired(before, after, by), Accuracy.of(before), Accuracy.of(after)
     figures = f"{percent(old.value)} → {percent(new.value)}"
     lost = f"not compared: {incomparable(before, after) or 'nothing was measured on both sides'}"
-    change = lost if delta is None else f"{compare(after, before)!s} than the original"
+    change = lost if delta is None else f"{compare(after, before, by)!s} than the original"
     if delta is not None and delta.change == 0:
         change = "no measured change"
     because = f", because: {shown(reason)}" if reason else ""

@@ -72,7 +72,8 @@ def title(report: Report, dropped: Iterable[str] = ()) -> str:
     if report.verdict == "tie" or not report.kept:
         return f"{name}: edits with no measured change"
     if delta and delta.clear and delta.change > 0 and report.chosen_on != "heldout":
-        return f"Optimize skill {name}: {points(delta.change)} on heldout tasks"
+        unit = " points in score" if delta.by == "score" else " points"
+        return f"Optimize skill {name}: {points(delta.change, unit)} on heldout tasks"
     return f"Optimize skill {name}"
 
 

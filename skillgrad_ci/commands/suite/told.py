@@ -40,6 +40,7 @@ def say_reliability(trials: Mapping[str, Any] | None) -> None:
         f"{percent(trials['can_teach'])} of the tasks can teach")  # fmt: skip
     for name in ("always_pass", "always_fail", "flicker"):
         say(f"{name.replace('_', ' ')}: {', '.join(trials[name]) or 'none'}")
+    say(f"two runs of one skill disagree on {percent(trials['churn'])} of the tasks (flicker: {trials['churn']:.2g})")
 
 
 def _say_power(power: Mapping[str, Any]) -> None:

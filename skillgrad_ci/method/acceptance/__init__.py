@@ -4,7 +4,7 @@
 after each patch; a tie is rejected. `final` iterates as `always`, and then wants the final skill to be
 strictly better than the initial one. `no-worse`, for edits that make a skill shorter, wants a loss of
 more than a margin ruled out after each patch. `triggers.py` checks edits of the description before that,
-`clock.py` says where executions that ended at a time limit forbid a verdict.
+`clock.py` says where executions that ended at a time limit forbid a verdict, `noise.py` what a gain beyond noise is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,9 @@ from skillgrad_ci.method.task import Split, Suite
 from skillgrad_ci.skill.skill import Skill
 
 Mode = Literal["always", "validate", "final", "no-worse"]
+DecideBy = Literal["pass", "score"]
 NO_WORSE_Z = 0.8416  # one-sided, at the level 0.2
+GRID = 840  # scores count in parts of this: halves to eighths are exact, and sums over tasks stay small numbers
 
 
 class Verdict(StrEnum):
@@ -46,14 +48,14 @@ def check_split(suite: Suite) -> Split:
     return next(split for split in (Split.VALIDATION, Split.HELDOUT, Split.TRAIN) if suite.of(split))
 
 
-def compare(candidate: Sequence[Evidence], incumbent: Sequence[Evidence]) -> Verdict:
-    """Compare pass rates, averaged over the tasks measured in both.
+def compare(candidate: Sequence[Evidence], incumbent: Sequence[Evidence], by: DecideBy = "pass") -> Verdict:
+    """Compare pass rates, or mean scores, averaged over the tasks measured in both.
 
     `UNCHECKED` where more than half of the candidate's tasks could not be paired, or where the clock forbids it.
     """
     if untold(candidate, incumbent):
         return Verdict.UNCHECKED
-    new, old = pass_rates(candidate), pass_rates(incumbent)
+    new, old = task_means(candidate, by), task_means(incumbent, by)
     paired = new.keys() & old.keys()
     change = sum((new[task] - old[task] for task in paired), Fraction())
     return Verdict.BETTER if change > 0 else Verdict.WORSE if change < 0 else Verdict.TIE
@@ -68,7 +70,9 @@ def untold(candidate: Sequence[Evidence], incumbent: Sequence[Evidence], what: s
     return incomparable(incumbent, candidate)
 
 
-def no_worse(candidate: Sequence[Evidence], initial: Sequence[Evidence], margin: float) -> tuple[bool, str]:
+def no_worse(
+    candidate: Sequence[Evidence], initial: Sequence[Evidence], margin: float, by: DecideBy = "pass"
+) -> tuple[bool, str]:
     """Whether the evidence rules out a loss of more than `margin`, and that in words.
 
     The share of tasks that got worse is bounded by Wilson's upper limit (one-sided, level 0.2), and what other
@@ -76,7 +80,7 @@ def no_worse(candidate: Sequence[Evidence], initial: Sequence[Evidence], margin:
     """
     if why := untold(candidate, initial):
         return False, f"nothing can be said: {why}"
-    new, old = pass_rates(candidate), pass_rates(initial)
+    new, old = task_means(candidate, by), task_means(initial, by)
     paired = new.keys() & old.keys()
     n, square = len(paired), NO_WORSE_Z**2
     lost = float(sum(max(Fraction(), old[task] - new[task]) for task in paired)) / n
@@ -86,19 +90,28 @@ def no_worse(candidate: Sequence[Evidence], initial: Sequence[Evidence], margin:
     return bound <= margin, f"a loss of up to {100 * max(0.0, bound):.1f} points is possible ({n} tasks)"
 
 
-def score(evidence: Sequence[Evidence]) -> Fraction:
-    """The mean pass rate over measured tasks; below all others where nothing was measured."""
-    rates = pass_rates(evidence)
+def score(evidence: Sequence[Evidence], by: DecideBy = "pass") -> Fraction:
+    """The mean over measured tasks of what decides; below all others where nothing was measured."""
+    rates = task_means(evidence, by)
     return sum(rates.values(), Fraction()) / len(rates) if rates else Fraction(-1)
 
 
 def pass_rates(evidence: Sequence[Evidence]) -> Mapping[str, Fraction]:
     """Each measured task's share of passed trials, exact."""
-    trials: dict[str, list[bool]] = {}
+    return task_means(evidence, "pass")
+
+
+def task_means(evidence: Sequence[Evidence], by: DecideBy) -> Mapping[str, Fraction]:
+    """Each measured task's mean over its trials: of passes, or of scores.
+
+    A score is the share of a task's statements, checks or cells that are right, so these are clustered by task.
+    """
+    trials: dict[str, list[Fraction]] = {}
     for row in evidence:
         if row.measured:
-            trials.setdefault(row.task_id, []).append(row.passed)
-    return {task: Fraction(sum(passes), len(passes)) for task, passes in trials.items()}
+            value = Fraction(row.passed) if by == "pass" else Fraction(round(row.score * GRID), GRID)
+            trials.setdefault(row.task_id, []).append(value)
+    return {task: sum(values, Fraction()) / len(values) for task, values in trials.items()}
 
 
 @dataclass(frozen=True)

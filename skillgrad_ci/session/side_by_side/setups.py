@@ -59,7 +59,9 @@ def measure_skill(
             "warnings": [*opened.warnings, *_on_triggers(opened.suite, evaluation)],
             "cost": cost_of(dict(opened.ledger.by_role)).model_dump(mode="json"),
         }
-        return MeasuredSetup(evaluation, facts | facts_of(evaluation, inputs.skill), left_of(opened.ledger))
+        return MeasuredSetup(
+            evaluation, facts | facts_of(evaluation, inputs.skill, settings.decide_by), left_of(opened.ledger)
+        )
 
 
 def _on_triggers(suite: Suite, evaluation: Evaluation) -> Iterator[str]:
