@@ -1,15 +1,18 @@
 """The outermost edge: a command, its errors in one line, its exit code."""
 
-import argparse
-import io
-import os
-import sys
-import traceback
-from collections.abc import Callable, Sequence
-from importlib import import_module
+try:
+    import argparse
+    import io
+    import os
+    import sys
+    import traceback
+    from collections.abc import Callable, Sequence
+    from importlib import import_module
 
-from skillgrad_ci.commands.cli import BUDGET, ELSE, USER, parse_arguments
-from skillgrad_ci.errors import BudgetExceeded, SkillGradError, UserError
+    from skillgrad_ci.commands.cli import BUDGET, ELSE, USER, parse_arguments
+    from skillgrad_ci.errors import BudgetExceeded, SkillGradError, UserError
+except KeyboardInterrupt:  # there is nothing to end yet, and nothing to say
+    raise SystemExit(130) from None
 
 COMMANDS = {  # imported when asked for: each needs other heavy things
     "optimize": ("optimize", "optimize_command"),
@@ -52,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ELSE
     except Exception as error:  # noqa: BLE001  # the one place that answers every error
-        return _failed(error, arguments.verbose or bool(os.environ.get("SKILLGRAD_DEBUG")))
+        verbose = arguments is not None and arguments.verbose
+        return _failed(error, verbose or bool(os.environ.get("SKILLGRAD_DEBUG")))
 
 
 def _failed(error: Exception, verbose: bool) -> int:

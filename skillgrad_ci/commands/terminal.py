@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from skillgrad_ci.document.inert_text import printable, terminal_safe
@@ -22,7 +23,7 @@ MEND = (
 )
 GAP = 3  # columns between two of a table's
 LAST = 20  # columns that a table's last column, the one with prose, needs at least
-WIDTH = 160  # columns where the output is no terminal
+WIDTH = 160  # columns where the output is no terminal and COLUMNS is not set
 
 
 def say(*lines: object) -> None:
@@ -47,7 +48,8 @@ def say_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     redact = Redactor.from_environment(os.environ)
     cells = [[printable(redact(str(cell))) for cell in row] for row in rows]
     sys.stdout.flush()
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    width = get_terminal_size((WIDTH, 1)).columns  # COLUMNS, where it is set, says it for a pipe too
+    console = Console(file=sys.stdout, width=width, highlight=False)
     *names, last = zip(headers, *cells, strict=True)
     words = [max(len(word) for cell in column for word in cell.split() or [""]) for column in names]
     if sum(words) + GAP * len(words) + min(LAST, max(map(len, last))) > console.width:

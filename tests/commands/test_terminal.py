@@ -24,3 +24,13 @@ def test_a_table_without_rows_or_texts_is_its_headers(capsys: pytest.CaptureFixt
     say_table(["task", "why"], [])
     assert capsys.readouterr().out.split()[:2] == ["task", "why"]
     say_table(["", ""], [["", ""]])
+
+
+@pytest.mark.parametrize("columns", ["60", "0", "wide"])
+def test_columns_are_honoured_in_a_pipe(
+    columns: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    say_table(HEADERS, [EDIT])
+    widest = max(map(len, capfd.readouterr().out.splitlines()))
+    assert widest <= 60 if columns == "60" else 100 < widest <= 160

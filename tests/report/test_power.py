@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skillgrad_ci.report.power import churn_of, detectable_change, pass_all, pass_at, tasks_needed, trials_needed
+from skillgrad_ci.report.statistics import mcnemar
 
 
 @pytest.mark.parametrize(("change", "churn"), [(0.15, 0.2), (0.2, 0.1), (0.1, 0.1)])
@@ -62,3 +63,11 @@ def test_churn_is_unbiased() -> None:
         expected += chance * (churn_of([runs]) or 0.0)
     assert expected == pytest.approx(2 * 0.3 * 0.7)
     assert churn_of([[True], []]) is None
+
+
+@given(st.integers(0, 30), st.floats(0, 0.5))
+def test_no_change_is_named_that_the_test_never_calls_clear(tasks: int, churn: float) -> None:
+    """Not even where every task went from failed to passed."""
+    every = mcnemar(tasks, 0)
+    assert detectable_change(tasks, churn) is None or every < 0.05
+    assert (detectable_change(tasks, 0.0) is None) == (every >= 0.05)
