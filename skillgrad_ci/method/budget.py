@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field, replace
 from math import inf
 from typing import Any
 from uuid import uuid4
@@ -46,14 +47,41 @@ class Reserve:
     minutes: float = 0.0
 
 
+@dataclass(frozen=True)
+class Purpose:
+    """What a call is for: a measurement or an iteration (`base`, `1`), and the task, where it is for one."""
+
+    iteration: str = ""
+    task: str = ""
+
+
+_purpose: ContextVar[Purpose] = ContextVar("purpose")
+
+
+def purpose() -> Purpose:
+    """What this thread's calls are for."""
+    return _purpose.get(Purpose())
+
+
+@contextmanager
+def spending_on(**what: str) -> Iterator[None]:
+    """Calls that are made inside are for this `iteration`, and this `task`."""
+    before = _purpose.set(replace(purpose(), **what))
+    try:
+        yield
+    finally:
+        _purpose.reset(before)
+
+
 @dataclass
 class Ledger:
-    """Spent and held, by role, behind one lock. Thread-safe; `clock` gives seconds."""
+    """Spent and held, by role and by what it was for, behind one lock. Thread-safe; `clock` gives seconds."""
 
     cap: Cap = field(default_factory=Cap)
     clock: Callable[[], float] = time.monotonic
     reserve: Reserve = field(default_factory=Reserve)
     by_role: dict[str, Usage] = field(default_factory=dict)
+    by_purpose: dict[tuple[str, Purpose], Usage] = field(default_factory=dict)
     journal: Journal | None = None
     _held: list[Usage] = field(default_factory=list)
     _largest: Usage = field(default_factory=Usage)
@@ -106,14 +134,20 @@ class Ledger:
                 return f"budget.{unit}: the next call could take the run to {_figure(value)} of {_figure(cap)}{kept}"
         return None
 
-    def settle(self, role: str, bound: Usage, actual: Usage) -> None:
-        """Replace a hold by what the call took, and write that down."""
+    def settle(self, role: str, bound: Usage, actual: Usage, on: Purpose | None = None) -> None:
+        """Replace a hold by what the call took, and write that down. `on`: what it was for, if not this thread's."""
+        on = on or purpose()
         with self._changed:
             self._held.remove(bound)
-            self.by_role[role] = self.by_role.get(role, Usage()) + actual
+            self._count(role, on, actual)
             self._changed.notify_all()
         if self.journal is not None and actual.calls:
-            self.journal.record(uuid4().hex, "spent", {"role": role, "spent": asdict(actual)})
+            self.journal.record(uuid4().hex, "spent", {"role": role, "spent": asdict(actual), "on": asdict(on)})
+
+    def _count(self, role: str, on: Purpose, usage: Usage) -> None:
+        if usage.calls:
+            self.by_purpose[role, on] = self.by_purpose.get((role, on), Usage()) + usage
+        self.by_role[role] = self.by_role.get(role, Usage()) + usage
 
     def resume(self, journal: Journal, keys: Iterable[str], seconds: float = 0.0) -> None:
         """Count what earlier processes of this run paid for: it is part of the cap. Further calls are written down.
@@ -124,8 +158,7 @@ class Ledger:
         """
         for value in filter(None, map(journal.recall, keys)):
             if "spent" in value:
-                role = value["role"]
-                self.by_role[role] = self.by_role.get(role, Usage()) + Usage(**value["spent"])
+                self._count(value["role"], Purpose(**value.get("on", {})), Usage(**value["spent"]))
         self._started -= seconds
         self.journal = journal
 

@@ -18,6 +18,7 @@ from math import ceil
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, EnvironmentFailure, ReplyError
 from skillgrad_ci.method.acceptance import Incumbent, Verdict, check_split, compare, no_worse, score
 from skillgrad_ci.method.acceptance.triggers import TriggerQuality, check_triggers
+from skillgrad_ci.method.budget import spending_on
 from skillgrad_ci.method.events import BatchBegun, Dropped, IterationDone
 from skillgrad_ci.method.evidence import Evidence, Flat, flat_signal
 from skillgrad_ci.method.memory import PatternMemory, Stamp
@@ -58,10 +59,12 @@ def optimize(
                 return replace(run, stop=Stop.FLAT, why=broken)
         reserve(run, world)
         for batch in optimizer.draw(run):
-            run = run.after(iterate(run, world, optimizer, batch))
+            with spending_on(iteration=str(len(run.iterations) + 1)):
+                run = run.after(iterate(run, world, optimizer, batch))
             world.observe(IterationDone(len(run.iterations), run.iterations[-1].verdict))
             if batch.ends_epoch and optimizer.slow is not None:
-                run = run.after(close_epoch(run, world, optimizer.slow, batch.epoch))
+                with spending_on(iteration=str(len(run.iterations) + 1)):
+                    run = run.after(close_epoch(run, world, optimizer.slow, batch.epoch))
                 world.observe(IterationDone(len(run.iterations), run.iterations[-1].verdict))
             if worn_out(run, optimizer.patience):
                 break

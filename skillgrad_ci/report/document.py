@@ -171,8 +171,17 @@ class Spent(Facts):
     completion_tokens: int
 
 
+class SpentOn(Spent):
+    """`iteration` is a measurement's name or an iteration's number; both are '' for what is for the whole run."""
+
+    role: str
+    iteration: str
+    task: str
+
+
 class Cost(Spent):
     by_role: Mapping[str, Spent]
+    by_purpose: list[SpentOn] = Field(default_factory=list)
 
 
 class FlagFacts(Facts):

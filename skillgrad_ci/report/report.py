@@ -8,6 +8,7 @@ from skillgrad_ci import __version__
 from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.method.acceptance import DecideBy, check_split, pass_rates
 from skillgrad_ci.method.acceptance.clock import incomparable
+from skillgrad_ci.method.budget import Purpose
 from skillgrad_ci.method.evidence import Accuracy, Evidence, Usage
 from skillgrad_ci.method.gradient import Diagnosis
 from skillgrad_ci.method.leaks import leaks
@@ -36,6 +37,7 @@ class Circumstances:
     sandbox: str
     reproduce: str
     cost: Mapping[str, Usage] = field(default_factory=dict)
+    spent_on: Mapping[tuple[str, Purpose], Usage] = field(default_factory=dict)
     minutes: float = 0.0
     warnings: Sequence[str] = ()
     agent: str = "loop"
@@ -72,7 +74,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         tasks=tuple(_tasks(run, split_of)),
         chapters=tuple(_chapters(run)),
         flags=(*(doc.FlagFacts(**asdict(flag)) for flag in flags(run.initial, run.candidate)), *_near_graders(run)),
-        cost=cost_of(around.cost),
+        cost=cost_of(around.cost, around.spent_on),
         minutes=round(around.minutes, 2),
         sandbox=around.sandbox,
         versions=_versions([*run.baseline, *run.measured, *run.triggers]),
@@ -99,9 +101,11 @@ def change_of(baseline: Sequence[Evidence], final: Sequence[Evidence], by: Decid
     return doc.Change(**fields)
 
 
-def cost_of(by_role: Mapping[str, Usage]) -> doc.Cost:
+def cost_of(by_role: Mapping[str, Usage], by_purpose: Mapping[tuple[str, Purpose], Usage]) -> doc.Cost:
+    """What was spent, by role, and by role, iteration and task in the order in which it was spent."""
     roles = {role: doc.Spent(**asdict(usage)) for role, usage in sorted(by_role.items())}
-    return doc.Cost(**asdict(sum(by_role.values(), Usage())), by_role=roles)
+    rows = [doc.SpentOn(**asdict(usage), role=role, **asdict(on)) for (role, on), usage in by_purpose.items()]
+    return doc.Cost(**asdict(sum(by_role.values(), Usage())), by_role=roles, by_purpose=rows)
 
 
 def _gate(run: Run) -> str:

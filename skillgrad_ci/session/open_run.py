@@ -3,9 +3,10 @@
 Optimizing, evaluating, running a suite's trials and the bot all open their runs here.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,11 +102,20 @@ def open_run(
             rollout=rollout,
             agent=parts.agent,
             ledger=parts.ledger,
-            each=pool.map,
+            each=in_context(pool.map),
             sandbox=parts.sandbox.identity,
             journal=journal,
             parts=parts,
         )
+
+
+def in_context(each: Each) -> Each:
+    """`each` whose threads know what their calls are for, as the thread knows that asks for them."""
+
+    def within(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
+        return each(lambda item: item[0].run(function, item[1]), [(copy_context(), item) for item in items])
+
+    return within
 
 
 def taken_over(journal: FileJournal) -> str:

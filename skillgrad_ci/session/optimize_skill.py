@@ -104,6 +104,7 @@ def optimize_skill(
             sandbox=opened.sandbox,
             reproduce=reproduce,
             cost=dict(opened.ledger.by_role),
+            spent_on=dict(opened.ledger.by_purpose),
             minutes=opened.ledger.minutes,
             warnings=opened.warnings,
         )

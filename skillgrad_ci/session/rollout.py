@@ -15,6 +15,7 @@ from typing import Any
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.graders import grade
+from skillgrad_ci.method.budget import spending_on
 from skillgrad_ci.method.events import Executed, Replied
 from skillgrad_ci.method.evidence import Evidence, Grade, Outcome, Trajectory
 from skillgrad_ci.method.ports import Executor, Grader, Journal, Observer, Result, Resumable, Sandbox, Workspace
@@ -66,7 +67,8 @@ class Rollouts:
         skill_digest = skill.for_agents().digest if skill else ""
         key = digest_of(["execution", skill_digest, task.digest, versions, iteration, trial])
         if self._to_do(key):
-            evidence = self._execute(key, skill, task, versions, trial)
+            with spending_on(iteration=iteration, task=task.id):
+                evidence = self._execute(key, skill, task, versions, trial)
             self.journal.record(key, "execution", {"evidence": EVIDENCE.dump_python(evidence)})
         known = self.journal.recall(key)
         if known is None:

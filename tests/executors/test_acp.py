@@ -169,8 +169,10 @@ def test_the_models_time_is_not_the_agents(tmp_path: Path) -> None:
 
     command = [sys.executable, str(SMALL)]
     with NoSandbox().open(Workspace(tmp_path)) as session, session.pipe(command, {"HOME": str(tmp_path)}) as pipe:
-        conversation = acp_client.Conversation(pipe, cast("Line", Waiting()), seconds=0.1)
+        line = Waiting()
+        conversation = acp_client.Conversation(pipe, cast("Line", line), seconds=0.1)
         assert asyncio.run(conversation.hold(str(tmp_path), "SLOW, EARLY", None)) == "end_turn"
+    assert line.stopped == ""
 
 
 @contextmanager

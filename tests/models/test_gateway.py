@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from skillgrad_ci.errors import BudgetExceeded, EnvironmentFailure, UserError
-from skillgrad_ci.method.budget import Cap, Ledger
+from skillgrad_ci.method.budget import Cap, Ledger, Purpose, spending_on
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.models.gateway import ProviderGateway, server
 from skillgrad_ci.models.gateway.line import OpenLine
@@ -146,6 +146,18 @@ def test_a_conversation_is_passed_through_counted_and_recorded(dialect: str, str
     call, result = (next(e for e in line.events if e["kind"] == kind) for kind in ("tool_call", "tool_result"))
     assert (call["tool"], call["arguments"]) == ("Bash", {"command": "wc -l"})
     assert (result["id"], result["tool"], result["output"]) == (call["id"], "Bash", "7 rows.csv")
+
+
+def test_a_call_is_for_what_the_execution_is_for_whichever_thread_makes_it() -> None:
+    ledger = Ledger()
+    path, body = question("anthropic")
+    with (
+        provider([Reply("Yes.")]) as world,
+        spending_on(iteration="2", task="t1"),
+        agent(gateway_to(world, "anthropic", ledger)) as (line, client),
+    ):
+        client.post(path, json=body)
+    assert ledger.by_purpose == {("executor", Purpose("2", "t1")): line.usage}
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
+from skillgrad_ci.method.budget import spending_on
 from skillgrad_ci.method.events import Dropped
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.gradient import Diagnosis, diagnose
@@ -22,7 +23,8 @@ def by_diagnosis(run: Run, world: World, step: Iteration, batch: Batch) -> Itera
         if evidence.passed and not run.settings.contrastive:
             return evidence, None
         try:
-            return evidence, diagnose(world.agent, step.skill, task, evidence, initial.get(task.id, evidence))
+            with spending_on(task=task.id):
+                return evidence, diagnose(world.agent, step.skill, task, evidence, initial.get(task.id, evidence))
         except (ReplyError, EnvironmentFailure) as error:
             world.observe(Dropped(task.id, str(error)))
             dropped[task.id] = str(error)

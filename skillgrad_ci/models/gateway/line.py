@@ -16,7 +16,7 @@ from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, SkillGradError
-from skillgrad_ci.method.budget import LOST_REPLIES
+from skillgrad_ci.method.budget import LOST_REPLIES, Purpose, purpose
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.models.advice import failure
 from skillgrad_ci.models.faults import Fault, Kind
@@ -45,6 +45,7 @@ class OpenLine:
     refusal: int
     record: Recorder
     token: str = field(default_factory=lambda: f"skillgrad-{secrets.token_hex(16)}", repr=False)
+    purpose: Purpose = field(default_factory=purpose)  # of the thread that opened it, for others serve it
     turns: int = 0
     usage: Usage = field(default_factory=Usage)
     stopped: str = ""
@@ -204,7 +205,7 @@ class OpenLine:
                 actual = Usage()
             return outcome
         finally:
-            gateway.ledger.settle(gateway.role, bound, actual)
+            gateway.ledger.settle(gateway.role, bound, actual, self.purpose)
             with self._lock:
                 self.usage += actual
 

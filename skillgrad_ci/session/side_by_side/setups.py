@@ -57,7 +57,7 @@ def measure_skill(
             "rehearsal": settings.models.rehearsal,
             "sandbox": opened.sandbox,
             "warnings": [*opened.warnings, *_on_triggers(opened.suite, evaluation)],
-            "cost": cost_of(dict(opened.ledger.by_role)).model_dump(mode="json"),
+            "cost": cost_of(dict(opened.ledger.by_role), dict(opened.ledger.by_purpose)).model_dump(mode="json"),
         }
         return MeasuredSetup(
             evaluation, facts | facts_of(evaluation, inputs.skill, settings.decide_by), left_of(opened.ledger)
