@@ -61,7 +61,8 @@ class EndedRun(BaseModel):
 
     `changed` holds git's names of the contents that the edits lead to, None for a removed file: what is
     delivered is what was measured. `fingerprint` is None where the next schedule should run again.
-    Without a `report` the skill was only measured again. `measured` holds pass rates by skill digest and task.
+    Without a `report` the skill was only measured again; `before` are the US dollars that this took.
+    `measured` holds pass rates by skill digest and task.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,11 +85,12 @@ class EndedRun(BaseModel):
     splits: dict[str, Split] = Field(default_factory=dict)
     lessons: Lessons = Field(default_factory=Lessons)
     folder: str = ""
+    before: float = 0.0
 
     @property
     def usd(self) -> float:
         """What it cost, as far as prices are known."""
-        return (self.report.cost.usd or 0.0) if self.report else 0.0
+        return self.before + ((self.report.cost.usd or 0.0) if self.report else 0.0)
 
     @property
     def month(self) -> str:

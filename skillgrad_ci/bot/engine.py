@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +24,13 @@ from skillgrad_ci.skill.skill import Skill
 
 
 class Engine(Protocol):
-    """Executes skills. Its methods raise what the loop raises."""
+    """Executes skills. Its methods raise what the loop raises.
+
+    `spent` grows by the US dollars that a measurement took, also of one that failed.
+    """
+
+    @property
+    def spent(self) -> list[float]: ...
 
     def optimize(self, inputs: Inputs, folder: Path, observe: Observer) -> Finished:
         """The whole loop; its report, patch, memory and journal are in `folder`."""
@@ -56,6 +62,7 @@ class RealEngine:
     """`Engine` over real parts. A cancelled job (SIGINT, SIGTERM) ends with its journal whole."""
 
     redactor: Redactor
+    spent: list[float] = field(default_factory=list)
 
     def optimize(self, inputs: Inputs, folder: Path, observe: Observer) -> Finished:
         job = inputs.job
@@ -79,7 +86,11 @@ class RealEngine:
         with stop_on_signals() as stop, open_run(inputs, folder, observe, stop, self.redactor) as opened:
             for note in opened.warnings:
                 observe(Noted(note))
-            evaluation = evaluate(arms, opened.suite, inputs.job.settings.trials, opened.rollout, opened.each)
+            earlier = opened.ledger.spent.usd or 0.0  # of a start that was killed: counted then, or lost with it
+            try:
+                evaluation = evaluate(arms, opened.suite, inputs.job.settings.trials, opened.rollout, opened.each)
+            finally:
+                self.spent.append((opened.ledger.spent.usd or 0.0) - earlier)
         if evaluation.cancelled:
             raise Cancelled(evaluation.cut)
         if evaluation.cut:

@@ -107,11 +107,12 @@ def ended(bot: Bot, running: Claim, now: datetime) -> bool:
 def release(bot: Bot, skill: str) -> None:
     """Take this run's claim back; a failure to do so is said, and the claim ends by its time."""
     try:
-        state.update_state(bot.api, skill, lambda record: _released(record, bot.context.run_id))
+        state.update_state(bot.api, skill, lambda record: released(record, bot.context.run_id))
     except (Refusal, EnvironmentFailure, UserError) as failed:
         bot.log.say(f"{skill}: the claim on branch {BRANCH} was not taken back: {failed}")
 
 
-def _released(record: SkillState, run: str) -> SkillState:
+def released(record: SkillState, run: str) -> SkillState:
+    """The record without this run's claim."""
     mine = record.running is not None and record.running.run == run
     return record.model_copy(update={"running": None}) if mine else record

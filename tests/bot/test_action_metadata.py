@@ -79,7 +79,7 @@ def test_workflows_pin_every_action_and_ask_for_little(path: Path) -> None:
         assert "permissions" in job
         assert "timeout-minutes" in job
     assert text.count("actions/checkout@") == text.count("persist-credentials: false")
-    assert "concurrency" in text
+    assert "concurrency" in text or "workflow_call" in workflow[True]  # a group of both would end the run
 
 
 def test_the_ten_lines_of_the_page_are_a_workflow_of_ten_lines() -> None:
@@ -101,6 +101,7 @@ def test_the_image_of_a_release_can_be_put_in_place() -> None:
     assert "\n  image: Dockerfile\n" in (ROOT / "action.yml").read_text()
 
 
+SHARDED = yaml.safe_load((ROOT / ".github/workflows/sharded.yml").read_text())
 EXAMPLE = yaml.safe_load((ROOT / "examples/xlsx/.github/workflows/skillgrad.yml").read_text())
 
 
@@ -112,6 +113,30 @@ def test_no_job_of_the_example_that_optimizes_holds_both_key_and_write_access() 
         assert not (writes and keyed) or name == "command", name
         assert "env" not in job
     assert "env" not in EXAMPLE
+
+
+def test_what_the_reusable_workflow_asks_for_is_what_its_page_lets_the_caller_give() -> None:
+    """A called workflow that asks for more than its caller has fails before it starts, whatever its `if:` says."""
+    block = re.search(r"```yaml\n(?P<text>on:\n.*?)```", (ROOT / "docs/scale.md").read_text(), re.DOTALL)
+    assert block is not None
+    caller = yaml.safe_load(block["text"])["jobs"]["skillgrad"]
+    needed = {(name, level) for job in SHARDED["jobs"].values() for name, level in job["permissions"].items()}
+    assert {pair for pair in needed if pair[1] == "write"} == set(caller["permissions"].items())
+    assert {name for name, level in needed if level == "read"} <= set(caller["permissions"])
+    inputs, secrets = SHARDED[True]["workflow_call"]["inputs"], SHARDED[True]["workflow_call"]["secrets"]
+    assert set(caller["with"]) <= set(inputs)
+    assert set(caller["secrets"]) <= set(secrets)
+
+
+def test_the_reusable_workflow_gives_keys_to_steps_that_write_nothing_and_passes_no_result_by_a_matrix() -> None:
+    for name, job in SHARDED["jobs"].items():
+        keyed = any("OPENAI_API_KEY" in (step.get("env") or {}) for step in job["steps"])
+        assert keyed == (name in ("execute", "optimize"))
+        assert not (keyed and "write" in job["permissions"].values())
+        assert "env" not in job
+        assert not ("outputs" in job and "strategy" in job)
+        assert "concurrency" not in job
+    assert SHARDED["jobs"]["execute"]["strategy"]["fail-fast"] is False
 
 
 def test_the_events_to_rehearse_name_the_examples_skill() -> None:

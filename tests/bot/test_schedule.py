@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from skillgrad_ci.errors import BudgetExceeded
 from tests.fake_github.hub import MAIN
 from tests.support.bot_stage import FILES, Stage, skill_text, stage
 from tests.support.worlds import Synthetic, needs
@@ -118,6 +119,23 @@ def test_a_new_model_that_loses_is_a_reason_to_optimize(bot: Stage) -> None:
     ended = bot.schedule()
     assert optimized(bot) == ["writer", "reader"]
     assert "it lost: 100% → 67% on 6 tasks" in ended.log
+
+
+def test_a_skill_is_claimed_before_it_is_measured_again(bot: Stage) -> None:
+    """Two schedules at once measure it once."""
+    bot.schedule()
+    configure(bot, "openai/small", "openai/smaller")
+    claims = []
+
+    def look(*_: Any) -> Any:
+        claims.append(json.loads(bot.github.hub.git.files(STATE)["skills/writer.json"])["running"])
+        raise BudgetExceeded("the cap is reached")
+
+    bot.engine.measure = look  # type: ignore[assignment]
+    ended = bot.schedule(skill="writer")
+    assert [claim["run"] for claim in claims] == ["77"]
+    assert ended.code == 3
+    assert json.loads(bot.github.hub.git.files(STATE)["skills/writer.json"])["running"] is None
 
 
 class Forgetful(Synthetic):

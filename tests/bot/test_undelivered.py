@@ -11,6 +11,8 @@ from tests.fake_github.hub import BOT, MAIN
 from tests.fake_github.server import Fault
 from tests.support.bot_stage import CONFIG, FILES, Stage, skill_text, stage
 
+STATE = "heads/skillgrad/state"
+
 WRITER, STATE, SKILL = "heads/skillgrad/writer", "heads/skillgrad/state", "skills/writer/SKILL.md"
 
 
@@ -217,3 +219,38 @@ def test_caps_over_all_skills_start_no_run_that_they_have_nothing_for(tmp_path: 
             assert allowed == pytest.approx([0.01, 0.005][:runs] if "0.01," in f"{caps}," else [0.015, 0.005])
         else:
             assert "budget.month" in ended.log or runs == 2
+
+
+def month(bot: Stage) -> float:
+    spent: dict[str, float] = json.loads(bot.github.hub.git.files(STATE)["spending.json"])
+    return sum(spent.values())
+
+
+def test_the_months_account_holds_measurements_for_commands_and_of_pull_requests(bot: Stage) -> None:
+    config = bot.checkout / ".skillgrad.yml"
+    bot.github.hub.git.change(MAIN, {".skillgrad.yml": config.read_bytes() + b"budget: {month: 9}\n"}, "ann")
+    bot.sync()
+    number = bot.opened()
+    before = month(bot)
+    bot.say(number, "/skillgrad measure")
+    after = month(bot)
+    assert after == pytest.approx(before + sum(bot.engine.spent))
+    bot.github.hub.git.change(
+        MAIN, {".skillgrad.yml": config.read_bytes().replace(b"month: 9", b"month: 0.001")}, "ann"
+    )
+    bot.sync()
+    bot.say(number, "/skillgrad measure")
+    assert month(bot) == after
+    told = [comment.body for comment in bot.github.hub.comments_on(number)]
+    assert any("budget.month" in text and "is spent" in text for text in told)
+
+
+def test_an_account_that_cannot_be_written_stops_no_measurement(bot: Stage) -> None:
+    config = bot.checkout / ".skillgrad.yml"
+    bot.github.hub.git.change(MAIN, {".skillgrad.yml": config.read_bytes() + b"budget: {month: 9}\n"}, "ann")
+    bot.sync()
+    number = bot.opened()
+    bot.github.faults = [Fault("POST", "/git/blobs", 403, {"message": "Resource not accessible by integration"})] * 9
+    ended = bot.say(number, "/skillgrad measure")
+    assert "are not counted in budget.month" in ended.log
+    assert ended.outputs["status"] == "answered"

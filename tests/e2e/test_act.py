@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 WORKFLOW = ROOT / "examples/xlsx/.github/workflows/skillgrad.yml"
+EXAMPLE = ".github/workflows/skillgrad.yml"
 BASE = "skillgrad-base:test"
 ACT_VERSION = "v0.2.87"
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
@@ -71,6 +72,16 @@ def act() -> Path:
     return binary
 
 
+def others(workflow: Path) -> list[str]:
+    """A workflow's other actions, but for checkout, which act replaces by a copy: there is no network here."""
+    found = dict.fromkeys(re.findall(r"uses: *(actions/[\w-]+)[\w/-]*(@\w+)", workflow.read_text()))
+    return [f"{name}{version}" for name, version in found if name != "actions/checkout"]
+
+
+def local(places: Sequence[str]) -> list[str]:
+    return [word for place in places for word in ("--local-repository", place)]
+
+
 @dataclass
 class Repository:
     """A clone of the example, with act in it."""
@@ -79,24 +90,20 @@ class Repository:
     act: Path
 
     def run(self, event: str, payload: dict[str, Any] | None = None, *flags: str) -> str:
+        idle = [f"{action}={idle_action(self.folder.parent)}" for action in others(self.folder / EXAMPLE)]
+        return self.start(event, payload, "-W", EXAMPLE, "--bind", *local(idle), *flags)
+
+    def start(self, event: str, payload: dict[str, Any] | None, *flags: str) -> str:
         command: list[str | Path] = [
-            self.act, event, "-W", ".github/workflows/skillgrad.yml", "-P", f"ubuntu-latest={BASE}", "--pull=false",
-            "--rebuild=false", "--action-offline-mode", "--no-cache-server", "-a", "octocat", "-s", "GITHUB_TOKEN=",
-            "--rm", "--bind", "--local-repository", f"{uses()}={ROOT}", *flags,
+            self.act, event, "-P", f"ubuntu-latest={BASE}", "--pull=false", "--rebuild=false", "--action-offline-mode",
+            "--no-cache-server", "-a", "octocat", "-s", "GITHUB_TOKEN=", "--rm",
+            "--local-repository", f"{uses()}={ROOT}", *flags,
         ]  # fmt: skip
-        for action in self.others():
-            command += ["--local-repository", f"{action}={idle_action(self.folder.parent)}"]
         if payload is not None:
             file = self.folder.parent / "event.json"
             file.write_text(json.dumps(payload))
             command += ["-e", file]
         return sh(*command, cwd=self.folder, ACT_DISABLE_VERSION_CHECK="1")
-
-    def others(self) -> list[str]:
-        """The workflow's other actions, but for checkout, which act replaces by a copy: there is no network here."""
-        text = (self.folder / ".github/workflows/skillgrad.yml").read_text()
-        found = dict.fromkeys(re.findall(r"uses: *(actions/[\w-]+)[\w/-]*(@\w+)", text))
-        return [f"{name}{version}" for name, version in found if name != "actions/checkout"]
 
     def report(self) -> dict[str, Any]:
         found = sorted((self.folder / "skillgrad-run").rglob("report.json"))
@@ -119,7 +126,7 @@ def repository(image: str, act: Path, tmp_path: Path) -> Iterator[Repository]:
     sweep()
     folder = tmp_path / "repository"
     shutil.copytree(ROOT / "examples/xlsx", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    workflow = folder / ".github/workflows/skillgrad.yml"
+    workflow = folder / EXAMPLE
     text = workflow.read_text()
     rehearsed = re.sub(r"(uses: *\S*skillgrad\S*@\S+[^\n]*\n( +)with:\n)", r"\1\2  model: rehearsal\n", text)
     assert "model: rehearsal" in rehearsed
@@ -191,3 +198,47 @@ def test_a_dispatch_names_skill_and_iterations(repository: Repository) -> None:
     log = repository.run("workflow_dispatch", {**labeled("x"), "inputs": inputs})
     assert len(repository.report()["iterations"]) == 1
     assert "This is a rehearsal" in log
+
+
+CALLER = """\
+on: workflow_dispatch
+permissions: {}
+jobs:
+  skillgrad:
+    permissions: {contents: write, pull-requests: write, issues: write}
+    uses: SHARDED
+    with: {shards: 3, iterations: "1", model: rehearsal}
+"""
+
+
+def told(report: dict[str, Any]) -> dict[str, Any]:
+    """A report without what a clock says, and how the run was started."""
+    return {name: value for name, value in report.items() if name not in ("minutes", "cost", "reproduce")}
+
+
+def test_a_matrix_of_three_shards_gives_the_report_of_one_job(repository: Repository, tmp_path: Path) -> None:
+    """The reusable workflow, on jobs that share nothing but artifacts."""
+    artifacts = tmp_path / "artifacts"
+    artifacts.mkdir()
+    owner, _, version = uses().partition("@")
+    caller = repository.folder / ".github/workflows/caller.yml"
+    caller.write_text(CALLER.replace("SHARDED", f"{owner}/.github/workflows/sharded.yml@{version}"))
+    standins = {"actions/upload-artifact": "upload", "actions/download-artifact": "download"}
+    places = [
+        f"{action}={ROOT / 'tests/e2e/standins' / standins[name] if name in standins else idle_action(tmp_path)}"
+        for action in others(ROOT / ".github/workflows/sharded.yml")
+        for name in [action.partition("@")[0]]
+    ]
+    flags = ("--container-options", f"-v {artifacts}:/artifacts", "--env", "GITHUB_RUN_ID=5")
+    log = repository.start("workflow_dispatch", None, "-W", ".github/workflows/caller.yml", *local(places), *flags)
+    for status, times in (("ready", 1), ("executed", 3), ("optimized", 1), ("dry_run", 1)):
+        assert len(set(re.findall(rf"^\[(.*?)\].*status={status}\b", log, re.MULTILINE))) == times, status
+    assert "goes on from the shards'" in log
+    assert len(list(artifacts.glob("5/skillgrad-shard-*/*/*/shards/*-of-3/journal.jsonl"))) == 3
+    (folder,) = (path.parent for path in artifacts.glob("5/skillgrad-run/*/*/report.json"))
+    executed = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    keys = [record["key"] for record in executed if record["kind"] == "execution"]
+    assert len(keys) == len(set(keys))  # nothing was measured on two machines
+    repository.run("workflow_dispatch", {"inputs": {"iterations": "1", "dry_run": "true"}, **labeled("x")})
+    assert told(json.loads((folder / "report.json").read_text())) == told(repository.report())
+    sh("rm", "-rf", artifacts)

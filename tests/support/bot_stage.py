@@ -80,6 +80,7 @@ class SyntheticEngine:
     optimized: list[Inputs] = field(default_factory=list)
     measured: list[Inputs] = field(default_factory=list)
     executed: list[Shard] = field(default_factory=list)
+    spent: list[float] = field(default_factory=list)
 
     def optimize(self, inputs: Inputs, folder: Path, observe: Observer) -> Finished:
         self.optimized.append(inputs)
@@ -102,7 +103,9 @@ class SyntheticEngine:
         self, inputs: Inputs, candidates: Sequence[Skill], tasks: Sequence[Task], folder: Path, observe: Observer
     ) -> list[list[Evidence]]:
         self.measured.append(inputs)
-        return [[self.rollout(skill, task, iteration="measure") for task in tasks] for skill in candidates]
+        rows = [[self.rollout(skill, task, iteration="measure") for task in tasks] for skill in candidates]
+        self.spent.append(sum(row.trajectory.usage.usd or 0.0 for arm in rows for row in arm))
+        return rows
 
 
 def _split(inputs: Inputs, suite: Suite, baseline: Sequence[Evidence]) -> Suite:

@@ -26,7 +26,11 @@ def deliver_outcome(bot: Bot, job: SkillRun, outcome: EndedRun) -> Ending:
     """Deliver, and remember it. Where that fails, the ending says what was kept and where."""
     bot.refuse_rehearsal(job)
     if outcome.report is None:
-        state.update_state(bot.api, job.name, lambda record: _free(bot, outcome.recorded(record, record.outcome)))
+
+        def settled(record: SkillState) -> SkillState:
+            return _free(bot, outcome.recorded(record, record.outcome))
+
+        state.update_state(bot.api, job.name, settled, month=outcome.month, usd=outcome.usd)
         return Ending("unchanged", f"{job.name}: measured again, and it did not lose")
     try:
         record = outcome.lessons.applied(state.read_state(bot.api, job.name))

@@ -6,6 +6,7 @@ from pathlib import Path
 from skillgrad_ci.bot.bot import Bot, Ending, annotate_lint
 from skillgrad_ci.bot.committed import skill_at
 from skillgrad_ci.bot.decide import Evaluate
+from skillgrad_ci.bot.money import measured
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.document.inert_text import code, shown
@@ -68,12 +69,10 @@ def _evaluate(bot: Bot, job: SkillRun, decision: Evaluate) -> Ending:
         return Ending("ignored", f"{job.name}: removed by #{decision.pull}")
     annotate_lint(bot, job, head)
     comment = Comment(bot.api, decision.pull, f"evaluate-{job.name}")  # first, as the proof that it can be told
-    comment.show(
-        f"Measuring {code(job.name)} as it is in the base and in this pull request."
-    )  # proof that it can be told
-    progress, folder = Progress(bot.log, job.name, verbose=bot.context.debug), bot.folder(inputs)
+    comment.show(f"Measuring {code(job.name)} as it is in the base and in this pull request.")
+    progress = Progress(bot.log, job.name, verbose=bot.context.debug)
     try:
-        before, after = bot.engine.measure(inputs, [inputs.skill, head], inputs.suite.tasks, folder, progress)
+        before, after = measured(bot, inputs, [inputs.skill, head], inputs.suite.tasks, progress)
     except SkillGradError as error:
         comment.show(f"{code(job.name)} was not measured: {shown(bot.context.relative(str(error)), 1000)}")
         raise

@@ -1,5 +1,7 @@
 """Optimize one skill: is it due, can it be delivered, what did people say before, run, deliver, remember."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -9,7 +11,7 @@ from skillgrad_ci.bot.committed import as_committed, refuse_moved
 from skillgrad_ci.bot.ended_run import EndedRun, Lessons, outcome_of, read_ended_run, stored
 from skillgrad_ci.bot.jobs.deliver_job import deliver_outcome
 from skillgrad_ci.bot.jobs.shard_job import execute_job, planned_shards, take_shards
-from skillgrad_ci.bot.money import capped, refuse_spent
+from skillgrad_ci.bot.money import capped, measured, refuse_spent
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.review_lessons import lessons_from
 from skillgrad_ci.bot.schedule import deciding_tasks, due, fingerprint_of, lost, rates
@@ -30,6 +32,7 @@ class Begun:
     record: SkillState
     base: str
     issue: int | None
+    paid: int = 0  # measurements of this start that other skills had before
 
 
 def optimize_job(bot: Bot, job: SkillRun, progress: Progress, *, only_changed: bool, issue: int | None) -> Ending:
@@ -46,7 +49,8 @@ def optimize_job(bot: Bot, job: SkillRun, progress: Progress, *, only_changed: b
     if only_changed and begun.record.paused:
         return Ending("unchanged", f"{job.name}: paused by {begun.record.paused}")
     if only_changed:
-        unchanged = settle_unchanged(bot, begun, progress)
+        with _released_on_error(bot, job):
+            unchanged = settle_unchanged(bot, begun, progress)
         if unchanged is not None:
             return unchanged
     refuse_spent(bot, job)
@@ -59,13 +63,20 @@ def optimize_job(bot: Bot, job: SkillRun, progress: Progress, *, only_changed: b
             f"{job.name}: it can be delivered, so it can be optimized",
             shards=planned_shards(bot, begun.inputs),
         )
-    try:
+    with _released_on_error(bot, job):
         outcome = _run(bot, begun, progress)
+    return _optimized(outcome) if step else deliver_outcome(bot, job, outcome)
+
+
+@contextmanager
+def _released_on_error(bot: Bot, job: SkillRun) -> Iterator[None]:
+    """Take the claim back where the paid part fails; with several jobs, the last one does."""
+    try:
+        yield
     except BaseException:
-        if not step:
+        if not bot.context.inputs.step:
             preflight.release(bot, job.name)
         raise
-    return _optimized(outcome) if step else deliver_outcome(bot, job, outcome)
 
 
 def begin(bot: Bot, job: SkillRun, issue: int | None) -> Begun:
@@ -81,7 +92,7 @@ def begin(bot: Bot, job: SkillRun, issue: int | None) -> Begun:
             bot.log.annotate("notice", note)
         inputs = replace(inputs, skill=skill)
     annotate_lint(bot, job, inputs.skill)
-    return Begun(job, inputs, record, base, issue)
+    return Begun(job, inputs, record, base, issue, len(bot.engine.spent))
 
 
 def _checked_out(bot: Bot, base: str) -> str:
@@ -119,10 +130,15 @@ def _run(bot: Bot, begun: Begun, progress: Progress) -> EndedRun:
     if finished.run.stop is Stop.BUDGET:
         bot.log.annotate("warning", f"{job.name}: stopped at the budget: {finished.run.why}")
     outcome = outcome_of(begun.inputs, finished, begun.base, bot.path(job), lessons.kept, begun.issue)
-    outcome = outcome.model_copy(update={"folder": bot.relative(folder)})
+    outcome = outcome.model_copy(update={"folder": bot.relative(folder), "before": _unrecorded(bot, begun)})
     outcome.write(folder)
-    bot.spent.append(outcome.usd)
+    bot.spent.append(outcome.report.cost.usd or 0.0 if outcome.report else 0.0)
     return outcome
+
+
+def _unrecorded(bot: Bot, begun: Begun) -> float:
+    """What measuring the skill again took before its run, where this job may not write it to the month's account."""
+    return sum(bot.engine.spent[begun.paid :]) if bot.context.inputs.step else 0.0
 
 
 def _optimized(outcome: EndedRun) -> Ending:
@@ -140,7 +156,9 @@ def settle_unchanged(bot: Bot, begun: Begun, progress: Progress) -> Ending | Non
         return Ending("unchanged", f"{name}: {todo.why}", pull_request=record.pull_request)
     if todo.act == "optimize" or bot.context.inputs.step == "preflight":
         return None
-    (fresh,) = bot.engine.measure(inputs, [inputs.skill], deciding_tasks(inputs), bot.folder(inputs), progress)
+    if not bot.context.inputs.step:  # else the preflight did
+        preflight.claim(bot, begun.job)
+    (fresh,) = measured(bot, inputs, [inputs.skill], deciding_tasks(inputs), progress)
     worse, why = lost(record, inputs.skill.digest, fresh)
     bot.log.say(f"{name}: {why}")
     if worse:
@@ -155,9 +173,13 @@ def settle_unchanged(bot: Bot, begun: Begun, progress: Progress) -> Ending | Non
         fingerprint=fingerprint_of(inputs),
         measured={inputs.skill.digest: rates(fresh)},
         lessons=Lessons(known=record.rejected, rejected=record.rejected),
+        before=_unrecorded(bot, begun),
     )
+    run_id = bot.context.run_id
     if bot.context.inputs.step:
         outcome.write(bot.folder(inputs))
     else:
-        state.update_state(bot.api, name, lambda there: outcome.recorded(there, there.outcome))
+        state.update_state(
+            bot.api, name, lambda there: preflight.released(outcome.recorded(there, there.outcome), run_id)
+        )
     return Ending("unchanged", f"{name}: measured again, because {todo.why}; {why}", pull_request=record.pull_request)

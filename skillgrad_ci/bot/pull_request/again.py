@@ -5,6 +5,7 @@ from dataclasses import replace
 from skillgrad_ci.bot import state
 from skillgrad_ci.bot.bot import Bot
 from skillgrad_ci.bot.committed import skill_at
+from skillgrad_ci.bot.money import measured
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.proposal import Reviewed, moved_by, remade, rewrite_branch
 from skillgrad_ci.bot.pull_request.review_lessons import edits_of, rejected_by_people
@@ -52,8 +53,8 @@ def measure(bot: Bot, reviewed: Reviewed) -> str:
     skills = [skill for skill in sides if skill is not None]
     if len(skills) < 2:
         raise UserError(f"{path}: not a skill on the branch or on its base")
-    folder, progress = bot.folder(inputs), Progress(bot.log, job.name, verbose=bot.context.debug)
-    before, after = bot.engine.measure(inputs, skills, deciding_tasks(inputs), folder, progress)
+    progress = Progress(bot.log, job.name, verbose=bot.context.debug)
+    before, after = measured(bot, inputs, skills, deciding_tasks(inputs), progress)
     delta, old, new = paired(before, after, settings.decide_by), Accuracy.of(before), Accuracy.of(after)
     trials = f"{job.settings.trials} executions a task, on the tasks that decide"
     if clock := incomparable(before, after):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from skillgrad_ci.bot.bot import Bot
+from skillgrad_ci.bot.money import measured
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.proposal import Remade, Reviewed, moved_by, remade, rewrite_branch, with_dropped
 from skillgrad_ci.bot.pull_request.review_lessons import edits_of, rejected_by_people
@@ -53,7 +54,7 @@ def _measure(bot: Bot, reviewed: Reviewed, made: Remade) -> tuple[list[Evidence]
     """Both skills on the tasks that decide. The journal of the run, where a cache kept it, is used again."""
     inputs = read_inputs(reviewed.job, reviewed.record.splits)
     progress, arms = Progress(bot.log, reviewed.job.name, verbose=bot.context.debug), [made.initial, made.final]
-    before, after = bot.engine.measure(inputs, arms, deciding_tasks(inputs), bot.folder(inputs), progress)
+    before, after = measured(bot, inputs, arms, deciding_tasks(inputs), progress)
     return before, after
 
 
