@@ -144,3 +144,14 @@ def test_the_events_to_rehearse_name_the_examples_skill() -> None:
     assert "skill: workbook-reports" in events["labeled.json"]["issue"]["body"]
     assert (ROOT / "examples/xlsx/skills/workbook-reports/SKILL.md").is_file()
     assert all(f".github/events/{name}" in (ROOT / "docs/act.md").read_text() for name in events)
+
+
+def test_no_workflow_tests_the_sandbox_where_it_cannot_start() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
+    testing = [
+        job for job in jobs.values() if any(re.search("make test|ci/run", s.get("run", "")) for s in job["steps"])
+    ]
+    assert len(testing) == 2
+    for job in testing:
+        assert "container" not in job
+        assert any(step.get("run", "").startswith("sudo ") for step in job["steps"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from skillgrad_ci.__main__ import main
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.acceptance import Incumbent
 from skillgrad_ci.method.events import Event
@@ -24,6 +25,7 @@ from skillgrad_ci.method.task import Task
 from skillgrad_ci.models.rehearsal.register import READY, register, respond
 from skillgrad_ci.models.rehearsal.script import Script
 from skillgrad_ci.skill.skill import Skill
+from tests.support import documented
 from tests.support.rehearsed import Rehearsed, served
 from tests.support.scripted_server import model_of, serve
 
@@ -343,3 +345,24 @@ def test_a_server_that_speaks_the_protocol_gives_the_same_replies(script: Script
         assert diagnose(call, skill("-"), TASK, FAILED, FAILED) == diagnose(
             agent(script), skill("-"), TASK, FAILED, FAILED
         )
+
+
+def test_the_documented_script_teaches_the_documented_skill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its second remedy, for the first is too vague."""
+    for name, content in documented.rehearsal()[1].items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    monkeypatch.chdir(tmp_path)
+    words = ["optimize", "skills/weights", "--tasks", "evals", "--model", "rehearsal", "--sandbox", "none"]
+    assert main([*words, "--out", "out", "--iterations", "3"]) == 0
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert [report["train"][when]["passed"] for when in ("baseline", "final")] == [0, 3]
+    assert "Write it in grams." in (tmp_path / "out/skill.patch").read_text()
+
+
+def test_every_key_of_a_script_is_documented() -> None:
+    section, _ = documented.rehearsal()
+    schema = Script.model_json_schema()
+    keys = {key for form in (schema, *schema["$defs"].values()) for key in form["properties"]}
+    assert len(keys) > 30
+    assert not {key for key in keys if not re.search(rf"`{key}`|\b{key}:", section)}

@@ -18,6 +18,12 @@ def examples() -> dict[str, dict[str, str]]:
     return found
 
 
+def rehearsal() -> tuple[str, dict[str, str]]:
+    """The section about the rehearsal's script, and `{path: content}` of its example."""
+    section = _section(PAGE.read_text().split("<!-- rehearsal -->")[1])
+    return section, {match["path"]: match["content"] for match in _FILE.finditer(section)}
+
+
 def _section(text: str) -> str:
     """Up to the next heading that stands outside a fence."""
     kept: list[str] = []
