@@ -66,13 +66,10 @@ def test_arrows_point_one_way(path: Path) -> None:
 
 
 def needs(path: Path) -> set[str]:
-    """The package's modules that a file imports when it runs, wherever in the file; not those for the type checker."""
-    tree = ast.parse(path.read_text("utf-8"))
-    typing = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
-    skipped = {id(below) for node in typing for below in ast.walk(node)}
+    """The package's modules that a file imports, wherever in the file: a type's home is needed to read it too."""
     found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module in MODULES | PACKAGES and id(node) not in skipped:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module in MODULES | PACKAGES:
             inside = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES
             found |= inside or ({node.module} & MODULES)
     return found

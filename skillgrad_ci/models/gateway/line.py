@@ -13,21 +13,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from socket import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, SkillGradError
-from skillgrad_ci.method.budget import LOST_REPLIES, Purpose, purpose
+from skillgrad_ci.method.budget import LOST_REPLIES, Ledger, Purpose, purpose
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.models.advice import failure
 from skillgrad_ci.models.faults import Fault, Kind
 from skillgrad_ci.models.gateway import server
 from skillgrad_ci.models.gateway.dialect import Answer, Asked, Call, Dialect
 from skillgrad_ci.models.gateway.recorder import Recorder
+from skillgrad_ci.models.gateway.upstream import Attempting
 from skillgrad_ci.models.provider import LONGEST_WAIT
 from skillgrad_ci.models.replies import Said
-
-if TYPE_CHECKING:
-    from skillgrad_ci.models.gateway.gateway import ProviderGateway
 
 SIDE_CALLS = 3  # calls without tools for each turn that an agent may take
 AT_ONCE = 32  # requests of one execution that are read or answered at once: each may be large
@@ -36,11 +34,49 @@ TOLD = {Kind.TOO_LONG: "context", Kind.FILTERED: "refused"}  # what an agent may
 PASSED_ON = {*TOLD, Kind.REFUSED}
 
 
+class Backend(Protocol):
+    """What a line asks of the gateway behind it: one model, its provider and the ledger."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def model(self) -> str:
+        """The name that an agent asks for."""
+        ...
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+    @property
+    def role(self) -> str: ...
+
+    @property
+    def timeout(self) -> float: ...
+
+    @property
+    def retries(self) -> int: ...
+
+    @property
+    def stop(self) -> threading.Event: ...
+
+    def attempt(self, call: Call) -> Attempting: ...
+
+    def pause(self, attempt: int, asked: float | None) -> float: ...
+
+    def bound(self, asked: Asked) -> Usage: ...
+
+    def taken(self, asked: Asked, said: Said) -> Usage: ...
+
+
 @dataclass
 class OpenLine:
     """`ports.Line`. Agents ask several calls at once, so it is thread-safe."""
 
-    gateway: "ProviderGateway"
+    gateway: Backend
     turns_allowed: int
     refusal: int
     record: Recorder
