@@ -2,12 +2,11 @@
 
 Configuration, suites and the rehearsal's script are read here, frontmatter shares the rules of YAML.
 An unknown key names its neighbour, a key that stands twice is an error, and every error says where.
-JSON is composed as YAML to find lines (with tabs taken for spaces); its values come from `json`. What machines
-send as JSON is made safe in `json_text.py`, and `inert_text.py` shows what others wrote without obeying it.
+JSON is composed as YAML to find lines (with tabs taken for spaces); its values come from `json` (`parsing.py`). What
+machines send as JSON is made safe in `json_text.py`, and `inert_text.py` shows what others wrote without obeying it.
 """
 
 import difflib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,16 +17,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from skillgrad_ci.document.parsing import LOADER, json_data, read_text, yaml_data
 from skillgrad_ci.errors import UserError
 
-MAX_BYTES = 50_000_000
-MAX_DEPTH = 100
-MERGE = "tag:yaml.org,2002:merge"
 Where = Sequence[str | int]  # keys and positions from the top of a document
 Model = TypeVar("Model", bound=BaseModel)
 T = TypeVar("T")
 _NOTHING = object()
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Known(BaseModel):
@@ -92,14 +88,14 @@ class Document:
         """
         text = read_text(path, hint)
         if path.suffix == ".json":
-            return cls(path, text, _json(path, text))
-        return cls(path, text, _yaml(path, text))
+            return cls(path, text, json_data(path, text))
+        return cls(path, text, yaml_data(path, text))
 
     @cached_property
     def _root(self) -> yaml.Node | None:
         text = self.text or ""
         try:
-            return yaml.compose(text.replace("\t", " ") if self.path.suffix == ".json" else text, _LOADER)
+            return yaml.compose(text.replace("\t", " ") if self.path.suffix == ".json" else text, LOADER)
         except yaml.YAMLError:
             return None
 
@@ -186,90 +182,6 @@ def _in_file(location: Where, value: Any) -> list[str | int]:
             value = below
             where.append(step)
     return where
-
-
-def read_text(path: Path, hint: str = "") -> str:
-    """A text file of people, as UTF-8. Raises UserError where it is none; `hint` says what to do then."""
-    try:
-        if not path.is_file():
-            what = "no file" if path.exists() else "no such file"  # a pipe would be waited for without end
-            raise UserError(f"{path}: {what}{'; ' if hint else ''}{hint}")
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: larger than {MAX_BYTES:,} bytes; such files are small")
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def _json(path: Path, text: str) -> Any:
-    try:
-        return json.loads(text, object_pairs_hook=lambda pairs: _unique(path, pairs))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}:{error.lineno}: no valid JSON ({error.msg} at column {error.colno})") from None
-    except (RecursionError, ValueError) as error:  # nested too deep, or a number of thousands of digits
-        raise UserError(f"{path}: JSON that no suite needs ({str(error)[:80]})") from None
-
-
-def _unique(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise UserError(f"{path}: the key {twice!r} stands twice in one object; the first would be lost")
-    return fields
-
-
-def _yaml(path: Path, text: str) -> Any:
-    try:
-        _refuse_depth(path, text)
-        refuse_twice(str(path), yaml.compose(text, _LOADER))
-        return yaml.load(text, _LOADER)  # noqa: S506 (a safe loader, in C where it is built)
-    except yaml.YAMLError as error:
-        raise invalid_yaml(str(path), error) from None
-    except ValueError as error:  # a date such as 2026-13-45, a number without end
-        raise UserError(f"{path}: a value cannot be read ({str(error)[:80]}); put it in quotes") from None
-
-
-def _refuse_depth(path: Path, text: str) -> None:
-    """Raises UserError for what is nested without end: the composer, in C, would end the whole program."""
-    depth = 0
-    for event in yaml.parse(text, _LOADER):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            line = event.start_mark.line + 1 if event.start_mark else 1
-            raise UserError(f"{path}:{line}: nested more than {MAX_DEPTH} deep; flatten it")
-
-
-def invalid_yaml(path: str, error: yaml.YAMLError, first_line: int = 1) -> UserError:
-    """What is wrong with the YAML of a file, where it starts on `first_line`; to be raised."""
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
-    line = first_line + (mark.line if mark else 0)
-    return UserError(f"{path}:{line}: no valid YAML ({' '.join(str(problem).split())})")
-
-
-def refuse_twice(path: str, node: yaml.Node | None, first_line: int = 1, seen: set[int] | None = None) -> None:
-    """Raises UserError for a key that stands twice: PyYAML would keep the last in silence.
-
-    A node met before is an alias: it is not walked again, for aliases can grow without bound.
-    """
-    seen = set() if seen is None else seen
-    if node is None or id(node) in seen:
-        return
-    seen.add(id(node))
-    if isinstance(node, yaml.MappingNode):
-        keys = set()
-        for key, value in node.value:
-            if key.value in keys and key.tag != MERGE:
-                line = first_line + key.start_mark.line
-                raise UserError(f"{path}:{line}: the key {key.value!r} stands twice; keep one")
-            keys.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
-            refuse_twice(path, value, first_line, seen)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            refuse_twice(path, item, first_line, seen)
 
 
 def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:

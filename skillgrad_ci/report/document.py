@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from skillgrad_ci.method.memory import OverlayEntry
+from skillgrad_ci.skill.review_flags import Flag
+
 
 class Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -82,14 +85,6 @@ class DiagnosisFacts(Facts):
     quote: str
 
 
-class OverlayFacts(Facts):
-    task: str
-    patterns: tuple[str, ...]
-    note: str
-    gap: str = ""
-    change: str = ""
-
-
 class EditFacts(Facts):
     """`under` is the heading that its words stand under in the candidate. `taught_in` names the batch that taught
     its patterns, where no task of its own batch did."""
@@ -122,7 +117,7 @@ class IterationFacts(Facts):
     unmeasured: tuple[str, ...]
     contrastive: tuple[str, ...]
     diagnoses: tuple[DiagnosisFacts, ...]
-    overlay: tuple[OverlayFacts, ...]
+    overlay: tuple[OverlayEntry, ...]
     themes: tuple[str, ...]
     edits: tuple[EditFacts, ...]
     verdict: str
@@ -184,13 +179,6 @@ class Cost(Spent):
     by_purpose: list[SpentOn] = Field(default_factory=list)
 
 
-class FlagFacts(Facts):
-    kind: str
-    file: str
-    line: int
-    text: str
-
-
 class Report(Facts):
     """One run. `chosen_on` is the split whose result decided whether the candidate is kept.
 
@@ -226,7 +214,7 @@ class Report(Facts):
     tokens: tuple[int, int] = (0, 0)
     tasks: tuple[TaskFacts, ...]
     chapters: tuple[Chapter, ...]
-    flags: tuple[FlagFacts, ...]
+    flags: tuple[Flag, ...]
     cost: Cost
     minutes: float
     sandbox: str

@@ -19,7 +19,7 @@ from skillgrad_ci.report import document as doc
 from skillgrad_ci.report.headline import headline, split_notes
 from skillgrad_ci.report.provenance import stands_under, taught_in
 from skillgrad_ci.report.statistics import paired
-from skillgrad_ci.skill.review_flags import flags
+from skillgrad_ci.skill.review_flags import Flag, flags
 from skillgrad_ci.skill.skill import Skill
 
 NEAR = "comes near a grader"  # a flag's kind
@@ -73,7 +73,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         tokens=(_tokens(run.initial), _tokens(run.candidate)),
         tasks=tuple(_tasks(run, split_of)),
         chapters=tuple(_chapters(run)),
-        flags=(*(doc.FlagFacts(**asdict(flag)) for flag in flags(run.initial, run.candidate)), *_near_graders(run)),
+        flags=(*flags(run.initial, run.candidate), *_near_graders(run)),
         cost=cost_of(around.cost, around.spent_on),
         minutes=round(around.minutes, 2),
         sandbox=around.sandbox,
@@ -172,7 +172,7 @@ def _iteration(run: Run, step: Iteration) -> doc.IterationFacts:
         unmeasured=tuple(row.task_id for row in step.batch if not row.measured),
         contrastive=tuple(d.task_id for d in step.diagnoses if d.kind == "contrastive"),
         diagnoses=tuple(map(_diagnosis, step.diagnoses)),
-        overlay=tuple(doc.OverlayFacts(**asdict(entry)) for entry in step.overlay.entries),
+        overlay=tuple(step.overlay.entries),
         themes=tuple(f"{theme.slug}: {theme.line}" for theme in step.overlay.themes),
         edits=tuple(_edit(run, step, result) for result in step.edits),
         verdict=step.verdict,
@@ -205,11 +205,11 @@ def _on_graders(report: doc.Report) -> Iterable[str]:
         )
 
 
-def _near_graders(run: Run) -> Iterable[doc.FlagFacts]:
+def _near_graders(run: Run) -> Iterable[Flag]:
     """Added lines that come near a training task's grader; those that repeat one were refused."""
     for item in leaks(run.initial, run.candidate, run.suite.of(Split.TRAIN)):
         text = run.candidate.read(item.file).split("\n")[item.line - 1]
-        yield doc.FlagFacts(kind=NEAR, file=item.file, line=item.line, text=text.strip())
+        yield Flag(kind=NEAR, file=item.file, line=item.line, text=text.strip())
 
 
 def _tasks(run: Run, split_of: Mapping[str, str]) -> Iterable[doc.TaskFacts]:

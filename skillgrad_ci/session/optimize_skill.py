@@ -94,20 +94,23 @@ def optimize_skill(
         if not run.baseline:  # it was cut: what it measured is reported, on the splits as they were announced
             run = replace(run, baseline=base.evidence(), suite=opened.suite.with_splits(shown))
         opened.journal.record(END, END, {"stop": OUTAGE if run.stop is Stop.UNMEASURED else str(run.stop)})
-        around = Circumstances(
-            settings=job.settings,
-            skill_path=str(job.path),
-            suite_path=(
-                job.tasks.relative_to(job.root) if job.tasks.is_relative_to(job.root) else job.tasks
-            ).as_posix(),
-            agent=agent_of(opened.parts.executor),
-            sandbox=opened.sandbox,
-            reproduce=reproduce,
-            cost=dict(opened.ledger.by_role),
-            spent_on=dict(opened.ledger.by_purpose),
-            minutes=opened.ledger.minutes,
-            warnings=opened.warnings,
-        )
         # Secrets go before a page escapes its text, for behind the escapes they would not be known.
-        report = Report.model_validate(redactor.clean(report_of(run, around).model_dump()))
+        report = Report.model_validate(redactor.clean(report_of(run, _circumstances(opened, reproduce)).model_dump()))
         return Finished(run, report, folder, write_run(folder, run, report, redactor))
+
+
+def _circumstances(opened: OpenRun, reproduce: str) -> Circumstances:
+    """What a report says that the run itself does not know."""
+    job = opened.inputs.job
+    return Circumstances(
+        settings=job.settings,
+        skill_path=str(job.path),
+        suite_path=(job.tasks.relative_to(job.root) if job.tasks.is_relative_to(job.root) else job.tasks).as_posix(),
+        agent=agent_of(opened.parts.executor),
+        sandbox=opened.sandbox,
+        reproduce=reproduce,
+        cost=dict(opened.ledger.by_role),
+        spent_on=dict(opened.ledger.by_purpose),
+        minutes=opened.ledger.minutes,
+        warnings=opened.warnings,
+    )

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from skillgrad_ci.document import invalid_yaml, refuse_twice
 from skillgrad_ci.document.inert_text import one_line
+from skillgrad_ci.document.parsing import invalid_yaml, refuse_twice
 from skillgrad_ci.errors import UserError
 
 MAX_CHARACTERS = 50_000  # a description has at most 1,024; more is not metadata, and slow to parse

@@ -9,7 +9,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from skillgrad_ci.document import read_text
+from skillgrad_ci.document.parsing import read_text
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.grader_options import TableOptions
 from skillgrad_ci.method.task import GraderSpec, Reference, Split, Suite, Task, digest_of

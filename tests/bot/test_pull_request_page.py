@@ -12,7 +12,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from skillgrad_ci.bot.engine import command_line
-from skillgrad_ci.bot.pull_request.page import Around, body, fitted, result_text, superseded, title
+from skillgrad_ci.bot.pull_request.edit_rows import superseded
+from skillgrad_ci.bot.pull_request.page import Around, body, fitted, result_text, title
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.config.settings import Models, Settings
 from skillgrad_ci.github.body import LIMIT

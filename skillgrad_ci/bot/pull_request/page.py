@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from skillgrad_ci.bot.pull_request.branch import lines_of, steps
+from skillgrad_ci.bot.pull_request.branch import steps
+from skillgrad_ci.bot.pull_request.edit_rows import LAYERS, edit_rows, superseded
 from skillgrad_ci.bot.slash_commands import BOXES, HELP, box
 from skillgrad_ci.document.inert_text import code, fenced, shown, trailer
 from skillgrad_ci.github.body import LIMIT, MARGIN, BodyPart, compose
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.report.diff import skill_patch
-from skillgrad_ci.report.document import Comparison, EditFacts, IterationFacts, Report, TaskFacts
+from skillgrad_ci.report.document import Comparison, IterationFacts, Report, TaskFacts
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.templating import score_words, usd
 from skillgrad_ci.skill.edit import Edit
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 TESTS = {"mcnemar mid-p": "mid-p McNemar test", "sign flip mid-p": "mid-p sign-flip test"}
-LAYERS = {"H": "description", "B": "body", "Q": "resource"}
 ROWS = 200  # the most rows of a table, where there is room
 SHORT = 60  # lines of a diff that is shown open
 LONGEST = 12_000  # characters of a diff
@@ -51,17 +51,6 @@ class Around:
     commits: Mapping[str, str] = field(default_factory=dict)
     initial: Skill | None = None
     edits: Sequence[Edit] = ()
-
-
-@dataclass(frozen=True)
-class Row:
-    """One edit that stands in the branch, as the reader meets it."""
-
-    edit: EditFacts
-    link: str
-    says: str
-    place: str
-    tasks: str
 
 
 def title(report: Report, dropped: Iterable[str] = ()) -> str:
@@ -139,7 +128,8 @@ def _tidy(text: str) -> str:
 
 
 def _facts(report: Report, memory: PatternMemory, around: Around) -> dict[str, Any]:
-    standing, others = _edits(report, around)
+    replaced = superseded(around.initial, around.edits) if around.initial else set()
+    standing, others = edit_rows(report, around.dropped, replaced, around.commits)
     changed = _changed(report)
     return {
         "report": report,
@@ -180,72 +170,6 @@ def _origin(around: Around) -> str:
     if around.run_url:
         origin.append(f"Made by [this workflow run]({around.run_url}), where the full report is an artifact.")
     return " ".join(origin)
-
-
-def _edits(report: Report, around: Around) -> tuple[list[Row], list[tuple[EditFacts, str, str]]]:
-    """The edits whose words stand in the branch, and the others: each with its outcome, and why."""
-    replaced = superseded(around.initial, around.edits) if around.initial else set()
-    standing, others = [], []
-    for step in report.iterations:
-        for edit in step.edits:
-            if edit.id in around.dropped:
-                continue
-            if edit.status != "accepted":
-                others.append((edit, edit.status, edit.reason))
-            elif edit.id in replaced:
-                others.append((edit, "superseded", "later edits replaced what it said"))
-            else:
-                standing.append(_row(report, step, edit, around))
-    return standing, others
-
-
-def superseded(initial: Skill, edits: Sequence[Edit]) -> set[str]:
-    """The edits of whose lines nothing is left in the end."""
-    replayed = list(steps(initial, edits))
-    final = replayed[-1][2] if replayed else initial
-    counted_ = ((edit.id, lines_of(before, after, final)) for edit, before, after in replayed)
-    return {name for name, (kept, wanted) in counted_ if wanted and not kept}
-
-
-def _row(report: Report, step: IterationFacts, edit: EditFacts, around: Around) -> Row:
-    """`fixed` are tasks that taught the edit and passed afterwards, in a later batch or at the end."""
-    later = {task for other in report.iterations if other.number > step.number for task in other.contrastive}
-    later |= {task.id for task in report.tasks if task.final is not None and task.final > (task.baseline or 0)}
-    fixed = [task for task in edit.tasks if task in later]
-    lead = "fixed " if fixed else "learned from " if edit.tasks else ""
-    address = around.commits.get(edit.id)
-    return Row(
-        edit=edit,
-        link=f"[{edit.id}]({address})" if address else edit.id,
-        says=_says(edit),
-        place=_place(edit),
-        tasks=lead + (_few(fixed or edit.tasks) or shown(edit.taught_in, 200) or "—"),
-    )
-
-
-def _place(edit: EditFacts) -> str:
-    """The layer, or the resource; and what an edit stands in place of, or under which heading."""
-    where = code(edit.file, 80) if edit.layer == "Q" else LAYERS[edit.layer]
-    address = code(edit.address.lstrip("#- "), 70)
-    heading = code(edit.under, 70) or (address if edit.target == "heading" else "")
-    if edit.target == "text" and edit.op == "replace":
-        return f"{where}, instead of {address}"
-    return f"{where}, under {heading}" if heading else where
-
-
-def _says(edit: EditFacts) -> str:
-    """The sentence that an edit adds: its first line that is no heading, without a list's mark."""
-    if edit.op == "delete":
-        return f"(removed) {edit.address or edit.file}"
-    lines = [line.strip() for line in edit.content.splitlines() if line.strip()]
-    first = next((line for line in lines if not line.startswith(("#", "```", "---"))), lines[0] if lines else "")
-    return first.removeprefix("- ").removeprefix("* ")
-
-
-def _few(names: Sequence[str]) -> str:
-    """The first names of a list, and how many more there are."""
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return ", ".join(code(name, 40) for name in names[:4]) + more
 
 
 def _diff(around: Around) -> dict[str, Any] | None:
