@@ -68,8 +68,8 @@ class Progress:
 def _told(event: Event) -> str | None:
     """A line for the events that a person who waits for the end cares about."""
     match event:
-        case Measuring(name, executions):
-            return f"measuring ({name}): {executions} executions"
+        case Measuring(name, executions, at_most):
+            return f"measuring ({name}): {'at most ' if at_most else ''}{executions} executions"
         case BatchBegun(number, tasks):
             return f"iteration {number}: {len(tasks)} tasks"
         case IterationDone(number, verdict):

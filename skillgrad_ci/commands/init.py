@@ -48,8 +48,8 @@ def init(arguments: argparse.Namespace) -> int:
     for job in load_config(root / FILE).skills:
         inputs = read_inputs(job)
         suite = inputs.suite.with_splits(assign(inputs.suite.tasks, None, {}, job.settings.seed).splits)
-        base, batches, final = planned_executions(suite, job.settings)
-        say(f"{job.name}: a run executes tasks {base + batches + final} times at most ({len(suite.tasks)} tasks).")
+        most = planned_executions(suite, job.settings).total
+        say(f"{job.name}: a run executes tasks {most} times at most ({len(suite.tasks)} tasks).")
     say("Written. Next: skillgrad-ci doctor" + (f" {root}" if root != Path() else ""))
     return DONE
 

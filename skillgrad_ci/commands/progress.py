@@ -50,8 +50,8 @@ def _line(event: Event, redact: Redactor) -> str:
             return redact(text)
         case Estimated(text):
             return redact(f"estimate: {text}")
-        case Measuring(name, number):
-            return redact(f"{name}: {number} executions")
+        case Measuring(name, number, at_most):
+            return redact(f"{name}: {'at most ' if at_most else ''}{number} executions")
         case BatchBegun(number, tasks):
             return redact(f"iteration {number}: {', '.join(tasks)}")
         case IterationDone(number, verdict):

@@ -25,10 +25,14 @@ class Estimated:
 
 @dataclass(frozen=True)
 class Measuring:
-    """A measurement of so many executions begins; `name` is its iteration (`base`, `validate-2`, `final`)."""
+    """A measurement of so many executions begins; `name` is its iteration (`base`, `validate-2`, `final`).
+
+    `at_most`: it ends before them once it has shown what is asked.
+    """
 
     name: str
     executions: int
+    at_most: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,17 @@
 """The loop: gradient descent on a skill, in text. Start reading here.
 
-measure the initial skill on every task
+measure the initial skill on training tasks, until enough of them fail
 for each batch that the optimizer draws (SkillGrad: mini-batches of the training tasks that the skill fails):
     teach: execute the skill in hand on the batch; diagnose each task as soon as it is graded
     propose: step the pattern memory, write this batch's overlay, patch the skill by pattern
     accept the candidate, or keep the skill in hand
-measure the final skill on tasks that it never learned from
+measure the initial and the final skill on tasks that it never learned from
 
 An optimizer is a choice of parts (`optimizers/presets.py`); the loop knows the seam and no part.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from math import ceil
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, EnvironmentFailure, ReplyError
 from skillgrad_ci.method.acceptance import Incumbent, Verdict, check_split, compare, no_worse, score
@@ -28,10 +26,10 @@ from skillgrad_ci.method.run import Iteration, Run, Stop, forget, of_the_line, o
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split, Suite
 from skillgrad_ci.method.world import World
+from skillgrad_ci.method.world.measurements import base_run, beside_each_other, on_validation, reserve, with_baseline
 from skillgrad_ci.skill.skill import Skill
 
 PATIENCE = 4  # batches in a row without a measurement end the run
-BASE = "base"  # the name of the first measurement
 FINAL_SHARE = 1 / 3  # of the cap, kept for the final measurement until the base run shows what that takes
 
 
@@ -45,9 +43,8 @@ def optimize(
     run, optimizer = Run(skill, skill, skill, suite, settings, memory, name=name), optimizer_of(settings.optimizer)
     try:
         world.ledger.reserve_share(FINAL_SHARE)
-        baseline = world.measure(skill, suite.tasks, BASE, settings.trials)
-        run = replace(run, baseline=baseline, suite=world.split(suite, baseline))
-        flat = flat_signal(baseline)
+        run = base_run(run, world, optimizer.enough(settings))
+        flat = flat_signal(run.baseline)
         if (run := on_the_clock(run)).stop is Stop.UNMEASURED:
             return run
         if flat is not None and (flat[0] is not Flat.PASSED or settings.optimizer.aggregation != "shrink"):
@@ -57,6 +54,10 @@ def optimize(
             broken = TriggerQuality.of(world.probes, run.triggers).broken
             if broken:
                 return replace(run, stop=Stop.FLAT, why=broken)
+        if settings.accept in ("validate", "no-worse"):
+            run = on_the_clock(with_baseline(run, world, Split.VALIDATION))
+            if run.stop is Stop.UNMEASURED:
+                return run
         reserve(run, world)
         for batch in optimizer.draw(run):
             with spending_on(iteration=str(len(run.iterations) + 1)):
@@ -76,16 +77,6 @@ def optimize(
         return replace(run, stop=Stop.CANCELLED, why=str(error))
     with world.ledger.final_measurement():
         return on_the_clock(conclude(run, world))
-
-
-def reserve(run: Run, world: World) -> None:
-    """Keep back what the unseen tasks took of the base run, for they are measured once more at the end."""
-    unseen = {task.id for task in run.suite.tasks if task.split is not Split.TRAIN}
-    again = [row for row in run.baseline if row.task_id in unseen]
-    known = [row for row in again if row.measured] or [row for row in run.baseline if row.measured]
-    rounds = ceil(len(again) / world.at_once)
-    seconds = rounds * sum(row.seconds for row in known) / len(known)
-    world.ledger.reserve_executions(len(again), [row.trajectory.usage for row in known], seconds)
 
 
 def iterate(run: Run, world: World, optimizer: Optimizer, batch: Batch) -> Iteration:
@@ -143,7 +134,9 @@ def judge(run: Run, world: World, candidate: Skill, number: int) -> tuple[Sequen
     settings = run.settings
     if settings.accept in ("always", "final"):
         return (), ""
-    measured = world.measure(candidate, run.suite.of(Split.VALIDATION), f"validate-{number}", settings.trials)
+    measured = on_validation(run, world, candidate, f"validate-{number}")
+    if len({row.task_id for row in measured}) < len(run.suite.of(Split.VALIDATION)):
+        return measured, "rejected: no better on validation"  # whatever the other tasks would have shown
     if settings.accept == "no-worse":
         held, words = no_worse(measured, run.baseline, settings.optimizer.margin, settings.decide_by)
         return measured, "" if held else f"rejected: {words}"
@@ -182,22 +175,21 @@ def conclude(run: Run, world: World) -> Run:
     run = of_the_line(run)
     if run.candidate.digest == run.initial.digest or not run.baseline:
         return run
-    settings, split, must_win = run.settings, check_split(run.suite), run.settings.accept == "final"
+    split, must_win = check_split(run.suite), run.settings.accept == "final"
     run = run if must_win else replace(run, final=run.candidate)
-    measure = partial(world.measure, run.candidate, name="final", trials=settings.trials)
     try:
-        # What the line search has measured of the candidate is not measured again.
-        checked = run.incumbent.validation or measure(run.suite.of(split))
-        verdict = compare(checked, run.baseline, settings.decide_by)
-        run = replace(run, measured=checked, verdict=verdict)
+        checked = run.incumbent.validation  # what the line search has measured is not measured again
+        run = replace(run, measured=checked) if checked else beside_each_other(run, world, split)
+        verdict = compare(run.measured, run.baseline, run.settings.decide_by)
+        run = replace(run, verdict=verdict)
         if verdict is Verdict.BETTER:
             run = replace(run, final=run.candidate)
         kept = run.final is run.candidate
         if not kept and verdict is not Verdict.UNCHECKED and split is not Split.HELDOUT:
             # Agents read the memory: it holds no heldout result.
             run = replace(run, memory=forget(run, f"{verdict} against the initial skill on {split}"))
-        if split is Split.VALIDATION and (kept or verdict is Verdict.TIE):
-            run = replace(run, measured=[*checked, *measure(run.suite.of(Split.HELDOUT))])
+        if split is Split.VALIDATION and (kept or (verdict is Verdict.TIE and world.reports_ties)):
+            run = beside_each_other(run, world, Split.HELDOUT)
         return run
     except BudgetExceeded as error:
         return replace(run, stop=Stop.BUDGET, why=f"{error}; the final measurement is not complete")

@@ -182,7 +182,8 @@ def on_the_clock(run: Run) -> Run:
         return run
     causes = {}
     if not run.measured:
-        causes["with the initial skill"] = overrun(_on(run.suite.of(check_split(run.suite)), run.baseline))
+        chosen = _on(run.suite.of(check_split(run.suite)), run.baseline)  # which may not be measured yet
+        causes["with the initial skill"] = overrun(chosen or run.baseline)
     for split in Split:
         sides = [_on(run.suite.of(split), rows) for rows in (run.baseline, run.measured)]
         causes[f"on {split} tasks"] = incomparable(*sides)

@@ -13,7 +13,7 @@ from skillgrad_ci.method.evidence import Accuracy, Evidence, Usage
 from skillgrad_ci.method.gradient import Diagnosis
 from skillgrad_ci.method.leaks import leaks
 from skillgrad_ci.method.patch import EditResult
-from skillgrad_ci.method.run import Iteration, Run
+from skillgrad_ci.method.run import Iteration, Run, Stop
 from skillgrad_ci.method.task import Split
 from skillgrad_ci.report import document as doc
 from skillgrad_ci.report.headline import headline, split_notes
@@ -78,7 +78,11 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         minutes=round(around.minutes, 2),
         sandbox=around.sandbox,
         versions=_versions([*run.baseline, *run.measured, *run.triggers]),
-        warnings=(*around.warnings, *split_notes({task.id: task.split for task in run.suite.tasks if task.split})),
+        warnings=(
+            *around.warnings,
+            *split_notes({task.id: task.split for task in run.suite.tasks if task.split}),
+            *_not_executed(run),
+        ),
         settings=around.settings.model_dump(mode="json"),
         reproduce=around.reproduce,
         stopped=str(run.stop),
@@ -158,6 +162,22 @@ def _triggers(run: Run) -> doc.Comparison | None:
 def _looks(run: Run, split_of: Mapping[str, str]) -> int:
     """How many measurements of this run looked at heldout tasks."""
     return sum(any(split_of[row.task_id] == Split.HELDOUT for row in rows) for rows in (run.baseline, run.measured))
+
+
+def _not_executed(run: Run) -> Iterable[str]:
+    """What the run did not need to measure, and why."""
+    known = {row.task_id for row in run.baseline}
+    left = {split: [task for task in run.suite.of(split) if task.id not in known] for split in Split}
+    if not known:
+        return
+    if left[Split.TRAIN]:
+        failed = len({row.task_id for row in run.baseline if row.failed})
+        yield (
+            f"the base run ended when {failed} tasks had failed, enough for all batches: "
+            f"{len(left[Split.TRAIN])} training tasks were not executed"
+        )
+    if left[Split.HELDOUT] and run.stop not in (Stop.BUDGET, Stop.CANCELLED):
+        yield "heldout tasks were not measured, for no candidate survived"
 
 
 def _versions(evidence: Iterable[Evidence]) -> tuple[str, ...]:

@@ -1,26 +1,49 @@
 """What a run may take, said before anything is spent, and said again once the base run is in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import ceil
 
 from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.method.evidence import Usage
-from skillgrad_ci.method.optimizers.draw import planned
+from skillgrad_ci.method.optimizers.draw import planned, pool_size
 from skillgrad_ci.method.ports import Model, ModelRequest
 from skillgrad_ci.method.task import Split, Suite
+from skillgrad_ci.session.parts import Player
 
 # Before the base run nothing is known of the suite's executions. These stand in, and are called a guess.
 TURNS, PROMPT, COMPLETION = 8, 4_000, 300  # per execution: turns; tokens per turn
 OPTIMIZER_PROMPT, OPTIMIZER_COMPLETION = 8_000, 1_000  # tokens per optimizing call
 
 
-def planned_executions(suite: Suite, settings: Settings) -> tuple[int, int, int]:
-    """Executions of the base run, of all batches, and of the measurements of candidates."""
-    base = sum(task.trials or settings.trials for task in suite.tasks)
+@dataclass(frozen=True)
+class ExecutionCounts:
+    """At most how many executions a run takes: of the base run, in batches, to choose between skills, and to report."""
+
+    base: int
+    batches: int
+    checks: int
+    end: int
+
+    @property
+    def total(self) -> int:
+        return self.base + self.batches + self.checks + self.end
+
+
+def planned_executions(suite: Suite, settings: Settings, base: int | None = None) -> ExecutionCounts:
+    """`suite` has its splits. `base` executions were made in the base run of the whole suite; None: it is to come."""
+
+    def of(*splits: Split) -> int:
+        return sum(task.trials or settings.trials for split in splits for task in suite.of(split))
+
     steps, batches = planned(settings, len(suite.of(Split.TRAIN)))
-    unseen = sum(task.trials or settings.trials for task in suite.tasks if task.split is not Split.TRAIN)
-    checks = len(suite.of(Split.VALIDATION)) * settings.trials * steps
-    return base, batches, unseen + (checks if settings.accept in ("validate", "no-worse") else 0)
+    train, choosing, unseen = of(Split.TRAIN), of(Split.VALIDATION), of(Split.VALIDATION, Split.HELDOUT)
+    initial = 0 if base is not None and base > train else 1  # whether the initial skill is still to be measured there
+    if settings.accept in ("validate", "no-worse"):
+        checks, end = choosing * (steps + initial), of(Split.HELDOUT) * (1 + initial)
+    else:
+        checks, end = 0, unseen * (1 + initial) or train
+    return ExecutionCounts(train if base is None else base, batches, checks, end)
 
 
 def optimizing_calls(settings: Settings, tasks: int) -> int:
@@ -40,35 +63,52 @@ def optimizing_calls(settings: Settings, tasks: int) -> int:
 def estimate(
     suite: Suite,
     settings: Settings,
-    executor: Model,
-    optimizer: Model,
+    models: Mapping[Player, Model],
     seen: Sequence[Usage] = (),
     triggers: Suite | None = None,
+    entire: bool = False,
 ) -> str:
-    """One line. `suite` has its splits; `seen` are the base run's executions, once they are in.
+    """One line. `suite` has its splits; `seen` are the base run's executions, once they are in; `entire` says that the
+    base run executes the whole suite.
 
     An execution of a trigger query is counted as one turn: it ends when a skill is activated.
     """
-    base, batches, final = planned_executions(suite, settings)
+    counts = planned_executions(suite, settings, len(seen) or (_all(suite, settings) if entire else None))
     steps, _ = planned(settings, len(suite.of(Split.TRAIN)))
     queries = len(triggers.tasks) * settings.trials * (1 + steps) if triggers else 0
-    total = base + batches + final
     calls = optimizing_calls(settings, len(suite.of(Split.TRAIN)))
     guess = Usage(TURNS, TURNS * PROMPT, 0, TURNS * COMPLETION)
     mean_of = [guess] if not seen else list(seen)
     whole = sum(mean_of, Usage())
-    share = (total + queries / TURNS) / len(mean_of)
+    share = (counts.total + queries / TURNS) / len(mean_of)
     tokens = whole.tokens * share + calls * (OPTIMIZER_PROMPT + OPTIMIZER_COMPLETION)
-    executor_usd = whole.usd if seen else _price(executor, guess)
-    optimizer_usd = _price(optimizer, Usage(1, OPTIMIZER_PROMPT, 0, OPTIMIZER_COMPLETION))
+    executor_usd = whole.usd if seen else _price(models["executor"], guess)
+    optimizer_usd = _price(models["optimizer"], Usage(1, OPTIMIZER_PROMPT, 0, OPTIMIZER_COMPLETION))
     known = executor_usd is not None and optimizer_usd is not None
     usd = f"{(executor_usd or 0) * share + (optimizer_usd or 0) * calls:.2f} USD" if known else "at an unknown price"
     besides = f", at most {queries} of trigger queries" if queries else ""
     basis = "from the base run" if seen else "a guess: nothing is measured yet"
     return (
-        f"at most {total} executions ({base} base, {batches} in batches, {final} on unseen tasks){besides} and {calls} "
+        f"at most {counts.total} executions ({_told(counts, settings, bool(seen))}){besides} and {calls} "
         f"optimizing calls; about {tokens / 1e6:.2f} million tokens, {usd} ({basis})"
     )
+
+
+def _all(suite: Suite, settings: Settings) -> int:
+    return sum(task.trials or settings.trials for task in suite.tasks)
+
+
+def _told(counts: ExecutionCounts, settings: Settings, measured: bool) -> str:
+    """The counts, and what may make them fewer."""
+    pool = pool_size(settings)
+    ends = settings.optimizer.evidence == "failures" and not measured and counts.base > pool
+    parts = [
+        f"{counts.base} base" + (f", fewer once {pool} tasks fail" if ends else ""),
+        f"{counts.batches} in batches",
+        *([f"{counts.checks} to choose, fewer where a patch cannot win"] if counts.checks else []),
+        f"{counts.end} to report, none if no candidate survives",
+    ]
+    return "; ".join(parts)
 
 
 def _price(model: Model, usage: Usage) -> float | None:

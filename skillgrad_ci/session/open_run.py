@@ -25,7 +25,7 @@ from skillgrad_ci.session.inputs import RUNS, Measurement
 from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.parts import Parts, StopRequest, open_parts
 from skillgrad_ci.session.rollout import Rollouts
-from skillgrad_ci.session.split import assign
+from skillgrad_ci.session.split import assign, settled
 from skillgrad_ci.session.trajectories import keep_in
 from skillgrad_ci.skill.folder import write_atomically
 
@@ -51,17 +51,22 @@ class OpenRun:
     journal: FileJournal
     parts: Parts
 
+    @property
+    def settled(self) -> Suite:
+        """The suite with the splits that no outcome can change; the other tasks have none."""
+        known = settled(self.suite.tasks, self.inputs.recorded)
+        return replace(self.suite, tasks=[replace(task, split=known.get(task.id)) for task in self.suite.tasks])
+
     def splits(self, suite: Suite, baseline: Sequence[Evidence]) -> Suite:
         """Every task's split, given what the base run measured (nothing, before it), and the estimate that follows."""
         outcomes: dict[str, bool] = {}
         for row in baseline:
             if row.measured:
                 outcomes[row.task_id] = row.passed and outcomes.get(row.task_id, True)
-        settings, models = self.inputs.job.settings, self.parts.models
+        settings, whole = self.inputs.job.settings, any(task.split is None for task in suite.tasks)
         suite = suite.with_splits(assign(suite.tasks, outcomes, self.inputs.recorded, settings.seed).splits)
         seen = [row.trajectory.usage for row in baseline]
-        text = estimate(suite, settings, models["executor"], models["optimizer"], seen, self.inputs.triggers)
-        self.parts.observe(Estimated(text))
+        self.parts.observe(Estimated(estimate(suite, settings, self.parts.models, seen, self.inputs.triggers, whole)))
         return suite
 
 

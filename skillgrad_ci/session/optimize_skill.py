@@ -11,11 +11,12 @@ from pathlib import Path
 from skillgrad_ci.method.acceptance import check_mode
 from skillgrad_ci.method.events import Noted
 from skillgrad_ci.method.evidence import Evidence
-from skillgrad_ci.method.optimize import BASE, optimize
+from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.ports import Observer, Rollout
 from skillgrad_ci.method.run import Run, Stop
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.method.world import World
+from skillgrad_ci.method.world.measurements import BASE
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.pages import write_run
 from skillgrad_ci.report.report import Circumstances, report_of
@@ -89,8 +90,8 @@ def optimize_skill(
         world = with_triggers(world_of(opened, base), inputs.triggers, job.settings.trials)
         if known := inputs.memory.extent:
             observe(Noted(f"{known} from earlier runs"))
-        opened.splits(opened.suite, ())  # tells what the run may take
-        run = optimize(inputs.skill, opened.suite, job.settings, inputs.memory, world, inputs.name)
+        opened.splits(opened.settled, ())  # tells what the run may take
+        run = optimize(inputs.skill, opened.settled, job.settings, inputs.memory, world, inputs.name)
         if not run.baseline:  # it was cut: what it measured is reported, on the splits as they were announced
             run = replace(run, baseline=base.evidence(), suite=opened.suite.with_splits(shown))
         opened.journal.record(END, END, {"stop": OUTAGE if run.stop is Stop.UNMEASURED else str(run.stop)})

@@ -13,11 +13,12 @@ from typing import Any
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, UserError
 from skillgrad_ci.method.evidence import Evidence
-from skillgrad_ci.method.optimize import BASE, FINAL_SHARE
+from skillgrad_ci.method.optimize import FINAL_SHARE
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.run import Stop
 from skillgrad_ci.method.task import Task, digest_of
 from skillgrad_ci.method.world import World, executions_of
+from skillgrad_ci.method.world.measurements import BASE
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import RUNS, Inputs
 from skillgrad_ci.session.journal.file_journal import NAME, FileJournal

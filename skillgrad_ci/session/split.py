@@ -52,6 +52,13 @@ def assign(
     return Assignment(splits, split_notes(splits))
 
 
+def settled(tasks: Sequence[Task], recorded: Mapping[str, Split] | None = None) -> Mapping[str, Split]:
+    """The splits that `assign` gives whatever the outcomes: the ones that are said, and all of a suite too small."""
+    few = len(_shares(len(tasks))) == 1
+    known = {task.id: task.split or (recorded or {}).get(task.id) or (Split.TRAIN if few else None) for task in tasks}
+    return {task: split for task, split in known.items() if split is not None}
+
+
 def _shares(size: int) -> Shares:
     if size < NEEDED_FOR_HELDOUT:
         return {Split.TRAIN: 1.0}

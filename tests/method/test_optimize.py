@@ -273,13 +273,13 @@ def test_a_third_of_the_cap_is_kept_before_the_base_run() -> None:
     assert dear.spent.usd == pytest.approx(0.08)
 
 
-def test_the_reserve_is_what_the_unseen_tasks_took_with_their_own_trials() -> None:
+def test_the_reserve_is_what_both_skills_take_on_unseen_tasks_with_their_own_trials() -> None:
     def three(task: Task) -> Task:
         return task if task.split is Split.TRAIN else replace(task, trials=3)
 
     tasks = suite()
     tasks = replace(tasks, tasks=[three(task) for task in tasks.tasks])
-    unseen = 3 * sum(task.split is not Split.TRAIN for task in tasks.tasks)
+    unseen = 2 * 3 * sum(task.split is not Split.TRAIN for task in tasks.tasks)
     ledger = Ledger(Cap(usd=100.0))
     run(LoopSettings(iterations=1), tasks, rollout=Synthetic(ledger=ledger), ledger=ledger, at_once=unseen - 1)
     assert ledger.reserve.usd == pytest.approx(1.2 * unseen * 0.01 + 0.01)
@@ -290,7 +290,7 @@ def test_the_reserved_minutes_are_whole_rounds_of_executions() -> None:
         return replace(Synthetic()(skill, task, iteration=iteration), seconds=60.0)
 
     ledger = Ledger(Cap(minutes=1000))
-    unseen = sum(task.split is not Split.TRAIN for task in suite().tasks)
+    unseen = 2 * sum(task.split is not Split.TRAIN for task in suite().tasks)
     run(LoopSettings(iterations=1), rollout=slow, ledger=ledger, at_once=unseen - 1)
     assert ledger.reserve.minutes == pytest.approx(1.2 * 2)
 
@@ -361,7 +361,8 @@ def test_every_edit_carries_pattern_and_teaching_tasks_from_the_overlay() -> Non
 def test_several_trials_measure_each_task_so_often() -> None:
     rollout = Synthetic()
     result = run(LoopSettings(iterations=1, trials=3), rollout=rollout)
-    assert len(result.baseline) == 3 * len(result.suite.tasks)
+    taught = {row.task_id for row in result.baseline if row.task_id in {t.id for t in result.suite.of(Split.TRAIN)}}
+    assert len(result.baseline) == 3 * (len(taught) + sum(t.split is not Split.TRAIN for t in result.suite.tasks))
     assert len([1 for iteration, _ in rollout.done if iteration == "1"]) == 4
 
 

@@ -24,6 +24,15 @@ def failures(run: Run) -> Iterator[Batch]:
         yield Batch(batch)
 
 
+def pool_size(settings: LoopSettings) -> int:
+    """How many failures the batches of a whole run can show."""
+    return min(settings.train_tasks, settings.iterations * settings.batch_size)
+
+
+def every_task(settings: LoopSettings) -> None:  # the seam's form
+    """Of other evidence the base run measures every training task."""
+
+
 def batches(pool: Sequence[Task], size: int, number: int, seed: int) -> Iterator[list[Task]]:
     """`number` batches of `size` tasks (all of them, where the pool is smaller); none from an empty pool.
 

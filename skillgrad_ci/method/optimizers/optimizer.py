@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.patch import EditResult
 from skillgrad_ci.method.run import Iteration, Run
+from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.method.world import World
 from skillgrad_ci.skill.skill import Skill
@@ -38,15 +39,18 @@ class Candidate:
 Draw = Callable[[Run], Iterator[Batch]]
 Teach = Callable[[Run, World, Iteration, Batch], Iteration]  # the step with its evidence and gradients
 Propose = Callable[[Run, World, Iteration], tuple[Iteration, Candidate]]  # the step with its record and overlay
+Enough = Callable[[LoopSettings], int | None]  # failures of the base run that fill the pool; None: all tasks are needed
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """A choice of parts. `slow` proposes at an epoch's end, of a step that holds what both skills did.
+    """A choice of parts. `enough` says when the base run may end. `slow` proposes at an epoch's end, of a step that
+    holds what both skills did.
 
     `patience` is how many batches in a row without a failure end the run; None where failures are not what teaches.
     """
 
+    enough: Enough
     draw: Draw
     teach: Teach
     propose: Propose

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from skillgrad_ci.method.optimizers.choices import OptimizerParts
 from skillgrad_ci.method.optimizers.diagnosis import by_diagnosis
-from skillgrad_ci.method.optimizers.draw import epochs, everything, failures, nothing
+from skillgrad_ci.method.optimizers.draw import epochs, every_task, everything, failures, nothing, pool_size
 from skillgrad_ci.method.optimizers.merge import by_support
 from skillgrad_ci.method.optimizers.optimizer import Draw, Optimizer, Propose, Teach
 from skillgrad_ci.method.optimizers.plain import rewrite, shorten, untaught
@@ -22,6 +22,7 @@ AGGREGATION: Mapping[str, Propose] = {
 def optimizer_of(parts: OptimizerParts) -> Optimizer:
     """The functions behind a choice of parts."""
     return Optimizer(
+        enough=pool_size if parts.evidence == "failures" else every_task,
         draw=EVIDENCE[parts.evidence],
         teach=GRADIENT[parts.gradient],
         propose=AGGREGATION[parts.aggregation],

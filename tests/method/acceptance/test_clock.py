@@ -91,11 +91,14 @@ def test_a_busy_machine_at_the_end_is_no_fall() -> None:
 
 
 def test_a_busy_machine_at_the_beginning_costs_the_base_run_alone() -> None:
-    rollout = Synthetic(late=lambda iteration, task: task.split is Split.VALIDATION)
+    rollout = Synthetic(late=lambda iteration, task: iteration == "base")
     ended = run(rollout)
     assert ended.stop is Stop.UNMEASURED
     assert "with the initial skill, so nothing can be compared: give tasks more time" in ended.why
     assert {iteration for iteration, _ in rollout.done} == {"base"}
+    later = Synthetic(late=lambda iteration, task: task.split is Split.VALIDATION)
+    assert run(later, accept="validate").stop is Stop.UNMEASURED
+    assert {iteration for iteration, _ in later.done} == {"base"}
 
 
 def test_a_step_is_not_judged_by_the_clock() -> None:

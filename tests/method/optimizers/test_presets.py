@@ -265,7 +265,7 @@ def test_the_block_of_the_slow_update_is_written_at_the_end_of_an_epoch_and_only
             return {"lines": ["- Mind the gap."], "why": "so"}
 
     rejected = [step for step in run("skillopt", config={"optimizer": only}, agent=Idle()).iterations if step.slow]
-    assert rejected[0].verdict == "rejected: tie on validation"
+    assert rejected[0].verdict == "rejected: no better on validation"
     assert all(block_of(step.skill.body) == "" for step in rejected)
 
 

@@ -1,0 +1,107 @@
+"""What a run measures of the initial skill and of the candidate, and when: as late and as little as can be.
+
+The base run executes training tasks alone, and ends when the pool of failures is full. Tasks that report are
+measured once a candidate is there to be compared: one after the other under both skills, so that a provider that
+drifts meanwhile hits both alike.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from math import ceil
+
+from skillgrad_ci.method.acceptance import check_split
+from skillgrad_ci.method.acceptance.bound import failed_first, until_lost
+from skillgrad_ci.method.events import Measuring
+from skillgrad_ci.method.evidence import Evidence, flat_signal
+from skillgrad_ci.method.run import Run
+from skillgrad_ci.method.task import Split, Task
+from skillgrad_ci.method.world import Job, World, executions_of
+from skillgrad_ci.skill.skill import Skill
+
+BASE, FINAL = "base", "final"  # the measurements' names
+ALIKE = 3  # failures that must be seen before they can be called one and the same
+
+
+def base_run(run: Run, world: World, enough: int | None) -> Run:
+    """The run with what teaches it, and with every task's split.
+
+    `enough` failures fill the pool; None: every training task is needed. Where a task has no split yet, the whole
+    suite is measured, for the split looks at outcomes; where nothing trains, the whole suite shows whether it works.
+    """
+    suite, trials = run.suite, run.settings.trials
+    train = suite.of(Split.TRAIN)
+    if not train or any(task.split is None for task in suite.tasks):
+        baseline = world.measure(run.initial, suite.tasks, BASE, trials)
+    elif enough is None:
+        baseline = world.measure(run.initial, train, BASE, trials)
+    else:
+        dice = random.Random(f"{run.settings.seed} {BASE}")  # noqa: S311  # reproducible, not secret
+        order = dice.sample(train, len(train))
+        baseline = world.measure_until(run.initial, order, BASE, partial(_to_fill, enough), trials)
+    return replace(run, baseline=baseline, suite=world.split(suite, baseline))
+
+
+def _to_fill(enough: int, rows: Sequence[Evidence]) -> int:
+    """How many more tasks must fail at least: more than the pool holds, where all that failed so far failed alike."""
+    missing = max(enough, ALIKE) - len({row.task_id for row in rows if row.failed})
+    return missing if missing > 0 else int(flat_signal(rows) is not None)
+
+
+def with_baseline(run: Run, world: World, split: Split) -> Run:
+    """The run with the initial skill measured on a split, as far as it is not yet."""
+    tasks = _unmeasured(run, run.suite.of(split))
+    if not tasks:
+        return run
+    return replace(run, baseline=[*run.baseline, *world.measure(run.initial, tasks, BASE, run.settings.trials)])
+
+
+def on_validation(run: Run, world: World, candidate: Skill, name: str) -> list[Evidence]:
+    """A candidate on validation tasks; where it must beat one skill in hand, only until it can win no more."""
+    tasks, trials = run.suite.of(Split.VALIDATION), run.settings.trials
+    if run.settings.accept != "validate" or run.settings.optimizer.frontier > 1:
+        return world.measure(candidate, tasks, name, trials)
+    bar, by = run.incumbent.validation, run.settings.decide_by
+    order = failed_first(tasks, bar, by)
+    rows = world.measure_until(candidate, order, name, until_lost(order, bar, by), trials)
+    place = {task.id: number for number, task in enumerate(tasks)}
+    return sorted(rows, key=lambda row: place[row.task_id])
+
+
+def beside_each_other(run: Run, world: World, split: Split) -> Run:
+    """The run with both skills measured on a split, as far as the initial one is not yet."""
+    tasks, trials = run.suite.of(split), run.settings.trials
+    new = {task.id for task in _unmeasured(run, tasks)}
+    jobs: list[Job] = []
+    for task in tasks:
+        trials_of = executions_of([task], trials)
+        jobs += [Job(run.initial, BASE, *one) for one in trials_of if task.id in new]
+        jobs += [Job(run.candidate, FINAL, *one) for one in trials_of]
+    world.observe(Measuring(FINAL, len(jobs)))
+    rows: dict[str, list[Evidence]] = {BASE: [], FINAL: []}
+    for job, row in zip(jobs, world.do(jobs), strict=True):
+        rows[job.name].append(row)
+    return replace(run, baseline=[*run.baseline, *rows[BASE]], measured=[*run.measured, *rows[FINAL]])
+
+
+def _unmeasured(run: Run, tasks: Sequence[Task]) -> list[Task]:
+    known = {row.task_id for row in run.baseline}
+    return [task for task in tasks if task.id not in known]
+
+
+def reserve(run: Run, world: World) -> None:
+    """Keep back what the end will take: the candidate, and the initial skill where that is not measured yet."""
+    trials = run.settings.trials
+    tasks = [task for split in reported(run) for task in run.suite.of(split)]
+    number = sum(task.trials or trials for task in [*tasks, *_unmeasured(run, tasks)])
+    known = [row for row in run.baseline if row.measured]
+    seconds = ceil(number / world.at_once) * sum(row.seconds for row in known) / len(known)
+    world.ledger.reserve_executions(number, [row.trajectory.usage for row in known], seconds)
+
+
+def reported(run: Run) -> list[Split]:
+    """The splits that the end measures. What the line search has measured of a candidate is not measured again."""
+    if check_split(run.suite) is not Split.VALIDATION:
+        return [check_split(run.suite)]
+    return [Split.HELDOUT] if run.settings.accept in ("validate", "no-worse") else [Split.VALIDATION, Split.HELDOUT]
