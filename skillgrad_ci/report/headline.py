@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from skillgrad_ci.method.task import NEEDED_FOR_HELDOUT, NEEDED_FOR_VALIDATION, Split
 from skillgrad_ci.report.document import Change, Comparison, Report
+from skillgrad_ci.report.power import CHURN, detectable_change
 
 SPLITS = ("heldout", "validation", "train")
 WHAT = {"pass": "accuracy", "score": "score"}
@@ -89,7 +90,8 @@ def _remarks(report: Report, shown: str, comparison: Comparison) -> list[str]:
     delta = comparison.delta
     if delta is not None and not delta.clear:
         remarks.append(
-            f"The suite is too small to tell a change of this size from chance ({delta.tasks} paired tasks)."
+            f"The suite is too small to tell a change of this size from chance ({delta.tasks} paired tasks)"
+            f"{_seen(delta, report.settings.get('trials', 1))}."
         )
     if delta is not None and delta.by == "score" and comparison.final is not None:
         whole = f"{percent(comparison.baseline.accuracy)} before, {percent(comparison.final.accuracy)} after"
@@ -110,6 +112,15 @@ def _remarks(report: Report, shown: str, comparison: Comparison) -> list[str]:
     if report.accept == "always":
         remarks.append("Every valid edit was accepted unchecked (accept: always).")
     return remarks
+
+
+def _seen(delta: Change, trials: int) -> str:
+    """What size of change these tasks could have shown; trials average a task's own noise away, no other."""
+    if delta.by != "pass":
+        return ""
+    least = detectable_change(delta.tasks, CHURN / trials)
+    what = f"one of {points(least).lstrip('+')} or more" if least is not None else "none, however large,"
+    return f": {what} shows on so many in four of five runs"
 
 
 def _partial(scores: Change) -> str:

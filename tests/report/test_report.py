@@ -188,6 +188,21 @@ def test_a_gain_is_stated_with_its_uncertainty() -> None:
     assert not any("chosen on these tasks" in remark for remark in document.remarks)
 
 
+def test_what_is_not_clear_says_what_size_of_change_could_have_been_seen() -> None:
+    result = run()
+    unseen = next(
+        row.task_id for row in result.measured if row.task_id in {t.id for t in result.suite.of(Split.HELDOUT)}
+    )
+    rows = [
+        replace(row, outcome=Outcome.PASSED if row.task_id == unseen else Outcome.FAILED) for row in result.measured
+    ]
+    told = " ".join(report(replace(result, measured=rows)).remarks)
+    assert "(6 paired tasks): one of 92.9 points or more shows on so many in four of five runs." in told
+    trials = Settings(models=Models(executor="provider/model"), trials=3)
+    assert "one of 89.4 points" in " ".join(report(replace(result, measured=rows), settings=trials).remarks)
+    assert "four of five" not in " ".join(report(result).remarks)
+
+
 def test_a_tie_is_never_sold_as_a_gain() -> None:
     result = run()
     tie = replace(
