@@ -26,6 +26,7 @@ COMMANDS = {  # imported when asked for: each needs other heavy things
     "transfer": ("side_by_side.transfer", "transfer"),
     "grade": ("suite.grade", "grade_command"),
     "suite": ("suite.suite", "suite"),
+    "agree": ("suite.agree", "agree"),
     "report": ("report", "report_command"),
     "view": ("view", "view"),
     "lint": ("lint", "lint_skills"),

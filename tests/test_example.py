@@ -26,7 +26,7 @@ from skillgrad_ci.models.rehearsal.executor import with_values
 from skillgrad_ci.models.rehearsal.script import Script
 from skillgrad_ci.skill.lint import lint
 from skillgrad_ci.skill.skill import Skill
-from skillgrad_ci.suites.native import load as load_suite
+from skillgrad_ci.suites.native.tasks_file import load as load_suite
 from tests.support.inprocess import InProcess, Rollout, golden, graded, work_folder
 from tests.support.rehearsed import Rehearsed
 from tests.support.worlds import silent

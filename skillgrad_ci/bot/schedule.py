@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from skillgrad_ci.bot.state import Fingerprint, SkillState
-from skillgrad_ci.method.acceptance import check_split, pass_rates
+from skillgrad_ci.method.acceptance import check_tasks, pass_rates
 from skillgrad_ci.method.acceptance.clock import overrun
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.task import Task, digest_of
@@ -68,7 +68,7 @@ def deciding_tasks(inputs: Inputs) -> list[Task]:
     """The tasks that choose between skills, as the run splits the suite: validation, else heldout, else all."""
     splits = assign(inputs.suite.tasks, None, inputs.recorded, inputs.job.settings.seed).splits
     suite = inputs.suite.with_splits(splits)
-    return suite.of(check_split(suite))
+    return check_tasks(suite)
 
 
 def rates(evidence: Sequence[Evidence]) -> dict[str, float]:

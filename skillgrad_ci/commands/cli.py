@@ -26,6 +26,7 @@ COMMANDS = {
     "transfer": "measure a finished skill with other models and agents",
     "grade": "grade outputs that exist already, with no model",
     "suite": "say what a suite holds and what is wrong with it",
+    "agree": "compare our graders with another one, on outputs made from a suite's right results",
     "report": "a run's report again, in another form",
     "view": "run folders as pages: list, compare, follow",
     "lint": "check skills against the rules of their layers",
@@ -63,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     _transfer(made["transfer"])
     _grade(made["grade"])
     _suite(made["suite"])
+    _agree(made["agree"])
     made["demo"].add_argument(
         "folder", nargs="?", type=Path, default=Path("skillgrad-demo"), metavar="DIR", help="folder (skillgrad-demo)"
     )
@@ -153,14 +155,42 @@ def _grade(command: argparse.ArgumentParser) -> None:
     add_flags(command, [*MODELS, *MACHINE])
 
 
+def _agree(command: argparse.ArgumentParser) -> None:
+    command.add_argument("suite", type=Path, metavar="SUITE", help="a suite in any known format, with right results")
+    command.add_argument(
+        "--official",
+        required=True,
+        metavar="COMMAND",
+        help="the other grader: reads a JSON object a line, answers each with true, false or null on a line",
+    )
+    command.add_argument(
+        "--ways", type=int, default=30, metavar="N", help="in how many ways one cell is changed, 30 at most (30)"
+    )
+    add_flags(command, [*MODELS, *MACHINE])
+
+
 def _suite(command: argparse.ArgumentParser) -> None:
-    command.add_argument("suite", type=Path, metavar="SUITE", help="a suite in any known format")
+    command.add_argument(
+        "suite", nargs="?", type=Path, metavar="SUITE", help="a suite in any known format (not with --triggers)"
+    )
+    command.add_argument(
+        "--triggers", nargs="+", metavar="SKILL", help="which of these skills fire on whose queries; 'skills/*' too"
+    )
     command.add_argument(
         "--check", action="store_true", help="prove the graders by reference answers and untouched inputs"
     )
     command.add_argument("--split", action="store_true", help="show which tasks train, choose and report")
     command.add_argument("--write", action="store_true", help="with --split: write the split down beside the suite")
-    command.add_argument("--skill", type=Path, metavar="SKILL", help="with --trials: the skill to run the tasks with")
+    command.add_argument(
+        "--skill", type=Path, metavar="SKILL", help="the skill: what --trials runs the tasks with, and --grow is for"
+    )
+    command.add_argument("--grow", type=int, metavar="N", help="propose tasks until N of them wait for a review")
+    command.add_argument(
+        "--from",
+        dest="source",
+        metavar="SOURCE",
+        help="with --grow: skill (the default), sessions, or a skill, run folder, recorded sessions or issues by path",
+    )
     command.add_argument(
         "--trials", type=int, metavar="N", help="run each task N times: which always pass, fail, flicker"
     )

@@ -140,6 +140,10 @@ class Settings(LoopSettings):
     """Measure an unchanged skill again after so many days."""
     with_skills: tuple[str, ...] = ()
     """Paths of skills that are present beside this one, which may be among them."""
+    trigger_trials: Count = 3
+    """Executions of each trigger query."""
+    trigger_turns: Count | None = None
+    """The most turns until a trigger query's verdict; without it as many as of any task."""
     trigger: str | None = None
     """Path of a trigger set, `[{"query": …, "should_trigger": …}]`; `{name}` stands for the skill's folder name."""
     rehearsal: str | None = None

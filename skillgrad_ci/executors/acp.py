@@ -15,11 +15,11 @@ from skillgrad_ci.executors.acp_client import AgentFailure, Conversation
 from skillgrad_ci.executors.agents import AgentDescription, expand
 from skillgrad_ci.executors.relay import relayed
 from skillgrad_ci.executors.skill_tools import SkillTools
-from skillgrad_ci.executors.tool_loop import OUTPUT_BOUND, PROBE_TURNS, task_message
+from skillgrad_ci.executors.tool_loop import OUTPUT_BOUND, task_message, turns_of
 from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.ports import Gateway, Line, PipingSession, Session
 from skillgrad_ci.method.task import Task, digest_of
-from skillgrad_ci.skill.skill import Skill
+from skillgrad_ci.skill.skill import Skill, present
 
 SETUP = 20.0  # seconds for the agent's home to be made
 ACTIVATORS = ("skill", "activate_skill", "load_skill", "loadskill")  # tools that activate a skill by its name
@@ -38,19 +38,20 @@ class AcpExecutor:
     gateway: Gateway
     max_turns: int = 30
     others: Sequence[Skill] = ()
+    probe_turns: int | None = None  # the most turns of a probe; None: as many as of any task
 
     @property
     def identity(self) -> str:
         others = sorted([skill.name, skill.for_agents().digest] for skill in self.others)
         beside = f" others={digest_of(others)[:12]}" if others else ""
-        limits = f"turns={self.max_turns} probe={PROBE_TURNS}"
+        limits = f"turns={self.max_turns} probe={self.probe_turns or 'all'}"
         return f"{self.agent.identity} acp/1 {self.gateway.identity} model={self.gateway.model} {limits}{beside}"
 
     def execute(self, task: Task, skill: Skill | None, session: Session) -> Trajectory:
         if not isinstance(session, PipingSession):
             raise UserError(f"agent {self.agent.name}: it runs in a container of its own; use sandbox: docker")
-        present = [*([skill] if skill else []), *self.others]
-        tools = SkillTools(present, OUTPUT_BOUND) if present else None
+        skills = present(skill, self.others)
+        tools = SkillTools(skills, OUTPUT_BOUND) if skills else None
         return _Execution(self, task, session, skill.name if skill else None, tools).run()
 
 
@@ -67,7 +68,7 @@ class _Execution:
 
     def run(self) -> Trajectory:
         agent = self.executor.agent
-        turns = min(PROBE_TURNS, self.executor.max_turns) if self.task.probe else self.executor.max_turns
+        turns = turns_of(self.task, self.executor.max_turns, self.executor.probe_turns)
         work, home = self.prepare()
         with self.executor.gateway.open(turns=turns, refusal=agent.refusal, notice=self.notice) as line:
             self.line = line
@@ -124,7 +125,7 @@ class _Execution:
         return {"baseUrl": expand(login.base, values), "headers": headers}
 
     def notice(self, event: Mapping[str, Any]) -> None:
-        """Look at an event for skills. A probe's question is answered once one is activated."""
+        """Look at an event for skills. A probe's question is answered once the measured one is activated."""
         if self.skills is None or event["kind"] != "tool_call":
             return
         arguments = event["arguments"]
@@ -134,7 +135,7 @@ class _Execution:
         else:
             for text in _texts(arguments):
                 self.skills.notice(text)
-        if self.task.probe and self.skills.activated:
+        if self.task.probe and self.measured in self.skills.activated:
             self.line.stop("activated")
 
     def trajectory(self, ended: str) -> Trajectory:

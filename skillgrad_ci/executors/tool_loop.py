@@ -19,10 +19,9 @@ from skillgrad_ci.method.evidence import Trajectory, Usage
 from skillgrad_ci.method.ports import Journal, Model, ModelReply, ModelRequest, Session, ToolCall
 from skillgrad_ci.method.prompting import cut_middle, fill
 from skillgrad_ci.method.task import Task, digest_of
-from skillgrad_ci.skill.skill import Skill
+from skillgrad_ci.skill.skill import Skill, present
 
 CALLS_PER_TURN = 16
-PROBE_TURNS = 3  # of a probe: a skill is activated at the start or not at all
 OUTPUT_BOUND = 16_000  # characters of one result that the model sees
 SKILLS = """
 ## Skills
@@ -66,6 +65,7 @@ class ToolLoop:
     max_tokens: int = 8192  # of one reply
     clock: Callable[[], float] = time.monotonic
     others: Sequence[Skill] = ()
+    probe_turns: int | None = None  # the most turns of a probe; None: as many as of any task
     journal: Journal | None = None
     key: str = ""  # of the execution whose turns the journal keeps
 
@@ -75,10 +75,10 @@ class ToolLoop:
         facts += [
             EMPTY,
             EMPTY_REPLIES,
-            PROBE_TURNS,
             *sorted([skill.name, skill.for_agents().digest] for skill in self.others),
         ]
-        limits = f"turns={self.max_turns} command={self.command_timeout:g}s"
+        probe = f" probe={self.probe_turns}" if self.probe_turns else ""
+        limits = f"turns={self.max_turns}{probe} command={self.command_timeout:g}s"
         return f"loop/1 model={self.model.name} {limits} prompt={digest_of(facts)[:12]}"
 
     def resuming(self, journal: Journal, key: str) -> "ToolLoop":
@@ -86,8 +86,8 @@ class ToolLoop:
         return replace(self, journal=journal, key=key)
 
     def execute(self, task: Task, skill: Skill | None, session: Session) -> Trajectory:
-        present = [*([skill] if skill else []), *self.others]
-        tools = SkillTools(present, self.output_bound) if present else None
+        skills = present(skill, self.others)
+        tools = SkillTools(skills, self.output_bound) if skills else None
         turns = Turns(self.journal, self.key)
         return _Execution(self, task, session, skill.name if skill else None, tools, turns).run()
 
@@ -112,7 +112,7 @@ class _Execution:
         self.say("system", fill(self.loop.prompt, skills=skills).strip())
         self.say("user", task_message(self.task))
         answer, empty = "", 0
-        turns = min(PROBE_TURNS, self.loop.max_turns) if self.task.probe else self.loop.max_turns
+        turns = turns_of(self.task, self.loop.max_turns, self.loop.probe_turns)
         for turn in range(1, turns + 1):
             try:
                 reply = self.ask()
@@ -133,7 +133,7 @@ class _Execution:
                 self.say("user", CUT if reply.stop == "length" else EMPTY)
             for position, call in enumerate(reply.tool_calls):
                 self.result(call, *self.call(call, position))
-            if self.task.probe and self.skills and self.skills.activated:
+            if self.task.probe and self.skills and self.measured in self.skills.activated:
                 return self.end("activated", answer, turn)
             if self.seconds >= self.task.timeout:
                 return self.end("timeout", answer, turn)
@@ -215,6 +215,11 @@ class _Execution:
         return Trajectory(
             self.events, answer, turns, self.measured in activated, used, stopped, self.usage, others_activated=others
         )
+
+
+def turns_of(task: Task, most: int, probe: int | None) -> int:
+    """How many turns an execution may have."""
+    return min(probe or most, most) if task.probe else most
 
 
 def task_message(task: Task) -> str:

@@ -82,7 +82,9 @@ class Task:
     `expected` are expected answers as text, known to the leak check alone.
     `timeout` is in seconds and covers the whole execution but the waiting for a model's replies.
     An `environment` is the container that the task wants instead of the sandbox's own.
-    A `probe` asks only which skill an agent activates: its execution ends there, or at the first answer.
+    A `probe` asks only whether an agent activates the measured skill: its execution ends there, or at the answer.
+    An `unreviewed` task was proposed by a model and no person has looked at it: it may teach, and it claims nothing.
+    `format` is the task's own, where it is written in another one than its suite.
     """
 
     id: str
@@ -101,6 +103,8 @@ class Task:
     reference: Reference | None = None  # proves the graders; no agent sees it
     probe: bool = False
     environment: Environment | None = None
+    unreviewed: bool = False
+    format: str = ""
 
     @cached_property
     def digest(self) -> str:
@@ -161,9 +165,26 @@ class Suite:
         return replace(self, tasks=[replace(task, split=splits[task.id]) for task in self.tasks])
 
     @property
+    def unreviewed(self) -> list[str]:
+        """The ids of the tasks that a model proposed and no person has looked at."""
+        return [task.id for task in self.tasks if task.unreviewed]
+
+    def reviewed(self) -> "Suite":
+        """The tasks that may be used to claim something. Raises UserError where there is none."""
+        if not self.unreviewed:
+            return self
+        tasks = [task for task in self.tasks if not task.unreviewed]
+        if not tasks:
+            raise UserError(
+                f"{self.root}: all {len(self.tasks)} tasks are unreviewed, and such tasks measure nothing; "
+                "read some of them and delete their line `unreviewed: true`"
+            )
+        return replace(self, tasks=tasks)
+
+    @property
     def digest(self) -> str:
-        """Content address of all tasks, whatever their order and their splits."""
-        return digest_of(sorted(task.digest for task in self.tasks))
+        """Content address of all tasks, whatever their order and their splits; a mark that was removed changes it."""
+        return digest_of([*sorted(task.digest for task in self.tasks), *sorted(self.unreviewed)])
 
 
 def names_folder(name: str) -> bool:

@@ -4,7 +4,7 @@ A tie is never sold as a gain, a gain on tasks that chose the skill is called th
 chance explains is not called a change.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from skillgrad_ci.method.task import NEEDED_FOR_HELDOUT, NEEDED_FOR_VALIDATION, Split
 from skillgrad_ci.report.document import Change, Comparison, Report
@@ -141,10 +141,15 @@ def _triggering(triggers: Comparison) -> str:
     return f"Trigger accuracy: {shown} ({queries}{unmeasured})."
 
 
-def split_notes(splits: Mapping[str, Split]) -> list[str]:
-    """What a reader must know about a suite's splits, by task id."""
-    size, present = len(splits), set(splits.values())
+def split_notes(splits: Mapping[str, Split], unreviewed: Collection[str] = ()) -> list[str]:
+    """What a reader must know about a suite's splits, by task id. Unreviewed tasks only train."""
+    reviewed = {task: split for task, split in splits.items() if task not in unreviewed}
+    size, present = len(reviewed), set(reviewed.values())
     notes = []
+    if unreviewed:
+        notes.append(
+            f"{len(unreviewed)} of {len(splits)} tasks are unreviewed: they may teach, and no figure counts them"
+        )
     if Split.HELDOUT not in present:
         why = f"{size} tasks, {NEEDED_FOR_HELDOUT} needed" if size < NEEDED_FOR_HELDOUT else "no task is marked heldout"
         notes.append(f"no heldout tasks ({why}): nothing independent confirms a gain")
@@ -152,7 +157,7 @@ def split_notes(splits: Mapping[str, Split]) -> list[str]:
         few = size < NEEDED_FOR_VALIDATION
         why = f"{size} tasks, {NEEDED_FOR_VALIDATION} needed" if few else "no task is marked validation"
         notes.append(f"no validation tasks ({why}): the final skill is chosen on the tasks that report it")
-    if Split.TRAIN not in present:
+    if Split.TRAIN not in splits.values():
         notes.append("no training tasks: every task is marked validation or heldout, so none can teach")
     return notes
 

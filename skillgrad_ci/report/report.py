@@ -14,7 +14,7 @@ from skillgrad_ci.method.gradient import Diagnosis
 from skillgrad_ci.method.leaks import leaks
 from skillgrad_ci.method.patch import EditResult
 from skillgrad_ci.method.run import Iteration, Run, Stop
-from skillgrad_ci.method.task import Split
+from skillgrad_ci.method.task import Split, Suite
 from skillgrad_ci.report import document as doc
 from skillgrad_ci.report.headline import headline, split_notes
 from skillgrad_ci.report.provenance import stands_under, taught_in
@@ -80,7 +80,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         versions=_versions([*run.baseline, *run.measured, *run.triggers]),
         warnings=(
             *around.warnings,
-            *split_notes({task.id: task.split for task in run.suite.tasks if task.split}),
+            *split_notes(_splits(run.suite), run.suite.unreviewed),
             *_not_executed(run),
         ),
         settings=around.settings.model_dump(mode="json"),
@@ -131,8 +131,14 @@ def _suite(run: Run, around: Circumstances) -> doc.SuiteFacts:
     )
 
 
+def _splits(suite: Suite) -> Mapping[str, Split]:
+    return {task.id: task.split for task in suite.tasks if task.split}
+
+
 def _comparison(run: Run, split: Split, split_of: Mapping[str, str]) -> doc.Comparison:
-    before, after = ([row for row in rows if split_of[row.task_id] == split] for rows in (run.baseline, run.measured))
+    """The reviewed tasks of a split, before and after: others claim nothing."""
+    counted = {task for task, own in split_of.items() if own == split} - set(run.suite.unreviewed)
+    before, after = ([row for row in rows if row.task_id in counted] for rows in (run.baseline, run.measured))
     return _compared(before, after, run.settings.decide_by)
 
 

@@ -35,13 +35,20 @@ def make_executor(job: SkillRun, source: "LitellmModel", ledger: "Ledger", other
     if settings.agent == LOOP:
         from skillgrad_ci.executors.tool_loop import ToolLoop
 
-        return ToolLoop(model, load_prompt("execute"), settings.max_turns, settings.command_timeout, others=others)
+        return ToolLoop(
+            model,
+            load_prompt("execute"),
+            settings.max_turns,
+            settings.command_timeout,
+            others=others,
+            probe_turns=settings.trigger_turns,
+        )
     from skillgrad_ci.executors.acp import AcpExecutor
     from skillgrad_ci.models.gateway import ProviderGateway
 
     agent = load_agent(settings.agent, job.root)
     gateway = ProviderGateway.of(source, ledger, agent.dialect, agent.title)
-    return AcpExecutor(agent, gateway, settings.max_turns, others)
+    return AcpExecutor(agent, gateway, settings.max_turns, others, settings.trigger_turns)
 
 
 def is_foreign(job: SkillRun) -> bool:

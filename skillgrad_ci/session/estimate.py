@@ -75,7 +75,7 @@ def estimate(
     """
     counts = planned_executions(suite, settings, len(seen) or (_all(suite, settings) if entire else None))
     steps, _ = planned(settings, len(suite.of(Split.TRAIN)))
-    queries = len(triggers.tasks) * settings.trials * (1 + steps) if triggers else 0
+    queries = sum(task.trials or settings.trials for task in triggers.tasks) * (1 + steps) if triggers else 0
     calls = optimizing_calls(settings, len(suite.of(Split.TRAIN)))
     guess = Usage(TURNS, TURNS * PROMPT, 0, TURNS * COMPLETION)
     mean_of = [guess] if not seen else list(seen)

@@ -76,7 +76,7 @@ def read_inputs(job: SkillRun, recorded: Mapping[str, Split] | None = None) -> I
 
     `recorded` are splits of earlier runs; a split file beside the suite wins over them.
     """
-    suite, triggers = load_suite(job.tasks), trigger_set(job)
+    suite, triggers = with_trials(load_suite(job.tasks), job), trigger_set(job)
     skill, others = read_skill(job.path, [suite, triggers]), other_skills(job)
     refuse_twins([skill, *others])
     path = memory_path(job)
@@ -107,7 +107,16 @@ def trigger_set(job: SkillRun) -> Suite | None:
     suite = load_suite(path)
     if suite.format != trigger_format.FORMAT:
         raise UserError(f"trigger: {path} is a suite of the format {suite.format}; expected {trigger_format.READS}")
-    return suite
+    return with_trials(suite, job)
+
+
+def with_trials(suite: Suite, job: SkillRun) -> Suite:
+    """The suite, its trigger queries with the number of trials that the settings give them: one says little."""
+    if not any(task.probe for task in suite.tasks):
+        return suite
+    trials = job.settings.trigger_trials
+    tasks = [replace(task, trials=task.trials or trials) if task.probe else task for task in suite.tasks]
+    return replace(suite, tasks=tasks)
 
 
 def with_triggers(world: World, triggers: Suite | None, trials: int) -> World:

@@ -87,6 +87,90 @@ class SuiteDocument(Facts):
     power: Power
 
 
+class Disagreement(Facts):
+    """One output that passes with one grader and fails with the other."""
+
+    task: str
+    kind: str
+    ours: bool
+    theirs: bool
+    feedback: str
+
+
+class Untold(Facts):
+    """One output of which a grader says nothing."""
+
+    task: str
+    kind: str
+    why: str
+
+
+class AgreementDocument(Facts):
+    """`agree`: our verdicts against another grader's, in all and by the kind of output."""
+
+    suite: str
+    outputs: int
+    compared: int
+    agree: int
+    both_pass: int
+    kinds: Mapping[str, Mapping[str, int]]
+    disagreements: tuple[Disagreement, ...]
+    untold: tuple[Untold, ...]
+
+
+class FiringSkill(Facts):
+    """One skill among others: its queries, and over all executions what fired on them (`fired` by skill's name)."""
+
+    skill: str
+    source: str
+    queries: int
+    executions: int
+    fired: Mapping[str, int]
+    none: int
+    precision: float | None
+    recall: float | None
+    broken: str
+
+
+class StolenQuery(Facts):
+    """A query on which another skill fired in place of its own, so many times."""
+
+    query: str
+    owner: str
+    thief: str
+    times: int
+
+
+class TriggersDocument(Facts):
+    """`suite --triggers`: which skills fire on whose queries. `cut` says why executions are missing."""
+
+    skills: tuple[FiringSkill, ...]
+    stolen: tuple[StolenQuery, ...]
+    warnings: tuple[str, ...]
+    rehearsal: bool
+    cost: Cost
+    cut: str
+
+
+class GrownTask(Facts):
+    id: str
+    origin: str
+
+
+class GrowthDocument(Facts):
+    """`suite --grow`. `refused` says why, `waiting` counts the tasks that wait for a person, `ended` why it is less."""
+
+    suite: str
+    written: str
+    read: str
+    added: tuple[GrownTask, ...]
+    refused: tuple[str, ...]
+    waiting: int
+    ended: str
+    rehearsal: bool
+    cost: Cost
+
+
 class ArmFacts(Measured):
     """One arm of an evaluation, `interval` at 95%; costs are means over tasks."""
 
@@ -226,6 +310,9 @@ DOCUMENTS: Mapping[str, type[BaseModel]] = {
     "transfer": ComparisonDocument,
     "grade": GradeDocument,
     "suite": SuiteDocument,
+    "suite, with --grow": GrowthDocument,
+    "agree": AgreementDocument,
+    "suite, with --triggers": TriggersDocument,
     "plan": PlanDocument,
     "execute": ShardDocument,
     "merge": MergeDocument,

@@ -26,7 +26,7 @@ from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.parts import Parts, StopRequest, open_parts
 from skillgrad_ci.session.rollout import Rollouts
 from skillgrad_ci.session.split import assign, settled
-from skillgrad_ci.session.trajectories import keep_in
+from skillgrad_ci.session.trajectories.kept import keep_in
 from skillgrad_ci.skill.folder import write_atomically
 
 PARAMETERS = "parameters"  # the key and kind of their record

@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
@@ -42,6 +42,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PLAYERS: tuple[Player, ...] = ("executor", "optimizer", "judge")
 ROLES: Mapping[str, Player] = {
     "executor": "executor", "diagnoser": "optimizer", "momentum": "optimizer", "patcher": "optimizer", "judge": "judge",
+    "proposer": "optimizer",
 }  # fmt: skip
 
 
@@ -61,6 +62,14 @@ class Parts:
     others: Sequence[Skill] = ()
     share: float = 1.0
     _closing: ExitStack = field(default_factory=ExitStack)
+    _graders: dict[str, Grader] = field(default_factory=dict)  # by kind, those that were made
+    _sandboxes: list["StoppableSandbox"] = field(default_factory=list)  # the one that was made
+
+    def on(self, suite: Suite) -> "Parts":
+        """These parts for another suite: one ledger, the same models, sandbox and graders, closed with these."""
+        made = replace(self, suite=suite)
+        made.__dict__.update({name: getattr(self, name) for name in ("ledger", "models", "agent")})
+        return made
 
     def close(self) -> None:
         self._closing.close()
@@ -158,14 +167,19 @@ class Parts:
     @cached_property
     def sandbox(self) -> "StoppableSandbox":
         """The sandbox, proved by its self-test. Raises UserError where one is needed and none can be had."""
-        from skillgrad_ci.sandbox import choose
         from skillgrad_ci.sandbox.no_sandbox import NoCommands
+
+        return self.running_sandbox() if runs_commands(self.job, self.suite) else NoCommands()
+
+    def running_sandbox(self) -> "StoppableSandbox":
+        """The sandbox, whether or not the suite asks for one."""
+        from skillgrad_ci.sandbox import choose
 
         def tell(text: str) -> None:
             self.observe(Noted(text))
 
-        if not runs_commands(self.job, self.suite):
-            return NoCommands()
+        if self._sandboxes:
+            return self._sandboxes[0]
         kind, image = containers_of(self.suite, *place_of(self.job, tell))
         sandbox = choose(kind, image, tell=tell)
 
@@ -174,6 +188,7 @@ class Parts:
             sandbox.kill_all()
 
         threading.Thread(target=end, name="stop", daemon=True).start()
+        self._sandboxes.append(sandbox)
         return sandbox
 
     @cached_property
@@ -184,7 +199,10 @@ class Parts:
             kinds["trigger"] = None
         if not self.job.settings.models.named:
             kinds.pop("judge", None)
-        return {kind: self._grader(kind) for kind in kinds}
+        for kind in kinds:
+            if kind not in self._graders:
+                self._graders[kind] = self._grader(kind)
+        return {kind: self._graders[kind] for kind in kinds}
 
     def _grader(self, kind: str) -> Grader:
         from skillgrad_ci.graders import command, csv, judge, reward, table, text, trigger

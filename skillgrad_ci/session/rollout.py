@@ -22,7 +22,7 @@ from skillgrad_ci.method.ports import Executor, Grader, Journal, Observer, Resul
 from skillgrad_ci.method.task import Task, digest_of
 from skillgrad_ci.session.inputs import refuse_twins
 from skillgrad_ci.session.journal.file_journal import END, EVIDENCE, FileJournal
-from skillgrad_ci.skill.skill import Skill
+from skillgrad_ci.skill.skill import Skill, present
 
 OUTAGE = "unmeasured"
 PARTLY = "partly measured"  # of a measurement alone: nothing was built on what it lacks
@@ -101,7 +101,7 @@ class Rollouts:
             executor = executor.resuming(self.journal, key)
         trajectory = Trajectory()
         try:
-            with workspace(task, [*([skill] if skill else []), *self.others]) as folders:
+            with workspace(task, present(skill, self.others)) as folders:
                 with self.sandbox.open(folders, network=task.network) as session:
                     trajectory = executor.execute(task, skill, session)
                 verdict = grade(task, Result(folders.work, trajectory.answer, trajectory), self.graders)

@@ -37,25 +37,34 @@ def assign(
     recorded: Mapping[str, Split] | None = None,
     seed: int = 0,
 ) -> Assignment:
-    """Split a suite. `outcomes` says by task id whether the initial skill passed, where it is known."""
-    shares = _shares(len(tasks))
+    """Split a suite. `outcomes` says by task id whether the initial skill passed, where it is known.
+
+    Unreviewed tasks train, and count for nothing else: the shares are those of the reviewed ones.
+    """
+    shares = _shares(sum(not task.unreviewed for task in tasks))
     splits: dict[str, Split] = {}
     free = []
     for task in tasks:
-        known = task.split or (recorded or {}).get(task.id)
+        known = Split.TRAIN if task.unreviewed else task.split or (recorded or {}).get(task.id)
         splits[task.id] = known or _by_hash(_position(seed, task.id), shares)
         if known is None:
             free.append(task.id)
     for outcome in (True, False):  # before the base run nothing is mended: what is shown then moves with no other task
-        stratum = [task.id for task in tasks if (outcomes or {}).get(task.id) is outcome]
+        stratum = [task.id for task in tasks if not task.unreviewed and (outcomes or {}).get(task.id) is outcome]
         _mend(stratum, set(free), splits, shares, seed)
-    return Assignment(splits, split_notes(splits))
+    return Assignment(splits, split_notes(splits, [task.id for task in tasks if task.unreviewed]))
 
 
 def settled(tasks: Sequence[Task], recorded: Mapping[str, Split] | None = None) -> Mapping[str, Split]:
     """The splits that `assign` gives whatever the outcomes: the ones that are said, and all of a suite too small."""
-    few = len(_shares(len(tasks))) == 1
-    known = {task.id: task.split or (recorded or {}).get(task.id) or (Split.TRAIN if few else None) for task in tasks}
+    few = len(_shares(sum(not task.unreviewed for task in tasks))) == 1
+    trains = {task.id for task in tasks if task.unreviewed}
+    known = {
+        task.id: Split.TRAIN
+        if task.id in trains
+        else task.split or (recorded or {}).get(task.id) or (Split.TRAIN if few else None)
+        for task in tasks
+    }
     return {task: split for task, split in known.items() if split is not None}
 
 

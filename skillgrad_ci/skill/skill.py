@@ -6,7 +6,7 @@ lines of `---`, Markdown after it, and any further files.
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -168,6 +168,13 @@ class Skill:
 
     def _differs(self, name: str, other: "Skill") -> bool:
         return self.files.get(name) != other.files.get(name) or (name in self.executable) != (name in other.executable)
+
+
+def present(measured: Skill | None, others: Sequence[Skill]) -> list[Skill]:
+    """The skills of one execution, each once: the measured one may be among the others."""
+    if measured is None:
+        return list(others)
+    return [measured, *(other for other in others if other.digest != measured.digest)]
 
 
 def name_of(path: Path) -> str:

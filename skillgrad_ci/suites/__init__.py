@@ -1,8 +1,7 @@
 """Suites that people already have, recognised by their content and read in place.
 
-`native.py` is our own format; `evals_json.py`, `eval_yaml.py`, `folder.py`, `triggers.py`, `spreadsheetbench.py` and
-`wikitablequestions.py` are others'. `grader_rows.py` reads graders, `paths.py` files, `references.py` makes the
-results that must pass.
+`native/` is our own format; `evals_json.py`, `eval_yaml.py`, `folder.py`, `triggers.py`, `spreadsheetbench.py` and
+`wikitablequestions.py` are others'. `paths.py` finds files, `references.py` makes the results that must pass.
 """
 
 import importlib
@@ -12,11 +11,12 @@ from typing import Protocol, cast
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.method.ports import Result, Sandbox, Workspace
 from skillgrad_ci.method.task import Suite, Task
+from skillgrad_ci.suites.native.grown import GROWN, with_grown
 from skillgrad_ci.suites.unread import hint
 
 # One module each, imported when a suite is read.
 FORMATS = (
-    "native",
+    "native.tasks_file",
     "evals_json",
     "eval_yaml",
     "spreadsheetbench",
@@ -69,14 +69,28 @@ def reader_for(path: Path) -> SuiteReader:
     raise UserError(f"{path}: no suite is recognised here; read are {reads}. Seen: {_seen(path)}")
 
 
+def is_suite(path: Path) -> bool:
+    """Whether some format is recognised at `path`, as `load_suite` looks for it."""
+    return any(reader.recognises(_looked_at(path)) for reader in readers())
+
+
 def load_suite(path: Path) -> Suite:
     """Read the suite at `path`. Where a skill's own folder is named, its `evals/` counts too."""
-    inside = path / "evals"
-    if inside.is_dir() and not any(reader.recognises(path) for reader in readers()):
-        path = inside
+    path = _looked_at(path)
     suite = reader_for(path).load(path)
+    if path.name != GROWN:
+        suite = with_grown(suite)
     refuse_case_twins(suite)
     return suite
+
+
+def _looked_at(path: Path) -> Path:
+    """`path`, the `evals/` in it, or there the tasks that a suite began with."""
+    if any(reader.recognises(path) for reader in readers()):
+        return path
+    inside = path / "evals" if (path / "evals").is_dir() else path
+    begun = inside / GROWN
+    return begun if begun.is_file() and not any(reader.recognises(inside) for reader in readers()) else inside
 
 
 def refuse_case_twins(suite: Suite) -> None:
@@ -94,7 +108,7 @@ def reference_result(suite: Suite, task: Task, work: Path, sandbox: Sandbox | No
     A reference's command runs in `sandbox`, which may be None where the task has no such command.
     Raises UserError when it fails: the suite is wrong then.
     """
-    result = _reader(suite).reference_result(task, work)
+    result = _reader(suite, task).reference_result(task, work)
     if result is None or task.reference is None or not task.reference.command:
         return result
     assert sandbox is not None, "a reference's command needs a sandbox"
@@ -111,11 +125,11 @@ def reference_result(suite: Suite, task: Task, work: Path, sandbox: Sandbox | No
 
 def untouched_result(suite: Suite, task: Task, work: Path) -> Result | None:
     """What an agent leaves that did nothing: a task that passes so cannot teach."""
-    return _reader(suite).untouched_result(task, work)
+    return _reader(suite, task).untouched_result(task, work)
 
 
-def _reader(suite: Suite) -> SuiteReader:
-    return next(reader for reader in readers() if suite.format == reader.FORMAT)
+def _reader(suite: Suite, task: Task) -> SuiteReader:
+    return next(reader for reader in readers() if (task.format or suite.format) == reader.FORMAT)
 
 
 def _seen(path: Path) -> str:

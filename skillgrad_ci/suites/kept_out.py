@@ -13,7 +13,7 @@ from skillgrad_ci.skill.membership import EVALS, MAIN, Membership
 from skillgrad_ci.skill.pointers import FOLDERS, mentions
 from skillgrad_ci.suites import readers
 
-BESIDE = ("split.json", "rehearsal.yaml", "unreviewed.yaml")  # what this program keeps beside a suite
+BESIDE = ("split.json", "rehearsal.yaml", "grown.yaml", "grown")  # what this program keeps beside a suite
 MAX_BYTES = 1_000_000  # of a file that is looked into for a suite
 
 

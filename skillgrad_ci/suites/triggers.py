@@ -22,7 +22,6 @@ from skillgrad_ci.skill.skill import MAIN, name_of
 FORMAT = "triggers"
 READS = "a list of {query, should_trigger}: trigger evaluations"
 NAMES = ("evals.json", "triggers.json", "triggers.yaml", "triggers.yml")  # looked for in a folder
-TIMEOUT = 120.0  # seconds: a skill is activated at the start or not at all
 WANTED, UNWANTED, FIRES = "should-trigger", "should-not-trigger", "fires:"
 QUERIES = ("query", "prompt", "input", "utterance", "message", "text")
 VERDICTS = ("should_trigger", "should_activate", "shouldTrigger", "expected_skill", "trigger", "activate")
@@ -115,7 +114,6 @@ def load(path: Path) -> Suite:
             id=f"trigger-{digest_of(one.query)[:8]}",
             instruction=one.query,
             graders=[GraderSpec("trigger", TriggerOptions(should_trigger=one.should_trigger).model_dump())],
-            timeout=TIMEOUT,
             probe=True,
             tags=[WANTED if one.should_trigger else UNWANTED, *([f"{FIRES}{one.skill}"] if one.skill else [])],
         )

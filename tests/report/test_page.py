@@ -18,7 +18,7 @@ from skillgrad_ci.report import executions
 from skillgrad_ci.report.page import render_page
 from skillgrad_ci.report.pages import write_run
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.trajectories import keep_in
+from skillgrad_ci.session.trajectories.kept import keep_in
 from tests.report.test_report import report, run
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory, Usage
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.atif import atif
-from skillgrad_ci.session.trajectories import keep_in
+from skillgrad_ci.session.trajectories.atif import atif
+from skillgrad_ci.session.trajectories.kept import keep_in
 
 
 def closed(required: Sequence[str], **properties: Any) -> dict[str, Any]:

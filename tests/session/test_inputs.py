@@ -12,7 +12,7 @@ from skillgrad_ci.__main__ import main
 from skillgrad_ci.config.config import load_config
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.executors.skill_tools import SkillTools
-from skillgrad_ci.executors.tool_loop import PROBE_TURNS, ToolLoop
+from skillgrad_ci.executors.tool_loop import ToolLoop
 from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.prompting import load_prompt
 from skillgrad_ci.method.task import GraderSpec, Task
@@ -36,11 +36,15 @@ PROBE = Task("t", "Do it.", [GraderSpec("trigger", {"should_trigger": True})], p
 
 
 def executed(
-    answers: Sequence[Answer], skill: Skill | None = MEASURED, others: Sequence[Skill] = (OTHER,), task: Task = TASK
+    answers: Sequence[Answer],
+    skill: Skill | None = MEASURED,
+    others: Sequence[Skill] = (OTHER,),
+    task: Task = TASK,
+    probe_turns: int | None = None,
 ) -> tuple[Trajectory, ScriptedServer]:
     present = [*([skill] if skill else []), *others]
     with serve(answers) as server, workspace(task, present) as folders, NoSandbox().open(folders) as session:
-        loop = ToolLoop(model_of(server), load_prompt("execute"), others=others)
+        loop = ToolLoop(model_of(server), load_prompt("execute"), others=others, probe_turns=probe_turns)
         return loop.execute(task, skill, session), server
 
 
@@ -107,17 +111,28 @@ def test_without_the_measured_skill_the_others_are_still_there() -> None:
     assert not trajectory.activated
 
 
-@pytest.mark.parametrize("name", ["csv", "pdf"])
-def test_a_probe_ends_at_the_first_activation_of_any_skill(name: str) -> None:
-    trajectory, server = executed([call("activate_skill", name=name), Reply("never asked for")], task=PROBE)
+def test_a_probe_ends_when_the_measured_skill_is_activated() -> None:
+    trajectory, server = executed([call("activate_skill", name="pdf"), Reply("never asked for")], task=PROBE)
     assert (trajectory.stopped, trajectory.turns, len(server.requests)) == ("activated", 1, 1)
-    assert trajectory.activated is (name == "pdf")
+    assert trajectory.activated
 
 
-def test_a_probe_ends_at_an_answer_and_soon_without_one() -> None:
+def test_a_router_that_comes_first_ends_no_probe() -> None:
+    steps = [call("activate_skill", name="csv"), call("shell", command="ls"), call("activate_skill", name="pdf")]
+    trajectory, _ = executed([*steps, Reply("never asked for")], task=PROBE)
+    assert (trajectory.stopped, trajectory.turns) == ("activated", 3)
+    assert (trajectory.activated, trajectory.others_activated) == (True, ["csv"])
+    trajectory, _ = executed([call("activate_skill", name="csv"), Reply("Done.")], task=PROBE)
+    assert (trajectory.stopped, trajectory.activated, trajectory.others_activated) == ("answered", False, ["csv"])
+
+
+def test_a_probe_has_all_turns_unless_fewer_are_set() -> None:
     assert executed([Reply("A poem.")], task=PROBE)[0].stopped == "answered"
-    trajectory, _ = executed([call("shell", command="ls")] * PROBE_TURNS, task=PROBE)
-    assert (trajectory.stopped, trajectory.turns) == ("turns", PROBE_TURNS)
+    looking = [call("shell", command="ls")] * 5
+    trajectory, _ = executed([*looking, Reply("Done.")], task=PROBE)
+    assert (trajectory.stopped, trajectory.turns) == ("answered", 6)
+    trajectory, _ = executed(looking, task=PROBE, probe_turns=2)
+    assert (trajectory.stopped, trajectory.turns) == ("turns", 2)
     assert PROBE.digest != Task("t", "Do it.", PROBE.graders).digest
 
 
@@ -226,9 +241,9 @@ def test_a_description_that_steals_another_skills_queries_is_rejected_alone(
     records = [json.loads(line) for line in (tmp_path / "out/journal.jsonl").read_text().splitlines()]
     executions = [record["value"]["evidence"] for record in records if record["kind"] == "execution"]
     probes = [row["trajectory"] for row in executions if row["task_id"].startswith("trigger-")]
-    assert len(probes) == 6, "the initial skill's, and those of the one patch that edits the description"
-    assert {probe["turns"] for probe in probes} == {1}
-    assert Counter(name for probe in probes for name in probe["others_activated"]) == {"parting": 1}
+    assert len(probes) == 18, "the initial skill's, and those of the one patch that edits the description, three times"
+    assert {probe["turns"] for probe in probes if probe["activated"]} == {1}
+    assert Counter(name for probe in probes for name in probe["others_activated"]) == {"parting": 3}
     assert report["cost"]["by_role"]["executor"]["calls"] == sum(r["trajectory"]["usage"]["calls"] for r in executions)
 
 
@@ -250,13 +265,88 @@ def test_a_trigger_set_is_a_suite_too(
     assert main([*words, "--no-skill"]) == 0
     arms = json.loads(capsys.readouterr().out)["arms"]
     assert {name: (arm["passed"], arm["activated"]) for name, arm in arms.items()} == {
-        "with skill": (3, 1),
-        "without skill": (2, 0),
+        "with skill": (9, 3),
+        "without skill": (6, 0),
     }
     greedy = small_repository.SKILL.replace("write greetings", "write greetings and farewells")
     (root / "skills/greeter/SKILL.md").write_text(greedy)
     assert main(words) == 0
     stolen = json.loads(capsys.readouterr().out)
-    assert stolen["arms"]["with skill"]["passed"] == 2
+    assert stolen["arms"]["with skill"]["passed"] == 6
     [failed] = [task for task in stolen["tasks"] if task["feedback"]]
     assert failed["feedback"].startswith("the skill was activated, and should have stayed out")
+
+
+def test_a_skill_that_never_fires_stops_the_run_before_anything_is_learned(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_repository.add_neighbour(root)
+    (root / "evals/triggers.json").write_text(json.dumps([{"query": "Sing a song.", "should_trigger": True}]))
+    monkeypatch.chdir(root)
+    main(["optimize", "skills/greeter", "--sandbox", "none", "--out", str(tmp_path / "out")])
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["stopped"] == "flat signal"
+    assert "none of 3 executions whose query should activate it" in report["why"]
+    assert not report["iterations"]
+    assert "diagnoser" not in report["cost"]["by_role"]
+
+
+# Several skills side by side
+
+
+def side_by_side(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
+    monkeypatch.chdir(root)
+    code = main(["suite", "--triggers", "skills/*", "--model", "rehearsal", "--sandbox", "none", "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_the_matrix_names_who_takes_whose_queries(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_repository.add_neighbour(root)
+    (root / "skills/parting/evals").mkdir()
+    goodbye = [{"query": f"Say goodbye to {name}.", "should_trigger": True} for name in ("Ada", "Bela")]
+    (root / "skills/parting/evals/triggers.json").write_text(json.dumps(goodbye))
+    code, facts = side_by_side(root, monkeypatch, capsys)
+    rows = {one["skill"]: one for one in facts["skills"]}
+    assert code == 0
+    assert {name: (row["precision"], row["recall"], row["executions"]) for name, row in rows.items()} == {
+        "greeter": (1.0, 1.0, 3),
+        "parting": (1.0, 1.0, 6),  # on a query that the greeter should leave alone it may fire
+    }
+    assert facts["stolen"] == []
+    greedy = small_repository.SKILL.replace("write greetings", "write greetings and farewells")
+    (root / "skills/greeter/SKILL.md").write_text(greedy)
+    code, facts = side_by_side(root, monkeypatch, capsys)
+    assert code == 1, "a recall of nothing is a broken signal"
+    assert {(row["query"], row["owner"], row["thief"], row["times"]) for row in facts["stolen"]} == {
+        ("Say goodbye to Ada.", "parting", "greeter", 3),
+        ("Say goodbye to Bela.", "parting", "greeter", 3),
+    }
+    row = next(one for one in facts["skills"] if one["skill"] == "parting")
+    assert (row["fired"], row["recall"]) == ({"greeter": 6}, 0.0)
+    greedy_row = next(one for one in facts["skills"] if one["skill"] == "greeter")
+    assert greedy_row["precision"] == 3 / 12, "three rightly; three on its own negative query, and six stolen"
+    assert "none of 6 executions" in row["broken"]
+
+
+def test_without_a_set_the_queries_are_those_of_the_skills_own_suite(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_repository.add_neighbour(root, "with_skills: [skills/parting]\n")
+    (root / "skills/parting/evals").mkdir()
+    goodbye = [{"query": "Say goodbye to Ada.", "should_trigger": True}]
+    (root / "skills/parting/evals/triggers.json").write_text(json.dumps(goodbye))
+    _, facts = side_by_side(root, monkeypatch, capsys)
+    row = next(one for one in facts["skills"] if one["skill"] == "greeter")
+    assert (row["source"], row["queries"], row["executions"], row["recall"]) == ("native, evals", 10, 30, 1.0)
+
+
+def test_one_skill_has_no_neighbour(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(root)
+    assert main(["suite", "--triggers", "skills/*", "--model", "rehearsal"]) == 2
+    assert "no neighbour" in capsys.readouterr().err
+    assert main(["suite"]) == 2
+    assert "no suite is named" in capsys.readouterr().err

@@ -18,6 +18,9 @@ COMMANDS = {
     "transfer": ["skills/greeter", *OPEN, "--agents", "loop"],
     "grade": ["evals", "--outputs", "outputs", "--json"],
     "suite": ["evals", *OPEN, "--check", "--split", "--write"],
+    "agree": ["evals", *OPEN, "--official", "while read -r row; do echo null; done", "--ways", "1"],
+    "suite, with --triggers": ["--triggers", "skills/*", *OPEN, "--model", "rehearsal"],
+    "suite, with --grow": ["evals", *OPEN, "--grow", "1", "--model", "rehearsal", "--skill", "skills/greeter"],
 }
 
 
@@ -26,9 +29,12 @@ def test_what_is_printed_fits_the_schema(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = small_repository.make(tmp_path / "repository")
+    if "--triggers" in COMMANDS[command]:
+        small_repository.add_neighbour(root)
+        (root / "skills/parting/triggers.json").write_text('[{"query": "Say goodbye to Ada.", "should_trigger": true}]')
     (root / "outputs/greet-ada").mkdir(parents=True)
     monkeypatch.chdir(root)
-    main([command, *COMMANDS[command]])
+    main([command.partition(",")[0], *COMMANDS[command]])
     printed: dict[str, Any] = json.loads(capsys.readouterr().out)
     schema = output_schema()
     Draft202012Validator({"$defs": schema["$defs"], **schema["commands"][command]}).validate(printed)

@@ -13,7 +13,7 @@ from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.grader_options import XlsxOptions
 from skillgrad_ci.method.task import Split
 from skillgrad_ci.suites import load_suite, untouched_result
-from skillgrad_ci.suites.native import TasksFile
+from skillgrad_ci.suites.native.tasks_file import TasksFile
 from tests.support import documented
 
 SCHEMA = documented.PAGE.parent / "tasks.schema.json"

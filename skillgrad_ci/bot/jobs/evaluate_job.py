@@ -72,7 +72,7 @@ def _evaluate(bot: Bot, job: SkillRun, decision: Evaluate) -> Ending:
     comment.show(f"Measuring {code(job.name)} as it is in the base and in this pull request.")
     progress = Progress(bot.log, job.name, verbose=bot.context.debug)
     try:
-        before, after = measured(bot, inputs, [inputs.skill, head], inputs.suite.tasks, progress)
+        before, after = measured(bot, inputs, [inputs.skill, head], inputs.suite.reviewed().tasks, progress)
     except SkillGradError as error:
         comment.show(f"{code(job.name)} was not measured: {shown(bot.context.relative(str(error)), 1000)}")
         raise

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from skillgrad_ci.commands.cli import DONE, ELSE, USER
@@ -13,6 +14,7 @@ from skillgrad_ci.commands.suite.told import say_suite
 from skillgrad_ci.commands.suite.workshop import workshop
 from skillgrad_ci.commands.terminal import say_json
 from skillgrad_ci.config.config import SkillRun
+from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.task import Suite, digest_of
 from skillgrad_ci.secrets import Redactor
@@ -34,6 +36,16 @@ from skillgrad_ci.suites import load_suite
 
 
 def suite(arguments: argparse.Namespace) -> int:
+    if arguments.triggers:
+        from skillgrad_ci.commands.suite.triggers import confusion
+
+        return confusion(arguments)
+    if arguments.suite is None:
+        raise UserError("suite: no suite is named; give its path, or --triggers with skills")
+    if arguments.grow is not None:
+        from skillgrad_ci.commands.suite.growing import grow_suite
+
+        return grow_suite(arguments)
     read, job = load_suite(arguments.suite), suite_job(arguments)
     path = recorded_path(read)
     assigned = assign(read.tasks, None, read_recorded(path), job.settings.seed)
@@ -42,7 +54,8 @@ def suite(arguments: argparse.Namespace) -> int:
     if arguments.split or arguments.write:
         facts["split"] = split_facts(assigned)
     if arguments.write:
-        write_recorded(path, assigned.splits)
+        unreviewed = set(read.unreviewed)  # where they will be used is not decided yet
+        write_recorded(path, {task: own for task, own in assigned.splits.items() if task not in unreviewed})
         facts["written"] = str(path)
     if arguments.check:
         with workshop(job, read, arguments.verbose) as (made, each):
@@ -64,6 +77,7 @@ def suite(arguments: argparse.Namespace) -> int:
 def _executed(suite: Suite, job: SkillRun, arguments: argparse.Namespace) -> Sequence[Evidence]:
     """Every task, as often as asked, with the skill that `--skill` names or without one."""
     skill = read_skill(arguments.skill, [suite]) if arguments.skill else None
+    suite = replace(suite, tasks=[replace(task, unreviewed=False) for task in suite.tasks])  # trials claim no gain
     redactor = Redactor.from_environment(os.environ)
     key = digest_of([suite.digest, skill.digest if skill else "", job.settings.digest])
     folder = Path(RUNS) / suite.name / f"trials-{key[:12]}"

@@ -16,7 +16,7 @@ from typing import Literal
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.acceptance.clock import incomparable
 from skillgrad_ci.method.evidence import Evidence
-from skillgrad_ci.method.task import Split, Suite
+from skillgrad_ci.method.task import Split, Suite, Task
 from skillgrad_ci.skill.skill import Skill
 
 Mode = Literal["always", "validate", "final", "no-worse"]
@@ -36,6 +36,8 @@ class Verdict(StrEnum):
 
 def check_mode(mode: Mode, suite: Suite) -> None:
     """Raises UserError where the suite cannot serve the mode."""
+    if mode != "always":
+        suite.reviewed()
     if mode in ("validate", "no-worse") and not suite.of(Split.VALIDATION):
         raise UserError(
             f"{suite.root}: accept: {mode} needs validation tasks and the suite has none; "
@@ -46,6 +48,11 @@ def check_mode(mode: Mode, suite: Suite) -> None:
 def check_split(suite: Suite) -> Split:
     """Where the end check looks: validation, else heldout, else the training tasks themselves."""
     return next(split for split in (Split.VALIDATION, Split.HELDOUT, Split.TRAIN) if suite.of(split))
+
+
+def check_tasks(suite: Suite) -> list[Task]:
+    """The tasks that the end check measures: those of its split that a person has reviewed."""
+    return [task for task in suite.of(check_split(suite)) if not task.unreviewed]
 
 
 def compare(candidate: Sequence[Evidence], incumbent: Sequence[Evidence], by: DecideBy = "pass") -> Verdict:

@@ -71,7 +71,7 @@ def on_validation(run: Run, world: World, candidate: Skill, name: str) -> list[E
 
 def beside_each_other(run: Run, world: World, split: Split) -> Run:
     """The run with both skills measured on a split, as far as the initial one is not yet."""
-    tasks, trials = run.suite.of(split), run.settings.trials
+    tasks, trials = [task for task in run.suite.of(split) if not task.unreviewed], run.settings.trials
     new = {task.id for task in _unmeasured(run, tasks)}
     jobs: list[Job] = []
     for task in tasks:
@@ -93,7 +93,7 @@ def _unmeasured(run: Run, tasks: Sequence[Task]) -> list[Task]:
 def reserve(run: Run, world: World) -> None:
     """Keep back what the end will take: the candidate, and the initial skill where that is not measured yet."""
     trials = run.settings.trials
-    tasks = [task for split in reported(run) for task in run.suite.of(split)]
+    tasks = [task for split in reported(run) for task in run.suite.of(split) if not task.unreviewed]
     number = sum(task.trials or trials for task in [*tasks, *_unmeasured(run, tasks)])
     known = [row for row in run.baseline if row.measured]
     seconds = ceil(number / world.at_once) * sum(row.seconds for row in known) / len(known)

@@ -18,6 +18,7 @@ from skillgrad_ci.models.rehearsal import judge as rehearsal_judge
 from skillgrad_ci.models.rehearsal import optimizer, other_optimizers
 from skillgrad_ci.models.rehearsal.chat import next_reply
 from skillgrad_ci.models.rehearsal.executor import Turn, next_turn, text_of
+from skillgrad_ci.models.rehearsal.proposer import proposal_reply
 from skillgrad_ci.models.rehearsal.script import Script
 
 PROVIDER = "rehearsal"
@@ -34,6 +35,7 @@ _ROLES: Mapping[str, Callable[[Script, str], dict[str, Any]]] = {
     "SlowReply": other_optimizers.slow,
     "PlainReply": other_optimizers.plain,
     "JudgeReply": rehearsal_judge.judge_reply,
+    "ProposalReply": proposal_reply,
 }
 _scripts: dict[str, Script] = {}
 _lock = threading.Lock()

@@ -153,6 +153,22 @@ class FixedReply(Known):
     reply: dict[str, Any]
 
 
+class ScriptedProposals(Known):
+    """Tasks that the proposer knows, one for each entry of `values`, which fill `{{placeholders}}` of `task`.
+
+    `task` has the fields of a proposal; it is proposed where its `quote` stands in the material.
+    """
+
+    values: list[dict[str, str]] = Field(default_factory=list)
+    task: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _is_told_by_its_id(self) -> Self:
+        if not isinstance(self.task.get("id"), str) or not isinstance(self.task.get("quote"), str):
+            raise ValueError("expected `id` and `quote` in the task")
+        return self
+
+
 class Script(Known):
     """The whole script. `mechanisms` are tried in order; the first that matches plays."""
 
@@ -163,6 +179,7 @@ class Script(Known):
     theme: ScriptedTheme | None = None
     judge: list[JudgeRule] = Field(default_factory=list)
     replies: list[FixedReply] = Field(default_factory=list)
+    proposals: list[ScriptedProposals] = Field(default_factory=list)
 
     @property
     def digest(self) -> str:

@@ -43,7 +43,9 @@ def measure_skill(
     redactor: Redactor,
 ) -> MeasuredSetup:
     """Open a run in `folder` and measure the arms in it. Raises what `open_run` raises."""
-    settings = inputs.job.settings
+    settings, unreviewed = inputs.job.settings, inputs.suite.unreviewed
+    inputs = replace(inputs, suite=inputs.suite.reviewed())
+    left_out = [f"{len(unreviewed)} unreviewed tasks are left out: they measure nothing"] if unreviewed else []
     with open_run(inputs, folder, observe, stop, redactor) as opened:
         observe(Measuring("evaluate", len(arms) * executions(opened.suite, settings.trials)))
         evaluation = evaluate(arms, opened.suite, settings.trials, opened.rollout, opened.each)
@@ -56,7 +58,7 @@ def measure_skill(
             "models": {"executor": settings.models.of("executor")},
             "rehearsal": settings.models.rehearsal,
             "sandbox": opened.sandbox,
-            "warnings": [*opened.warnings, *_on_triggers(opened.suite, evaluation)],
+            "warnings": [*left_out, *opened.warnings, *_on_triggers(opened.suite, evaluation)],
             "cost": cost_of(dict(opened.ledger.by_role), dict(opened.ledger.by_purpose)).model_dump(mode="json"),
         }
         return MeasuredSetup(

@@ -8,7 +8,7 @@ from typing import Any
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.task import folder_of
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.atif import atif
+from skillgrad_ci.session.trajectories.atif import atif
 from skillgrad_ci.skill.folder import write_atomically
 
 

@@ -11,8 +11,8 @@ from skillgrad_ci.document import Document, Strict, Where
 from skillgrad_ci.method.grader_options import Names
 from skillgrad_ci.method.task import Reference, Split, Suite, Task
 from skillgrad_ci.suites.goldens import ExpectedValues
-from skillgrad_ci.suites.grader_rows import GraderRows, specs
 from skillgrad_ci.suites.ids import check_ids
+from skillgrad_ci.suites.native.grader_rows import GraderRows, specs
 from skillgrad_ci.suites.paths import Files, executable
 from skillgrad_ci.suites.references import reference_result, untouched_result, workbooks
 
@@ -81,11 +81,17 @@ class TaskRow(Strict):
     reference: Annotated[
         ReferenceRow | None, BeforeValidator(_reference, json_schema_input_type=ReferenceRow | str | None)
     ] = None
+    unreviewed: bool = Field(
+        False, description="proposed by a model: it may teach, and claims nothing until this line is deleted"
+    )
+    origin: str = Field("", description="where a proposed task came from")
 
     @model_validator(mode="after")
     def _one_instruction(self) -> "TaskRow":
         if (self.instruction is None) == (self.instruction_file is None):
             raise ValueError("needs instruction or instruction_file, and not both")
+        if self.unreviewed and self.split not in (None, "train"):
+            raise ValueError(f"an unreviewed task only trains; delete `unreviewed: true`, or `split: {self.split}`")
         return self
 
 
@@ -169,6 +175,7 @@ def _task(files: Files, defaults: Defaults, row: TaskRow, where: Where) -> Task:
         tags=row.tags,
         executable=executable(inputs),
         reference=_result(files, row.reference, [*where, "reference"]),
+        unreviewed=row.unreviewed,
     )
     texts = [text for one in rows for text in one.expected()]
     values = ExpectedValues([(given, golden) for _, given, golden in workbooks(task)])

@@ -1,0 +1,74 @@
+"""Whether a proposed task says again what one of the suite says: in its instruction and in what is right for it.
+
+Two tasks of one wording whose answers differ are two tasks: another question, or other inputs. Two that also have the
+same answer, or the same inputs and no fixed answer, measure one thing twice.
+"""
+
+import hashlib
+import io
+import re
+import unicodedata
+import zipfile
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+from pathlib import Path
+
+from skillgrad_ci.method.task import Task
+
+ALIKE = 0.8  # share of the words of two instructions that stand in both, in one order
+_WORD = re.compile(r"\w+")
+
+
+def near_duplicate(task: Task, others: Iterable[Task]) -> str:
+    """The id of a task that `task` repeats; '' where there is none."""
+    return next((other.id for other in others if _repeats(task, other)), "")
+
+
+def alike(first: str, second: str) -> float:
+    """How far two texts agree, from 0 to 1: twice the words in common over all words, whatever their case."""
+    one, two = _words(first), _words(second)
+    return SequenceMatcher(None, one, two, autojunk=False).ratio()
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def _repeats(task: Task, other: Task) -> bool:
+    if alike(task.instruction, other.instruction) < ALIKE:
+        return False
+    same_inputs = _contents(task.files.values()) == _contents(other.files.values())
+    if same_inputs and _words(task.instruction) == _words(other.instruction):
+        return True
+    right, known = _right(task), _right(other)
+    return right == known if right and known else same_inputs
+
+
+def _right(task: Task) -> frozenset[str]:
+    """What is right for a task, as far as it is fixed: expected answers and the contents of right files.
+
+    A statement that a judge reads fixes nothing.
+    """
+    if any(spec.kind in ("judge", "trigger") for spec in task.graders):
+        return frozenset()
+    goldens = [path for spec in task.graders if spec.kind in ("xlsx", "csv") for path in spec.references.values()]
+    given = task.reference
+    right = goldens or list(given.files.values() if given else ())
+    answer = [f"answer {' '.join(_words(given.answer))}"] if given and given.answer and not goldens else []
+    return frozenset([*answer, *_contents(right)])
+
+
+def _contents(paths: Iterable[Path]) -> frozenset[str]:
+    return frozenset(_content(path) for path in paths)
+
+
+def _content(path: Path) -> str:
+    """A file's content by digest. Of a workbook or a document its parts count, not when and by whom it was saved."""
+    data = path.read_bytes() if path.is_file() else b""
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = sorted(
+                (item.filename, item.CRC) for item in archive.infolist() if "docProps" not in item.filename
+            )
+        return f"archive {members}"
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,1 @@
+"""Trajectories in a run folder: `kept.py` writes them, `atif.py` makes the form that viewers read."""
