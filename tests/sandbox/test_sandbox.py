@@ -220,6 +220,24 @@ def test_a_read_only_folder_lies_beside_the_work_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sandlock needs Linux")
+@pytest.mark.parametrize("network", [False, True])
+def test_no_memory_is_had_that_counts_for_no_process(network: bool, workspace: Workspace) -> None:
+    """Files without a name, secret ones too: what they hold stays when nothing maps it."""
+    had = """
+import ctypes, errno
+libc = ctypes.CDLL(None, use_errno=True)
+libc.memfd_create.argtypes = [ctypes.c_char_p, ctypes.c_uint]
+for made in (libc.syscall(447, 0), libc.memfd_create(b"x", 0)):
+    print(made if made >= 0 else errno.errorcode[ctypes.get_errno()])
+"""
+    with made("sandlock").open(workspace, network=network) as session:
+        (workspace.work / "had.py").write_text(had)
+        said = session.run("python3 had.py", timeout=30).output.split()
+    assert len(said) == 2
+    assert set(said) <= {"EPERM", "ENOSYS"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sandlock needs Linux")
 def test_with_the_network_this_machines_own_services_stay_out_of_reach(workspace: Workspace) -> None:
     with socket.create_server(("127.0.0.1", 0)) as own, made("sandlock").open(workspace, network=True) as session:
         port = own.getsockname()[1]
