@@ -148,7 +148,7 @@ def remember(memory: PatternMemory, edits: Sequence[EditResult], at: Stamp) -> P
             memory = memory.with_rejected([rejected])
         else:
             for pattern in filter(None, map(memory.get, edit.patterns)):
-                remedy = Remedy(at, f"{edit.id}: {edit.summary}")
+                remedy = Remedy(at, edit.opening)  # the skill holds its text
                 memory = memory.with_pattern(replace(pattern, remedy_log=(*pattern.remedy_log, remedy)))
     return memory
 

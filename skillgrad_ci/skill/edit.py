@@ -30,6 +30,8 @@ OPS: dict[Target, tuple[Op, ...]] = {
     "file": ("append", "delete"),
 }
 
+WORDS = 8  # of an edit that stand for it
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -48,13 +50,23 @@ class Edit:
     why: str = ""
 
     @property
-    def summary(self) -> str:
-        """The edit in one printable line: where, and the first line of its content that is no heading."""
+    def _says(self) -> str:
+        """The first line of its content that is no heading, printable."""
         lines = [printable(line) for line in self.content.splitlines() if line.strip()]
-        first = next((line for line in lines if not line.startswith("#")), lines[0] if lines else "")
-        address = printable(self.address)
+        return next((line for line in lines if not line.startswith("#")), lines[0] if lines else "")
+
+    @property
+    def summary(self) -> str:
+        """The edit in one printable line: where, and how it begins."""
+        first, address = self._says, printable(self.address)
         at = "its description" if self.target == "description" else f"{address[:60]!r}" if address else "the file"
         return f"{self.op.replace('_', ' ')} {printable(self.file)[:100]}, {at}" + (f": {first[:300]}" if first else "")
+
+    @property
+    def opening(self) -> str:
+        """The edit by its id and the first words of what it says: enough to find it where its text stands."""
+        words = self._says.split() or self.summary.split()
+        return f"{self.id}: {' '.join(words[:WORDS])[:100]}" + ("…" if len(words) > WORDS else "")
 
 
 def quoted(address: str) -> str:

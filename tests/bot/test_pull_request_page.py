@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,10 +180,19 @@ def test_a_run_is_repeated_with_what_the_inputs_changed(tmp_path: Path) -> None:
     assert command_line(job) == line
 
 
+def test_files_of_the_diff_stand_apart_and_nothing_but_the_diff_is_shown(report: Report) -> None:
+    new = replace(edit_of("E2", "Always look."), file="references/more.md")
+    text = body(report, PatternMemory(), Around(initial=SKILL, edits=[edit_of("E1", "Use always alpha."), new]))
+    assert "file mode" not in text
+    assert "diff --git" not in text
+    assert "\n\n--- /dev/null\n+++ b/references/more.md" in text
+    assert "```diff\n--- a/SKILL.md" in text
+
+
 @pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason="no Chromium: no picture")
 @pytest.mark.parametrize("unfolded", [False, True])
 def test_no_table_runs_out_of_githubs_width(report: Report, tmp_path: Path, unfolded: bool) -> None:
-    """The picture is left beside the page, in the test's folder."""
+    """The pictures are left beside the page, in the test's folder."""
     browser = next(filter(shutil.which, BROWSERS))
     edits = [edit_of(f"E{n}", f"Use always {word}.") for n, word in enumerate(("alpha", "beta", "gamma"), 1)]
     text = body(report, PatternMemory(), Around(initial=SKILL, edits=edits))
@@ -190,5 +200,6 @@ def test_no_table_runs_out_of_githubs_width(report: Report, tmp_path: Path, unfo
     page.write_text(html(text, unfolded=unfolded), "utf-8")
     facts = measured(browser, page)
     assert facts["overflow"] == 0
-    picture(browser, page, tmp_path / "pull-request.png", facts["height"] + 40)
-    assert (tmp_path / "pull-request.png").stat().st_size > 10_000
+    for scheme in ("light", "dark"):
+        picture(browser, page, tmp_path / f"{scheme}.png", facts["height"] + 40, dark=scheme == "dark")
+        assert (tmp_path / f"{scheme}.png").stat().st_size > 10_000

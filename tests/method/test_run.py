@@ -53,7 +53,7 @@ def test_what_a_measurement_rejected_keeps_its_words_and_what_was_accepted_joins
     assert accepted.rejected == ()
     [remedy] = accepted.patterns[0].remedy_log
     assert remedy.at == AT
-    assert remedy.text.startswith("E1: append SKILL.md, 'Steps': the answer")
+    assert remedy.text.startswith("E1: the answer")
 
 
 def test_forgetting_rejects_what_was_accepted_under_its_own_iteration() -> None:

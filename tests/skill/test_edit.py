@@ -213,6 +213,16 @@ def test_the_summary_is_one_line_and_shows_the_first_words() -> None:
     assert len(edit_of("append", "file", content="x" * 9000).summary) < 400
 
 
+def test_an_edit_is_named_by_its_first_words_and_its_text_is_not_told_again() -> None:
+    edit = edit_of(
+        "append", "file", content="# New\n\n- Take the newest match: where a list records changes, it is last.\n"
+    )
+    assert edit.opening == f"{edit.id}: - Take the newest match: where a list…"
+    gone = edit_of("delete", "file", file="references/a.md")
+    assert gone.opening == f"{gone.id}: delete references/a.md, the file"
+    assert len(edit_of("append", "file", content="x" * 9000).opening) < 120
+
+
 @given(st.text(), st.text(), st.text())
 def test_a_summary_obeys_nobody(file: str, address: str, content: str) -> None:
     assert edit_of("append", "heading", address, content, file).summary.isprintable()

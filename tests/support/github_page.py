@@ -27,6 +27,15 @@ pre code {{ padding: 0; background: none; white-space: pre; }}
 a {{ color: #0969da; }}
 hr {{ height: 4px; background: #d1d9e0; border: 0; margin: 24px 0; }}
 summary {{ cursor: pointer; }}
+@media (prefers-color-scheme: dark) {{
+  body {{ background: #0d1117; }}
+  main {{ color: #f0f6fc; border-color: #3d444d; }}
+  th, td {{ border-color: #3d444d; }}
+  tr:nth-child(2n), pre {{ background: #151b23; }}
+  code {{ background: #656c7633; }}
+  a {{ color: #4493f8; }}
+  hr {{ background: #3d444d; }}
+}}
 """
 MEASURE = """
 <script>
@@ -62,5 +71,6 @@ def measured(browser: str, page: Path) -> dict[str, int]:
     return {name: int(value) for name, value in re.findall(r'data-(overflow|height)="(\d+)"', dom)}
 
 
-def picture(browser: str, page: Path, target: Path, height: int) -> None:
-    chromium(browser, f"--window-size=1000,{height}", f"--screenshot={target}", page=page)
+def picture(browser: str, page: Path, target: Path, height: int, *, dark: bool = False) -> None:
+    scheme = ["--blink-settings=preferredColorScheme=0"] if dark else []
+    chromium(browser, *scheme, f"--window-size=1000,{height}", f"--screenshot={target}", page=page)

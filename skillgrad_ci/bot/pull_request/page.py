@@ -4,6 +4,7 @@ Everything is read from the run's report and memory, and laid out in one templat
 suite goes through `shown`, `code` or `fenced`, so it is inert.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from functools import cache
@@ -178,7 +179,8 @@ def _diff(around: Around) -> dict[str, Any] | None:
         return None
     final = [around.initial, *(after for _, _, after in steps(around.initial, around.edits))][-1]
     text = skill_patch(around.initial, final).decode("utf-8", errors="replace")
-    kept = [line for line in text.splitlines() if not line.startswith(("diff --git", "index "))]
+    text = re.sub(r"^(new file|deleted file) mode \d+\n|^index .*\n", "", text, flags=re.MULTILINE)
+    kept = re.sub(r"^diff --git .*$", "", text, flags=re.MULTILINE).strip("\n").splitlines()  # a gap between files
     added = sum(line.startswith("+") and not line.startswith("+++ ") for line in kept)
     removed = sum(line.startswith("-") and not line.startswith("--- ") for line in kept)
     size = f"{added} lines added, {removed} removed"
