@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from skillgrad_ci.errors import Cancelled
 from skillgrad_ci.method.acceptance import Verdict
 from skillgrad_ci.method.budget import Cap, Ledger, Reserve
-from skillgrad_ci.method.events import BatchBegun, Event
+from skillgrad_ci.method.events import BatchBegun, Dropped, Event
 from skillgrad_ci.method.evidence import Evidence, Outcome, Usage
-from skillgrad_ci.method.memory import Pattern, PatternMemory
+from skillgrad_ci.method.memory import Pattern, PatternMemory, Stamp
 from skillgrad_ci.method.optimize import PATIENCE, optimize
 from skillgrad_ci.method.optimizers.draw import batches
 from skillgrad_ci.method.run import Run, Stop
@@ -120,6 +120,34 @@ def test_one_lost_diagnosis_costs_one_task_of_the_batch() -> None:
     result = run(LoopSettings(iterations=1), agent=Oracle(fails=lambda *call: call == ("diagnoser", 2)))
     step = result.iterations[0]
     assert (len(step.batch), len(step.diagnoses), step.verdict) == (4, 3, "accepted")
+
+
+def test_what_is_lost_is_told_once_and_stands_in_the_step() -> None:
+    told: list[Event] = []
+    agent = Oracle(fails=lambda *call: call in {("diagnoser", 2), ("patcher", 1)})
+    [step] = run(LoopSettings(iterations=1), agent=agent, observe=told.append).iterations
+    [(task, why)] = step.dropped.items()
+    assert (why, step.verdict) == ("diagnoser: no reply", "no patch: patcher: no reply")
+    assert {row.task_id for row in step.batch} - {diagnosis.task_id for diagnosis in step.diagnoses} == {task}
+    lost = [event for event in told if isinstance(event, Dropped)]
+    assert lost == [Dropped(task, why), Dropped("iteration 1", "patcher: no reply")]
+    [step] = run(LoopSettings(iterations=1), agent=Oracle(fails=lambda role, _: role == "diagnoser")).iterations
+    assert step.verdict == "no diagnosis: diagnoser: no reply"
+
+
+@pytest.mark.parametrize("momentum", [True, False])
+def test_each_step_has_an_overlay_and_the_record_bears_its_run_and_number(momentum: bool) -> None:
+    config = QUICK.model_copy(update={"momentum": momentum})
+    result = optimize(SKILL, suite(), config, PatternMemory("s"), world(), "run-7")
+    taught = [step for step in result.iterations if step.diagnoses]
+    assert len(taught) > 1
+    for step in taught:
+        seen = {diagnosis.task_id: diagnosis for diagnosis in step.diagnoses}
+        assert {entry.task for entry in step.overlay.entries} == set(seen)
+        for entry in step.overlay.entries:
+            assert (entry.patterns, entry.note) == ((seen[entry.task].label,), seen[entry.task].cause)
+    stamps = {stamp for pattern in result.memory.patterns for stamp in pattern.appeared_in}
+    assert stamps == ({Stamp("run-7", step.number) for step in taught} if momentum else set())
 
 
 def test_four_batches_without_a_failure_end_the_run_and_still_teach() -> None:

@@ -60,6 +60,9 @@ def test_a_whole_repository_is_named_by_its_frontmatter(tmp_path: Path) -> None:
     assert Skill.load(top).folder == name_of(top) == "tidy-up"
     (top / MAIN).write_text(HEAD.replace("tidy-up", "../Tidy up!"))
     assert name_of(top) == "Tidy-up"
+    for nameless in ("5", "[tidy-up]", '"../"'):
+        (top / MAIN).write_text(HEAD.replace("tidy-up", nameless))
+        assert name_of(top) == "skill"
     (top / MAIN).write_text("no frontmatter")
     assert name_of(top) == "skill"
     inner = lay(top / "skills" / "other", **{MAIN: HEAD})

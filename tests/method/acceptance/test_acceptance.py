@@ -1,5 +1,6 @@
 """Line search: strictly better, on tasks measured in both; an outage is never a verdict."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.method.acceptance import Verdict, check_mode, check_split, compare
+from skillgrad_ci.method.acceptance import NO_WORSE_Z, Verdict, check_mode, check_split, compare, no_worse
 from skillgrad_ci.method.evidence import Evidence, Flat, Outcome, Trajectory, flat_signal
 from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
 
@@ -36,6 +37,30 @@ def test_a_tie_is_a_tie_and_less_than_half_a_measurement_is_none() -> None:
     assert compare(rows("passed", "unmeasured", "unmeasured"), rows("failed", "failed", "failed")) is Verdict.UNCHECKED
     assert compare(rows("passed", "unmeasured"), rows("failed", "failed")) is Verdict.BETTER  # just half is paired
     assert compare([], rows("failed")) is Verdict.UNCHECKED
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
+def test_not_worse_is_wilsons_upper_limit_of_what_was_lost_less_what_was_won(pairs: list[tuple[int, int]]) -> None:
+    """The limit is found here from its definition: the share whose distance from what was seen is just z."""
+
+    def trials(passes: Sequence[int]) -> list[Evidence]:
+        return [
+            Evidence(f"t{task}", "d", Outcome.PASSED if trial < count else Outcome.FAILED, trial=trial)
+            for task, count in enumerate(passes)
+            for trial in range(3)
+        ]
+
+    old, new, number = [before for before, _ in pairs], [after for _, after in pairs], len(pairs)
+    lost = sum(max(0, before - after) for before, after in pairs) / 3 / number
+    won = sum(max(0, after - before) for before, after in pairs) / 3 / number
+    low, high = lost, 1.0
+    for _ in range(60):
+        share = (low + high) / 2
+        near = (share - lost) ** 2 <= NO_WORSE_Z**2 * share * (1 - share) / number
+        low, high = (share, high) if near else (low, share)
+    words = f"a loss of up to {100 * max(0.0, low - won):.1f} points is possible ({number} tasks)"
+    assert no_worse(trials(new), trials(old), low - won + 1e-9) == (True, words)
+    assert no_worse(trials(new), trials(old), low - won - 1e-9) == (False, words)
 
 
 def test_trials_of_a_task_count_as_one_task() -> None:

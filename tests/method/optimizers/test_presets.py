@@ -20,6 +20,7 @@ from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.optimizers.choices import Preset
 from skillgrad_ci.method.optimizers.draw import planned
 from skillgrad_ci.method.optimizers.merge import budget
+from skillgrad_ci.method.optimizers.presets import optimizer_of
 from skillgrad_ci.method.patch import BLOCK_BEGIN, BLOCK_END, Rules, block_of, replay, try_patch
 from skillgrad_ci.method.ports import Agent, Reply
 from skillgrad_ci.method.run import Run, Stop
@@ -388,6 +389,32 @@ def test_an_epoch_shows_every_task_once_and_the_plan_is_what_is_drawn(
         if mine and mine[-1].ends_epoch:
             ids = [task.id for one in mine for task in one.tasks]
             assert sorted(ids) == sorted(task.id for task in tasks)
+
+
+@given(st.sampled_from(PRESETS), st.integers(1, 30), st.integers(1, 9), st.integers(1, 9), st.integers(0, 4))
+def test_no_preset_draws_more_than_its_plan(name: Preset, size: int, batch: int, most: int, slow: int) -> None:
+    parts = {"preset": name, "slow_tasks": slow} | ({"epochs": 3} if name == "skillopt" else {})
+    config = LoopSettings.model_validate({"optimizer": parts, "batch_size": batch, "iterations": most})
+    tasks = [replace(task, split=Split.TRAIN) for task in suite(size).tasks]
+    base = [Evidence(task.id, "d", Outcome.FAILED) for task in tasks]
+    whole = Run(SKILL, SKILL, SKILL, replace(suite(size), tasks=tasks), config, PatternMemory(), baseline=base)
+    drawn = list(optimizer_of(config.optimizer).draw(whole))
+    executed = sum(task.id not in one.known for one in drawn for task in one.tasks)
+    compared = 2 * min(slow, size) * sum(one.ends_epoch for one in drawn)
+    steps, executions = planned(config, size)
+    assert len(drawn) == steps
+    assert executed + compared <= executions
+    if size % batch == 0:
+        assert executed + compared == executions
+
+
+def test_diagnoses_of_the_base_runs_trajectories_execute_nothing_again() -> None:
+    rollout, parts = Synthetic(), {"preset": "skillgrad", "evidence": "all"}
+    [step] = run("skillgrad", config={"optimizer": parts, "iterations": 3}, rollout=rollout).iterations
+    assert {iteration for iteration, _ in rollout.done} == {"base", "final"}
+    trained = {task.id for task in suite(24).tasks if task.split is Split.TRAIN}
+    assert {row.task_id for row in step.batch} == trained
+    assert {diagnosis.task_id for diagnosis in step.diagnoses} == trained
 
 
 def test_a_preset_brings_its_defaults_and_what_is_said_wins() -> None:

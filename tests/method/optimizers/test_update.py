@@ -97,6 +97,16 @@ def test_the_prompt_has_a_stable_system_part_and_stable_parts_first() -> None:
     assert stepped([], allow_scripts=True)[2].asked[0][1] != system
 
 
+def test_a_refused_edit_is_shown_with_its_place() -> None:
+    there, nowhere = edit("- Think.", address="Steps"), edit("- Act.", address="Nowhere")
+    gone = edit("- Act.", file="references/none.md", target="file", address="", op="delete")
+    _, _, patcher = stepped([there, nowhere, gone], [])
+    shown = patcher.asked[1][2]
+    assert "Made already, not to be sent again: append in SKILL.md (for checks-late)." in shown
+    assert "Refused: append in SKILL.md, target heading, address 'Nowhere'\n" in shown
+    assert "Refused: delete in references/none.md, target file\n" in shown
+
+
 def test_nothing_warranted_is_a_good_answer_and_costs_one_call() -> None:
     after, results, patcher = stepped([])
     assert (after, results, len(patcher.asked)) == (SKILL, [], 1)
