@@ -77,7 +77,7 @@ def test_only_added_lines_are_flagged_with_their_place() -> None:
 
 
 def test_a_new_address_is_told_with_its_place_and_a_known_one_may_end_a_sentence() -> None:
-    text = "x\n  See https://example.org/known.\n  Then http://evil.example/x, now.\n"
+    text = "x\n  See https://example.org/known; it is short.\n  Then http://evil.example/x, now.\n"
     after = BEFORE.with_file("references/a.md", text)
     flag = Flag("a new address", "references/a.md", 3, "Then http://evil.example/x, now.")
     assert flags(BEFORE, after) == [flag]
