@@ -10,8 +10,9 @@ measure the initial and the final skill on tasks that it never learned from
 An optimizer is a choice of parts (`optimizers/presets.py`); the loop knows the seam and no part.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, EnvironmentFailure, ReplyError
 from skillgrad_ci.method.acceptance import Incumbent, Verdict, check_split, compare, no_worse, score
@@ -60,13 +61,9 @@ def optimize(
                 return run
         reserve(run, world)
         for batch in optimizer.draw(run):
-            with spending_on(iteration=str(len(run.iterations) + 1)):
-                run = run.after(iterate(run, world, optimizer, batch))
-            world.observe(IterationDone(len(run.iterations), run.iterations[-1].verdict))
+            run = advance(run, world, partial(iterate, run, world, optimizer, batch))
             if batch.ends_epoch and optimizer.slow is not None:
-                with spending_on(iteration=str(len(run.iterations) + 1)):
-                    run = run.after(close_epoch(run, world, optimizer.slow, batch.epoch))
-                world.observe(IterationDone(len(run.iterations), run.iterations[-1].verdict))
+                run = advance(run, world, partial(close_epoch, run, world, optimizer.slow, batch.epoch))
             if worn_out(run, optimizer.patience):
                 break
         stop, why = worn_out(run, optimizer.patience) or exhausted(run)
@@ -77,6 +74,14 @@ def optimize(
         return replace(run, stop=Stop.CANCELLED, why=str(error))
     with world.ledger.final_measurement():
         return on_the_clock(conclude(run, world))
+
+
+def advance(run: Run, world: World, step: Callable[[], Iteration]) -> Run:
+    """The run after one step more: its calls are booked under its number, and its end is told."""
+    with spending_on(iteration=str(len(run.iterations) + 1)):
+        run = run.after(step())
+    world.observe(IterationDone(len(run.iterations), run.iterations[-1].verdict))
+    return run
 
 
 def iterate(run: Run, world: World, optimizer: Optimizer, batch: Batch) -> Iteration:

@@ -9,11 +9,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import count
 from typing import Any
 
 from tests.support.scripted_answers import Answer, Call, Raw, Reply, Reset, Script, Stall, error, in_order, quarter
+from tests.support.serving import on_a_free_port
 
 EVENTS = "text/event-stream"
 NAMES = {"messages": "anthropic", "responses": "responses", "completions": "chat"}
@@ -213,18 +214,9 @@ def provider(script: Script | Sequence[Answer]) -> Iterator[AgentProvider]:
     """A provider on a free port of 127.0.0.1; it is gone on leaving."""
     world = AgentProvider(script if callable(script) else in_order(script))
     handler = type("Handler", (_Handler,), {"world": world})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        server.block_on_close = False
-        world.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield world
-        finally:
-            world.stopped.set()
-            server.shutdown()
-            thread.join()
+    with on_a_free_port(handler, world.stopped) as url:
+        world.url = url
+        yield world
 
 
 __all__ = ["AgentProvider", "Answer", "Call", "Raw", "Reply", "Reset", "Stall", "error", "provider"]

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import count
 from typing import Any
 
@@ -31,6 +31,7 @@ from tests.support.scripted_answers import (
     message,
     quarter,
 )
+from tests.support.serving import on_a_free_port
 
 COMPLETIONS = "/v1/chat/completions"
 MESSAGES = "/v1/messages"
@@ -151,18 +152,9 @@ def serve(script: Script | Sequence[Answer]) -> Iterator[ScriptedServer]:
     """A server on a free port of 127.0.0.1; `url` is the API base. It is gone on leaving."""
     world = ScriptedServer(script if callable(script) else in_order(script))
     handler = type("Handler", (_Handler,), {"world": world})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        server.block_on_close = False
-        world.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield world
-        finally:
-            world.stopped.set()
-            server.shutdown()
-            thread.join()
+    with on_a_free_port(handler, world.stopped) as url:
+        world.url = f"{url}/v1"
+        yield world
 
 
 def model_of(world: ScriptedServer, **settings: Any) -> LitellmModel:
