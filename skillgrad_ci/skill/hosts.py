@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["text", "switch", "list", "any"]
+Kind = Literal["text", "switch", "any"]
 HostName = Literal["claude-code", "claude-api", "codex", "copilot", "cursor", "gemini-cli", "opencode"]
 
 
@@ -69,7 +69,7 @@ def problems(host: str, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     for field_name, kind in rules.fields.items():
         value = fields.get(field_name)
         if value is not None and not _is(kind, value):
-            expected = {"switch": "true or false", "text": "a text", "list": "a list"}[kind]
+            expected = {"switch": "true or false", "text": "a text"}[kind]
             found.append((field_name, f"{host} expects {expected}, got {str(value)[:40]!r}"))
     return found
 
@@ -80,6 +80,4 @@ def _is(kind: Kind, value: Any) -> bool:
             return isinstance(value, bool)
         case "text":
             return isinstance(value, str)
-        case "list":
-            return isinstance(value, list)
     return True

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory
-from skillgrad_ci.method.gradient import DiagnosisReply, diagnose, slug
+from skillgrad_ci.method.gradient import Diagnosis, DiagnosisReply, Kind, diagnose, slug
 from skillgrad_ci.method.ports import Reply
 from skillgrad_ci.method.task import GraderSpec, Task
 from skillgrad_ci.skill.skill import Skill
@@ -136,3 +136,14 @@ def test_a_label_needs_a_letter() -> None:
     assert slug("  Text—Numbers, summed: 2 ") == "text-numbers-summed-2"
     with pytest.raises(ValueError, match="letters or digits"):
         DiagnosisReply.model_validate(Diagnoser(label="!!").reply)
+
+
+def test_a_diagnosis_says_whether_a_success_was_luck() -> None:
+    def first(kind: Kind, robust: bool) -> str:
+        return Diagnosis("t", kind, "l", "s", "c", "missing", robust=robust).render().splitlines()[0]
+
+    assert [first("failure", True), first("contrastive", True), first("contrastive", False)] == [
+        "- task t: failure: l",
+        "- task t: contrastive (robust): l",
+        "- task t: contrastive (perhaps luck): l",
+    ]

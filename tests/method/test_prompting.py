@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from skillgrad_ci.document.inert_text import fence
 from skillgrad_ci.errors import ReplyError
-from skillgrad_ci.method.events import Event
+from skillgrad_ci.method.events import Event, Replied
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import ModelReply, ModelRequest
 from skillgrad_ci.method.prompting import (
@@ -124,6 +124,25 @@ def test_a_bad_reply_is_repaired_once_and_then_refused() -> None:
     with pytest.raises(ReplyError, match="diagnoser: no usable reply from says, after one repair"):
         StructuredAgent(lambda role: model, silent)("diagnoser", "system", "user", Answer)
     assert len(model.asked) == 2
+
+
+def test_each_call_goes_to_its_role_with_schema_and_bound_and_is_told() -> None:
+    roles, requests, told, replies = list[str](), list[ModelRequest](), list[Event](), ["nonsense", GOOD]
+
+    class Keeps(Says):
+        def complete(self, request: ModelRequest) -> ModelReply:
+            requests.append(request)
+            return ModelReply(self.replies.pop(0))
+
+    def model_of(role: str) -> Keeps:
+        roles.append(role)
+        return Keeps(list(replies))
+
+    StructuredAgent(model_of, told.append, max_tokens=777)("patcher", "system", "user", Answer)
+    assert roles == ["patcher"]
+    assert [(request.schema, request.max_tokens) for request in requests] == [(Answer, 777)] * 2
+    assert told == [Replied("patcher", "nonsense"), Replied("patcher", GOOD)]
+    assert requests[1].messages[2] == {"role": "assistant", "content": "nonsense"}
 
 
 def test_the_schema_is_in_the_stable_part() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.skill import markdown
-from skillgrad_ci.skill.hosts import HOSTS, HostName
+from skillgrad_ci.skill.hosts import HOSTS, HostName, problems
 from skillgrad_ci.skill.lint import lint, new_errors
 from skillgrad_ci.skill.skill import MAIN, Skill
 from skillgrad_ci.skill.surroundings import Surroundings
@@ -102,6 +102,26 @@ def test_a_host_adds_fields_and_limits() -> None:
     assert found(f"{FIELDS}\nuser-invocable: 'no'", "claude-code") == ["H012"]
     assert found("name: demo\ndescription: Reads <b>tags</b>.", "claude-api") == ["H012"]
     assert found("name: demo\ndescription: Reads <b>tags</b>.", "claude-code") == []
+
+
+@pytest.mark.parametrize(
+    ("host", "fields", "said"),
+    [
+        ("claude-api", {"name": "my-Claude-skill"}, ("name", "claude-api refuses names with 'claude'; choose another")),
+        ("claude-code", {"model": 5}, ("model", "claude-code expects a text, got '5'")),
+        ("cursor", {"disable-model-invocation": "yes"},
+         ("disable-model-invocation", "cursor expects true or false, got 'yes'")),
+        ("claude-api", {"description": "Use <b> and </b>."},
+         ("description", "claude-api refuses descriptions with XML tags; take < and > out")),
+    ],
+)  # fmt: skip
+def test_a_host_says_what_it_expects_of_a_field(host: str, fields: dict[str, object], said: tuple[str, str]) -> None:
+    assert problems(host, fields) == [said]
+
+
+@pytest.mark.parametrize("host", sorted(HOSTS))
+def test_a_host_asks_nothing_of_what_is_not_there(host: str) -> None:
+    assert problems(host, {}) == []
 
 
 def test_the_hosts_that_a_configuration_may_name_are_those_that_are_known() -> None:
