@@ -5,8 +5,7 @@ import json
 from collections.abc import Callable
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
-from skillgrad_ci.sandbox.container import docker
-from skillgrad_ci.sandbox.docker_sandbox import DockerSandbox
+from skillgrad_ci.sandbox.container import docker, fetched
 
 BUILD = 1800.0  # seconds: an agent is a few hundred megabytes
 NAME = "skillgrad-agent"
@@ -17,7 +16,7 @@ def agent_image(base: str, install: str, tell: Callable[[str], None], *, network
 
     The name is a digest of both, so another version of the agent, or of the base, is another image.
     """
-    content = json.dumps([DockerSandbox(image=base).image_id, install])
+    content = json.dumps([fetched(base), install])
     name = f"{NAME}:{hashlib.sha256(content.encode()).hexdigest()[:16]}"
     try:
         docker(["image", "inspect", "--format", "{{.Id}}", name])

@@ -23,12 +23,13 @@ def choose(
     image: str | None = None,
     limits: Limits | None = None,
     tell: Callable[[str], object] = lambda _: None,
+    install: str = "",
 ) -> StoppableSandbox:
     """The sandbox that `kind` asks for, after it has proved itself here.
 
     `auto` takes the first that does, and tells why not an earlier one; with an `image` that is Docker alone,
-    for only a container has the image's tools. Raises UserError where none does: nothing is ever run open
-    unless `none` was asked for.
+    for only a container has the image's tools. `install` is for the images of tasks: the shell line that installs an
+    agent there. Raises UserError where none does: nothing is ever run open unless `none` was asked for.
     """
     limits = limits or Limits()
     if kind not in KINDS:
@@ -43,7 +44,7 @@ def choose(
     reasons: list[str] = []
     for way in ways:
         try:
-            sandbox = _make(way, image, limits)
+            sandbox = _make(way, image, limits, install)
             reason = weakness(sandbox)
         except (EnvironmentFailure, ImportError) as error:
             reason = str(error)
@@ -58,11 +59,11 @@ def choose(
     )
 
 
-def _make(way: str, image: str | None, limits: Limits) -> StoppableSandbox:
+def _make(way: str, image: str | None, limits: Limits, install: str) -> StoppableSandbox:
     if way == "docker":
         from skillgrad_ci.sandbox.docker_sandbox import DockerSandbox
 
-        return DockerSandbox(limits, image)
+        return DockerSandbox(limits, image, install=install)
     if sys.platform != "linux":
         raise EnvironmentFailure("it needs Linux")
     from skillgrad_ci.sandbox.sandlock_sandbox import SandlockSandbox

@@ -24,6 +24,7 @@ from typing import IO
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.sandbox.supervise import Limits
 
+PULL = 900.0  # seconds to fetch an image
 USER = "65534:65534"
 ROOT = "0:0"
 TASK = "/task"
@@ -49,6 +50,16 @@ class Layout:
     work: str = WORK
     folders: Sequence[str] = (TASK,)
     open: Sequence[str] = (SCRATCH,)
+
+
+def fetched(image: str) -> str:
+    """Content address of an image, fetched once if it is not here. Raises EnvironmentFailure."""
+    inspect = ["image", "inspect", "--format", "{{.Id}}", image]
+    try:
+        return docker(inspect)
+    except EnvironmentFailure:
+        docker(["pull", "--quiet", image], timeout=PULL)
+        return docker(inspect)
 
 
 class Container:

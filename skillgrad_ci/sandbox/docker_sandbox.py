@@ -22,13 +22,22 @@ from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.ports import CommandResult, Workspace
 from skillgrad_ci.sandbox import environment
 from skillgrad_ci.sandbox.archive import TooMuch, pack, unpack
-from skillgrad_ci.sandbox.container import ROOT, SCRATCH, START, TASK, USER, Container, Layout, docker, own_image
+from skillgrad_ci.sandbox.container import (
+    ROOT,
+    SCRATCH,
+    START,
+    TASK,
+    USER,
+    Container,
+    Layout,
+    fetched,
+    own_image,
+)
 from skillgrad_ci.sandbox.pipe import ProgramPipe, end
 from skillgrad_ci.sandbox.supervise import Children, Limits, no_command, supervise
 from skillgrad_ci.sandbox.task_image import TaskImages
 from skillgrad_ci.sandbox.work_folder import discard
 
-PULL = 900.0  # seconds to fetch an image
 OURS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE}  # no command's doing
 
 # Kills what the command left behind, so that Docker need not wait for it.
@@ -43,23 +52,23 @@ SHELL = [
 
 @dataclass
 class DockerSandbox:
-    """Opens a container per task. `image` None: the image that this program itself runs in."""
+    """Opens a container per task. `image` None: the image that this program itself runs in.
+
+    `install` is a shell line that installs an agent in the image of a task that brings its own, where it is worked on;
+    it is graded in the image as it was.
+    """
 
     limits: Limits = field(default_factory=Limits)
     image: str | None = None
     children: Children = field(default_factory=Children)
+    install: str = ""
 
     @cached_property
     def image_id(self) -> str:
         """Content address of the image, fetched once if it is not here. Raises EnvironmentFailure."""
         if self.image is None:
             return own_image()
-        inspect = ["image", "inspect", "--format", "{{.Id}}", self.image]
-        try:
-            return docker(inspect)
-        except EnvironmentFailure:
-            docker(["pull", "--quiet", self.image], timeout=PULL)
-            return docker(inspect)
+        return fetched(self.image)
 
     @property
     def identity(self) -> str:
@@ -70,7 +79,7 @@ class DockerSandbox:
 
     @cached_property
     def images(self) -> TaskImages:
-        return TaskImages(self.limits)
+        return TaskImages(self.limits, self.install)
 
     def _container(self, workspace: Workspace, network: bool) -> Container:
         """Our own image's, or the task's, in the work folder that its image names."""
@@ -81,7 +90,8 @@ class DockerSandbox:
         limits = replace(self.limits, memory=wanted.memory) if wanted.memory else self.limits
         layout = Layout(work, [_beside(name, work) for name in workspace.readonly], (SCRATCH, "/logs"))
         cpus = min(wanted.cpus, os.cpu_count() or 1) if wanted.cpus else None  # Docker refuses more than there are
-        return Container(self.images.image(wanted), limits, network=network, layout=layout, cpus=cpus)
+        image = self.images.for_work(wanted) if workspace.fresh else self.images.image(wanted)
+        return Container(image, limits, network=network, layout=layout, cpus=cpus)
 
     def _lay_out(self, container: Container, workspace: Workspace) -> None:
         if workspace.environment is None:

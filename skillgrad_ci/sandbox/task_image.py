@@ -10,20 +10,23 @@ from typing import TypeVar
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.method.task import Environment
+from skillgrad_ci.sandbox.agent_image import agent_image
 from skillgrad_ci.sandbox.archive import TooMuch, unpack
-from skillgrad_ci.sandbox.container import client_environment, docker
+from skillgrad_ci.sandbox.container import client_environment, docker, fetched
 from skillgrad_ci.sandbox.supervise import Limits
 
-PULL = 900.0  # seconds to fetch an image
+NAME = "skillgrad-task"
 COPY = 300.0  # seconds to read what an image holds
 T = TypeVar("T")
 
 
 @dataclass
 class TaskImages:
-    """Thread-safe; what it reads of images is gone with it."""
+    """Thread-safe; what it reads of images is gone with it. `install` is the shell line that installs an agent."""
 
     limits: Limits
+    install: str = ""
+    tell: Callable[[str], None] = field(default=lambda _: None, repr=False)
     _known: dict[tuple[str, Environment], object] = field(default_factory=dict)
     _locks: dict[Environment, threading.RLock] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -32,6 +35,20 @@ class TaskImages:
     def image(self, environment: Environment) -> str:
         """The content address of its image. Raises EnvironmentFailure where it cannot be had."""
         return self._once("image", environment, _image)
+
+    def for_work(self, environment: Environment) -> str:
+        """The image that a task is worked on in: its own, with the agent in it where there is one to install.
+
+        Raises UserError where it cannot be installed there.
+        """
+        return self._once("agent", environment, self._installed) if self.install else self.image(environment)
+
+    def _installed(self, environment: Environment) -> str:
+        """Only what has a name can be built on."""
+        address = self.image(environment)
+        name = f"{NAME}:{address.removeprefix('sha256:')[:16]}"
+        docker(["tag", address, name])
+        return agent_image(name, self.install, self.tell)
 
     def workdir(self, environment: Environment) -> str:
         """Where work is done in it. Raises UserError where neither the task nor the image says."""
@@ -90,16 +107,10 @@ def _image(environment: Environment) -> str:
     if environment.build is not None:
         command = ["build", "--quiet", "--label", "skillgrad-ci=environment", str(environment.build)]
         return docker(command, timeout=environment.build_timeout).splitlines()[-1]
-    inspect = ["image", "inspect", "--format", "{{.Id}}", environment.image]
-    try:
-        return docker(inspect)
-    except EnvironmentFailure:
-        docker(["pull", "--quiet", environment.image], timeout=PULL)
-        return docker(inspect)
+    return fetched(environment.image)
 
 
-def prepare(environments: Iterable[Environment], limits: Limits) -> str:
+def prepare(environments: Iterable[Environment], images: TaskImages) -> str:
     """Fetch or build every image before anything is spent; returns the first one's content address."""
-    images = TaskImages(limits)
-    found = [(images.image(each), images.workdir(each)) for each in dict.fromkeys(environments)]
+    found = [(images.image(each), images.workdir(each), images.for_work(each)) for each in dict.fromkeys(environments)]
     return found[0][0]

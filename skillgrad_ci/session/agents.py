@@ -75,7 +75,7 @@ def place_of(job: SkillRun, tell: Callable[[str], None]) -> tuple[str, str | Non
     return "docker", agent_image(settings.image or agent.image, agent.installation, tell)
 
 
-def prove_foreign(job: SkillRun, tell: Callable[[str], None]) -> None:
+def prove_foreign(job: SkillRun, suite: Suite, tell: Callable[[str], None]) -> None:
     """Raises UserError where a foreign agent's model cannot be asked, or where the agent cannot be installed."""
     if not is_foreign(job):
         return
@@ -87,7 +87,7 @@ def prove_foreign(job: SkillRun, tell: Callable[[str], None]) -> None:
         models.of("executor"), api_base=models.api_base, parameters=models.parameters.get("executor", {})
     )
     make_executor(job, source, Ledger(), [])
-    place_of(job, tell)
+    place_for(job, suite, tell)
 
 
 def described_version(job: SkillRun) -> str:
@@ -97,11 +97,10 @@ def described_version(job: SkillRun) -> str:
 
 def refuse_unfit(job: SkillRun, suite: Suite) -> None:
     """Raises UserError for tasks that the agent cannot do whatever a skill says, before anything is spent."""
-    contained = any(task.environment for task in suite.tasks)
-    if contained and job.settings.agent != LOOP:
-        raise UserError(f"{suite.root}: its tasks bring their own containers, where agent {LOOP} alone can work")
     if job.settings.agent != CHAT:
         return
+    if any(task.environment for task in suite.tasks):
+        raise UserError(f"{suite.root}: its tasks bring their own containers, where agent {CHAT} does nothing")
     if job.settings.trigger is not None or any(task.probe for task in suite.tasks):
         raise UserError(f"agent: {CHAT} is given every skill and activates none, so triggers need another agent")
     from skillgrad_ci.executors.chat import refuse_files
@@ -116,10 +115,28 @@ def runs_commands(job: SkillRun, suite: Suite) -> bool:
     return job.settings.agent != CHAT or graded or made
 
 
-def containers_of(suite: Suite, kind: str, image: str | None) -> tuple[str, str | None]:
+def installation_of(job: SkillRun) -> str:
+    """The shell line that installs a foreign agent; '' for a built-in one."""
+    return load_agent(job.settings.agent, job.root).installation if is_foreign(job) else ""
+
+
+def place_for(job: SkillRun, suite: Suite, tell: Callable[[str], None]) -> tuple[str, str | None]:
+    """The kind of sandbox and its image, with every image that the suite's tasks need made or fetched.
+
+    Raises UserError where the agent cannot be installed in one of them.
+    """
+    contained = bool(suite.tasks) and all(task.environment for task in suite.tasks)
+    settings = job.settings
+    kind, image = (settings.sandbox, settings.image) if contained else place_of(job, tell)
+    return containers_of(suite, kind, image, installation_of(job), tell)
+
+
+def containers_of(
+    suite: Suite, kind: str, image: str | None, install: str = "", tell: Callable[[str], None] = lambda _: None
+) -> tuple[str, str | None]:
     """The kind of sandbox and its image: Docker with the first task's image, where tasks bring their containers.
 
-    All of them are fetched or built then, before anything is spent.
+    All of them are fetched or built then, before anything is spent, and the agent is installed in them by `install`.
     """
     environments = [task.environment for task in suite.tasks if task.environment]
     if not environments:
@@ -127,9 +144,9 @@ def containers_of(suite: Suite, kind: str, image: str | None) -> tuple[str, str 
     if kind not in ("auto", "docker"):
         raise UserError(f"{suite.root}: its tasks bring their own containers, which sandbox {kind} has not; use docker")
     from skillgrad_ci.sandbox.supervise import Limits
-    from skillgrad_ci.sandbox.task_image import prepare
+    from skillgrad_ci.sandbox.task_image import TaskImages, prepare
 
-    first = prepare(environments, Limits())
+    first = prepare(environments, TaskImages(Limits(), install, tell))
     return "docker", image or first
 
 

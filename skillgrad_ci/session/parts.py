@@ -20,9 +20,9 @@ from skillgrad_ci.method.prompting import StructuredAgent
 from skillgrad_ci.method.task import Suite, Task
 from skillgrad_ci.session.agents import (
     by_subscription,
-    containers_of,
+    installation_of,
     make_executor,
-    place_of,
+    place_for,
     refuse_unfit,
     runs_commands,
 )
@@ -180,8 +180,8 @@ class Parts:
 
         if self._sandboxes:
             return self._sandboxes[0]
-        kind, image = containers_of(self.suite, *place_of(self.job, tell))
-        sandbox = choose(kind, image, tell=tell)
+        kind, image = place_for(self.job, self.suite, tell)
+        sandbox = choose(kind, image, tell=tell, install=installation_of(self.job))
 
         def end() -> None:
             self.stop.wait()

@@ -60,6 +60,24 @@ CODEX = Moves(
     lambda path: _exec(f"cat /tmp/home/.agents/skills/greeter/{path}"),
     _exec,
 )  # fmt: skip
+GEMINI = Moves(
+    "gemini", "gemini/scripted-1", "/v1beta/models/scripted-1",
+    Call("activate_skill", {"name": "greeter"}),
+    lambda path: Call("run_shell_command", {"command": f"cat /tmp/home/.agents/skills/greeter/{path}"}),
+    lambda command: Call("run_shell_command", {"command": command}),
+)  # fmt: skip
+OPENCODE = Moves(
+    "opencode", "openai/scripted-1", "/v1",
+    Call("skill", {"name": "greeter"}),
+    lambda path: Call("read", {"filePath": f"/tmp/home/.agents/skills/greeter/{path}"}),
+    lambda command: Call("bash", {"command": command, "description": "a step"}),
+)  # fmt: skip
+COPILOT = Moves(
+    "copilot", "openai/scripted-1", "/v1",
+    Call("skill", {"skill": "greeter"}),
+    lambda path: Call("view", {"path": f"/tmp/home/.agents/skills/greeter/{path}"}),
+    lambda command: Call("bash", {"command": command, "description": "a step"}),
+)  # fmt: skip
 AGENTS = pytest.mark.parametrize("moves", [CLAUDE, CODEX], ids=lambda moves: moves.name)
 
 
@@ -68,15 +86,21 @@ def images() -> Mapping[str, str]:
     """Both agents, installed as their descriptions say."""
     sh("sh", "tests/e2e/docker-base.sh", BASE)
     sh("sh", "tests/e2e/agents-base.sh", ON, BASE)
-    found = {}
-    for moves in (CLAUDE, CODEX):
-        installation = load_agent(moves.name).installation
-        found[moves.name] = agent_image(ON, installation, lambda _: None, network="host")
-    return found
+    return {moves.name: installed(moves) for moves in (CLAUDE, CODEX)}
+
+
+def installed(moves: Moves) -> str:
+    """The image with the agent in it, made when it is not there."""
+    return agent_image(ON, load_agent(moves.name).installation, lambda _: None, network="host")
 
 
 def results(request: Mapping[str, Any]) -> list[str]:
     """What tools gave back so far in a conversation."""
+    if "contents" in request:
+        parts = [part for content in request["contents"] for part in content["parts"]]
+        return [json.dumps(part) for part in parts if "functionResponse" in part]
+    if any(message.get("role") == "tool" for message in request.get("messages", [])):
+        return [json.dumps(message) for message in request["messages"] if message["role"] == "tool"]
     if "messages" not in request:
         return [json.dumps(item) for item in request["input"] if item.get("type") == "function_call_output"]
     contents = [message["content"] for message in request["messages"] if isinstance(message["content"], list)]
@@ -126,7 +150,7 @@ def repository(folder: Path, moves: Moves, world: AgentProvider, tasks: int, gui
 
 
 def command(root: Path, *words: str) -> "subprocess.Popen[str]":
-    secret = {"ANTHROPIC_API_KEY": PLANTED, "OPENAI_API_KEY": PLANTED}
+    secret = dict.fromkeys(("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"), PLANTED)
     return subprocess.Popen(
         [sys.executable, "-m", "skillgrad_ci", *words, "--out", str(root / "out")], cwd=root, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **secret}, start_new_session=True,

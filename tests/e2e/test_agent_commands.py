@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,20 +12,31 @@ from typing import Any
 import pytest
 import yaml
 
+from skillgrad_ci.executors.agents import load_agent
+from skillgrad_ci.sandbox.agent_image import agent_image
+from skillgrad_ci.sandbox.supervise import Limits
+from skillgrad_ci.sandbox.task_image import TaskImages
+from skillgrad_ci.suites import load_suite
 from tests.e2e.real_agents import (
     AGENTS,
     CLAUDE,
     CODEX,
+    COPILOT,
+    GEMINI,
+    ON,
+    OPENCODE,
     PLANTED,
     Moves,
     command,
     images,
+    installed,
     playing,
     repository,
     results,
     run,
 )
-from tests.support import small_repository
+from tests.e2e.test_act import BASE, sh
+from tests.support import harbor_tasks, small_repository
 from tests.support.agent_provider import Answer, Call, Reply, dialect_of, provider
 
 __all__ = ["images"]
@@ -51,6 +63,22 @@ def test_a_skill_is_measured_in_the_real_agent(moves: Moves, images: Mapping[str
     assert spent == len(world.charged) - 1  # one call proved the key
     cached = sum(row["trajectory"]["usage"]["cached_tokens"] for row in rows)
     assert cached == sum(cached for _, cached, _ in world.charged)
+
+
+@pytest.mark.parametrize("moves", [GEMINI, OPENCODE, COPILOT], ids=lambda moves: moves.name)
+def test_a_task_is_worked_on_and_graded_in_each_other_agent(
+    moves: Moves, images: Mapping[str, str], tmp_path: Path
+) -> None:
+    installed(moves)
+    with provider(playing(moves)) as world:
+        root = repository(tmp_path, moves, world, 2, guided=True)
+        said = run(root, "evaluate", "skills/greeter", "--json")
+    arm = json.loads(said.partition("\n{")[2].join(["{", ""]))["arms"]["with skill"]
+    assert (arm["passed"], arm["measured"], arm["activated"]) == (2, 2, 2), said
+    records = [json.loads(line)["value"] for line in (root / "out/journal.jsonl").read_text().splitlines()]
+    read = [record["evidence"]["trajectory"]["references_read"] for record in records if "evidence" in record]
+    assert sorted(read) == [[], ["references/forms.md"]]
+    assert all(PLANTED not in path.read_text() for path in (root / "out").rglob("*") if path.is_file())
 
 
 @AGENTS
@@ -135,3 +163,40 @@ def test_four_agents_are_measured_side_by_side_by_one_command(
     assert [line.partition("/")[0] for line in table] == ["loop", "chat", "claude-code", "codex"], said
     assert all("1 of 1" in line for line in table), said
     assert asked == ({"anthropic"} if moves is CLAUDE else {"chat", "responses"})
+
+
+def test_a_task_that_brings_its_container_is_worked_on_in_it(images: Mapping[str, str], tmp_path: Path) -> None:
+    """The agent is installed on top of the task's image; the tests run in the image as it was."""
+
+    def script(request: dict[str, Any]) -> Answer:
+        count = "wc -l < data/alpha.txt | tr -d '\\n' > count.txt; printf ' lines' >> count.txt"
+        told = json.dumps(request)
+        if "Count the lines" not in told:
+            return Reply("ready")
+        calls = [CODEX.activate, CODEX.shell(count)]
+        return Reply("", [calls[done]]) if (done := len(results(request))) < len(calls) else Reply("Done.")
+
+    with provider(script) as world:
+        root = repository(tmp_path, CODEX, world, 1, guided=True)
+        suite = harbor_tasks.write(root, harbor_tasks.CONFIG)
+        for word in ("beta", "gamma"):
+            shutil.rmtree(suite / f"count-{word}")
+        dockerfile = suite / "count-alpha/environment/Dockerfile"
+        dockerfile.write_text(dockerfile.read_text().replace(BASE, ON))
+        (task,) = load_suite(suite).tasks
+        assert task.environment is not None
+        bare = TaskImages(Limits()).image(task.environment)
+        sh("docker", "tag", bare, ready := f"skillgrad-task:{bare.removeprefix('sha256:')[:16]}")
+        agent_image(ready, load_agent("codex").installation, lambda _: None, network="host")
+        said = run(root, "evaluate", "skills/greeter", "--tasks", "suite", "--json")
+    arm = json.loads(said.partition("\n{")[2].join(["{", ""]))["arms"]["with skill"]
+    assert (arm["passed"], arm["measured"], arm["activated"]) == (1, 1, 1), said
+
+
+def test_an_agent_that_cannot_be_installed_in_a_tasks_image_is_refused(tmp_path: Path) -> None:
+    with provider([]) as world:
+        root = repository(tmp_path, CODEX, world, 1, guided=True)
+        process = command(root, "evaluate", "skills/greeter", "--tasks", str(harbor_tasks.write(root)))
+        said, _ = process.communicate(timeout=600)
+        assert (process.returncode, world.requests) == (2, []), said
+    assert "agent: it cannot be installed on the image skillgrad-task:" in said

@@ -128,7 +128,7 @@ def test_a_variable_of_this_machine_is_never_handed_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [({"agent": "chat"}, "agent loop alone can work"), ({"sandbox": "none"}, "which sandbox none has not")],
+    [({"agent": "chat"}, "where agent chat does nothing"), ({"sandbox": "none"}, "which sandbox none has not")],
 )
 def test_what_cannot_run_them_is_refused(tmp_path: Path, settings: dict[str, str], said: str) -> None:
     suite = load_suite(harbor_tasks.write(tmp_path))

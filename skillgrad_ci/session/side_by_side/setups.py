@@ -106,7 +106,7 @@ def side_by_side(
     """
     for inputs in setups:
         refuse_unfit(inputs.job, inputs.suite)
-        prove_foreign(inputs.job, tell)
+        prove_foreign(inputs.job, inputs.suite, tell)
     budget: Budget | None = setups[0].job.settings.budget
     rows: list[Mapping[str, Any]] = []
     for inputs in setups:
