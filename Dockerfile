@@ -7,6 +7,12 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements.lock /src/requirements.lock
 RUN python3 -m venv --copies /opt/skillgrad \
     && /opt/skillgrad/bin/pip install --quiet --no-deps --require-hashes --only-binary :all: -r /src/requirements.lock
+# What nothing here reaches: the model library's server pages and its optional Rust half, the downloader of Hugging Face,
+# and Amazon's services but for those that a call to Bedrock signs in with. tests/e2e/test_image.py asks every provider.
+RUN cd /opt/skillgrad/lib/python3*/site-packages \
+    && rm -rf litellm/proxy/_experimental/out litellm/proxy/swagger litellm/rust_bridge/_native.abi3.so hf_xet* \
+    && find botocore/data -mindepth 1 -maxdepth 1 -type d \
+       ! -name sts ! -name sso ! -name sso-oidc ! -name signin ! -name 'bedrock*' -exec rm -rf {} +
 # The program needs no build step: its source on the path, and a command that starts it.
 COPY skillgrad_ci /opt/skillgrad/app/skillgrad_ci
 COPY prompts /opt/skillgrad/app/prompts

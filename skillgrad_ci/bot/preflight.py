@@ -15,6 +15,8 @@ from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.github.client import Refusal, find
 from skillgrad_ci.github.git_data import branch_head, branches_below, create_branch, delete_branch
+from skillgrad_ci.graders.xlsx.installation import version
+from skillgrad_ci.session.inputs import Inputs
 
 IMPOSSIBLE = "skillgrad/..no-branch"  # git allows no name with two dots
 JOB_LIMIT = timedelta(hours=6)  # GitHub ends a job after it
@@ -39,6 +41,17 @@ def refuse_undeliverable(bot: Bot, job: SkillRun, base: str) -> None:
         )
     _refuse_pull_requests_forbidden(bot)
     _refuse_branch_in_the_way(bot, branch_name(job.name), base)
+
+
+def tell_missing(bot: Bot, inputs: Inputs) -> None:
+    """What this image lacks for the skill's tasks, said before money is spent on what it then cannot grade."""
+    workbooks = any(spec.kind == "xlsx" for task in inputs.suite.tasks for spec in task.graders)
+    if workbooks and not version():
+        bot.log.annotate(
+            "warning",
+            f"{inputs.job.name}: its tasks grade workbooks, and this image has no LibreOffice: answers with formulas "
+            "are unmeasured; set the input image: libreoffice",
+        )
 
 
 def _refuse_pull_requests_forbidden(bot: Bot) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from skillgrad_ci.config.settings import REHEARSAL, Budget, Positive, Settings
-from skillgrad_ci.document import Document, Known
+from skillgrad_ci.document.document import Document, Known
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.optimizers.choices import LOOP
 from skillgrad_ci.skill.hosts import HostName

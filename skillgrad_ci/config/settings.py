@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from skillgrad_ci.document import Known
+from skillgrad_ci.document.document import Known
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.budget import Cap
 from skillgrad_ci.method.optimizers.choices import Count

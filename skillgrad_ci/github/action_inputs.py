@@ -57,6 +57,12 @@ INPUTS = (
     Documented("draft", "Open the pull request as a draft.", "false"),
     Documented("threshold", "Accuracy, from 0 to 1, below which the check of a pull request fails; empty: it informs."),
     Documented("run_folder", "Folder for the run's report, patch and journal, in the workspace.", "skillgrad-run"),
+    Documented(
+        "image",
+        "The image that runs: `slim`, `libreoffice` (needed where a spreadsheet's formulas are graded), "
+        "or another one's name.",
+        "slim",
+    ),
     Documented("bot_login", "Login that `token` writes as, where it is an App's.", "github-actions[bot]"),
 )
 
@@ -109,6 +115,7 @@ class ActionInputs:
     draft: bool = False
     threshold: float | None = None
     run_folder: str = "skillgrad-run"
+    image: str = "slim"
     bot_login: str = "github-actions[bot]"
 
     @property
@@ -159,6 +166,7 @@ def take(environ: MutableMapping[str, str], dispatched: Mapping[str, Any]) -> Ac
         **text,
         config=values["config"] or ActionInputs.config,
         run_folder=values["run_folder"] or ActionInputs.run_folder,
+        image=values["image"] or ActionInputs.image,
         bot_login=values["bot_login"] or ActionInputs.bot_login,
         step=values["step"],
         skills=_listed(values["skills"]),

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from skillgrad_ci.document import Known
+from skillgrad_ci.document.document import Known
 from skillgrad_ci.method.acceptance import DecideBy, Mode
 from skillgrad_ci.method.acceptance.noise import Gate
 from skillgrad_ci.method.optimizers.choices import LOOP, Count, OptimizerParts, Share, filled

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from skillgrad_ci.document import Document, Foreign, Where
+from skillgrad_ci.document.document import Document, Foreign, Where
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.grader_options import CommandOptions, JudgeOptions
 from skillgrad_ci.method.task import GraderSpec, Reference, Suite, Task

@@ -6,7 +6,7 @@ message. Everything else beside the check is seen by the check alone, in `../gra
 
 from pathlib import Path
 
-from skillgrad_ci.document import Document
+from skillgrad_ci.document.document import Document
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.grader_options import CommandOptions
 from skillgrad_ci.method.task import GraderSpec, Reference, Suite, Task

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
-from skillgrad_ci.document import Document, Foreign
+from skillgrad_ci.document.document import Document, Foreign
 from skillgrad_ci.document.parsing import read_text
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.ports import Result

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from skillgrad_ci.document import Document, Where
+from skillgrad_ci.document.document import Document, Where
 from skillgrad_ci.method.task import names_folder
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from skillgrad_ci.document import Document, Where
+from skillgrad_ci.document.document import Document, Where
 from skillgrad_ci.document.parsing import read_text
 
 MAX_FILES = 10_000  # in one folder that a suite names

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from skillgrad_ci.document import Document, Foreign, Where
+from skillgrad_ci.document.document import Document, Foreign, Where
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.task import GraderSpec, Suite, Task

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import Field
 
-from skillgrad_ci.document import Document, Foreign
+from skillgrad_ci.document.document import Document, Foreign
 from skillgrad_ci.method.grader_options import XlsxCase, XlsxOptions
 from skillgrad_ci.method.task import GraderSpec, Reference, Suite, Task
 from skillgrad_ci.suites.goldens import ExpectedValues

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
-from skillgrad_ci.document import Document, Foreign, Where
+from skillgrad_ci.document.document import Document, Foreign, Where
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.grader_options import TriggerOptions
 from skillgrad_ci.method.ports import Result

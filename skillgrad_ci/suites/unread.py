@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from skillgrad_ci.document import Document
+from skillgrad_ci.document.document import Document
 from skillgrad_ci.document.parsing import read_text
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.suites.evals_json import rows_in

@@ -2,12 +2,15 @@
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from skillgrad_ci.bot.gate import NOTHING
 from skillgrad_ci.github.action_inputs import INPUTS, OUTPUTS, ActionInputs, Documented, take
 
 ROOT = Path(__file__).parents[2]
@@ -96,9 +99,29 @@ def test_the_ten_lines_of_the_page_are_a_workflow_of_ten_lines() -> None:
     assert set(workflow[True]) <= set(whole[True])
 
 
-def test_the_image_of_a_release_can_be_put_in_place() -> None:
-    """The release workflow replaces this line by the image's digest."""
-    assert "\n  image: Dockerfile\n" in (ROOT / "action.yml").read_text()
+def test_the_action_passes_every_input_on_and_every_output_back() -> None:
+    decide, run = ACTION["runs"]["steps"]
+    given = {f"INPUT_{known.name.upper()}": f"${{{{ inputs.{known.name} }}}}" for known in INPUTS}
+    assert {name: value for name, value in run["env"].items() if name != "IMAGE"} == given
+    assert run["env"]["IMAGE"] == "${{ inputs.image }}"
+    assert decide["env"].items() <= given.items()
+    assert run["if"] == "steps.decide.outputs.go == 'true'"
+    for known in OUTPUTS:
+        assert f"steps.run.outputs.{known.name}" in ACTION["outputs"][known.name]["value"]
+    for name in ("status", *NOTHING):  # what is known where no image ran
+        assert f"|| steps.decide.outputs.{name} " in ACTION["outputs"][name]["value"]
+    assert not any("${{" in step["run"] for step in ACTION["runs"]["steps"])  # no input becomes a command
+
+
+def test_a_release_puts_its_images_in_place(tmp_path: Path) -> None:
+    entry = Path(shutil.copytree(ROOT / "entry", tmp_path / "entry"))
+    images = ["ghcr.io/owner/action@sha256:aa", "ghcr.io/owner/action@sha256:bb"]
+    subprocess.run([entry / "pin.sh", *images], check=True, timeout=30)
+    known = [line for line in (entry / "images").read_text().splitlines() if not line.startswith("#")]
+    assert known == [f"slim={images[0]}", f"libreoffice={images[1]}"]
+    again = subprocess.run([entry / "pin.sh", "other@sha256:cc", images[1]], check=False, timeout=30)
+    assert again.returncode != 0
+    assert "entry/pin.sh" in (ROOT / ".github/workflows/release.yml").read_text()
 
 
 SHARDED = yaml.safe_load((ROOT / ".github/workflows/sharded.yml").read_text())

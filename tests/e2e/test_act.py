@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 WORKFLOW = ROOT / "examples/xlsx/.github/workflows/skillgrad.yml"
@@ -52,13 +51,23 @@ def idle_action(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """The action's image, built as act would: without BuildKit, and under the name that act looks for."""
+    """The action's image, built without BuildKit; its jobs run in it as well, for it has Python, tar and docker."""
     sh("sh", "tests/e2e/docker-base.sh", BASE)
-    assert yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["image"] == "Dockerfile"
-    name = f"act-{re.sub('[/@]', '-', uses().lower())}-dockeraction:latest"
+    name = "skillgrad-ci:e2e"
     build = ["docker", "build", "--network", "host", "--build-arg", f"BASE_IMAGE={BASE}"]
     sh(*build, "--build-arg", "WITH_LIBREOFFICE=0", "-t", name, ".", DOCKER_BUILDKIT="0")
     return name
+
+
+@pytest.fixture(scope="session")
+def released(image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The action as a release has it: with an image in place, which is not built when it is used."""
+    folder = tmp_path_factory.mktemp("action")
+    shutil.copy(ROOT / "action.yml", folder)
+    for name in ("entry", "skillgrad_ci", ".github"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    sh(folder / "entry/pin.sh", image, "libreoffice:none")
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +97,8 @@ class Repository:
 
     folder: Path
     act: Path
+    action: Path
+    image: str
 
     def run(self, event: str, payload: dict[str, Any] | None = None, *flags: str) -> str:
         idle = [f"{action}={idle_action(self.folder.parent)}" for action in others(self.folder / EXAMPLE)]
@@ -95,9 +106,9 @@ class Repository:
 
     def start(self, event: str, payload: dict[str, Any] | None, *flags: str) -> str:
         command: list[str | Path] = [
-            self.act, event, "-P", f"ubuntu-latest={BASE}", "--pull=false", "--rebuild=false", "--action-offline-mode",
-            "--no-cache-server", "-a", "octocat", "-s", "GITHUB_TOKEN=", "--rm",
-            "--local-repository", f"{uses()}={ROOT}", *flags,
+            self.act, event, "-P", f"ubuntu-latest={self.image}", "--pull=false", "--rebuild=false",
+            "--action-offline-mode", "--no-cache-server", "-a", "octocat", "-s", "GITHUB_TOKEN=", "--rm",
+            "--local-repository", f"{uses()}={self.action}", *flags,
         ]  # fmt: skip
         if payload is not None:
             file = self.folder.parent / "event.json"
@@ -121,7 +132,7 @@ def sweep() -> None:
 
 
 @pytest.fixture
-def repository(image: str, act: Path, tmp_path: Path) -> Iterator[Repository]:
+def repository(image: str, released: Path, act: Path, tmp_path: Path) -> Iterator[Repository]:
     """The example repository as a user has it, with the rehearsal model named in the workflow."""
     sweep()
     folder = tmp_path / "repository"
@@ -133,7 +144,7 @@ def repository(image: str, act: Path, tmp_path: Path) -> Iterator[Repository]:
     workflow.write_text(rehearsed)
     for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "Start"]):
         sh("git", "-c", "user.name=a", "-c", "user.email=a@example.org", *command, cwd=folder)
-    yield Repository(folder, act)
+    yield Repository(folder, act, released, image)
     sh("rm", "-rf", folder)
 
 
@@ -174,6 +185,7 @@ def test_another_label_starts_no_job_and_without_the_gate_the_bot_says_why_not(r
     log = repository.run("issues", labeled("question"))
     assert "status=ignored" in log
     assert "question" in log
+    assert "entry/run.sh" not in log
     assert not (repository.folder / "skillgrad-run").exists()
 
 

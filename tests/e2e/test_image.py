@@ -47,3 +47,9 @@ def test_the_red_team_is_refused_from_inside_the_image(image: str) -> None:
         capture_output=True, text=True, check=False, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def test_every_provider_answers_without_what_is_left_out(image: str) -> None:
+    mounts = ("--volume", f"{ROOT}/tests/e2e/providers_smoke.py:/smoke.py:ro", "--env", "PYTHONPATH=/opt/skillgrad/app")
+    said = inside(image, PYTHON, "/smoke.py", flags=mounts)
+    assert said.count(": ready\n") == len(said.splitlines()) >= 10, said

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field, model_validator
 
-from skillgrad_ci.document import Known
+from skillgrad_ci.document.document import Known
 
 Made = TypeVar("Made", bound=BaseModel)
 Preset = Literal["skillgrad", "skillopt", "evoskill", "trace2skill", "shrink", "rewrite"]

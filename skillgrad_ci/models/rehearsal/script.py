@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
-from skillgrad_ci.document import Document, Known
+from skillgrad_ci.document.document import Document, Known
 
 PLACEHOLDER = re.compile(r"\{\{([a-z_]+)\}\}")
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from skillgrad_ci.document import Strict, Where, nearest
+from skillgrad_ci.document.document import Strict, Where, nearest
 from skillgrad_ci.method.grader_options import CommandOptions, CsvOptions, JudgeOptions, TableOptions, TextOptions
 from skillgrad_ci.method.task import GraderSpec
 from skillgrad_ci.suites.paths import Files

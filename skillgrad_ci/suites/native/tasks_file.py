@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from skillgrad_ci.document import Document, Strict, Where
+from skillgrad_ci.document.document import Document, Strict, Where
 from skillgrad_ci.method.grader_options import Names
 from skillgrad_ci.method.task import Reference, Split, Suite, Task
 from skillgrad_ci.suites.goldens import ExpectedValues
