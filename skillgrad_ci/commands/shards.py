@@ -26,7 +26,7 @@ def plan_command(arguments: argparse.Namespace) -> int:
     if arguments.shards < 1:
         raise UserError(f"--shards {arguments.shards}: expected a number from 1")
     parts = parts_of(inputs, arguments.shards)
-    rows = [(str(shard), len(part), share_of(inputs, part)) for shard, part in parts.items()]
+    rows = [(str(shard), len(part), share_of(inputs, shard)) for shard, part in parts.items()]
     number = sum(executions for _, executions, _ in rows)
     if arguments.json:
         shards = [{"shard": shard, "executions": executions, "share": share} for shard, executions, share in rows]

@@ -7,18 +7,20 @@ content addresses: the run that goes on from the merged journal executes what no
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, UserError
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.optimize import FINAL_SHARE
+from skillgrad_ci.method.optimizers.presets import optimizer_of
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.run import Stop
-from skillgrad_ci.method.task import Task, digest_of
+from skillgrad_ci.method.task import Suite, Task, digest_of
 from skillgrad_ci.method.world import World, executions_of
-from skillgrad_ci.method.world.measurements import BASE
+from skillgrad_ci.method.world.measurements import BASE, surely
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import RUNS, Inputs
 from skillgrad_ci.session.journal.file_journal import NAME, FileJournal
@@ -26,6 +28,7 @@ from skillgrad_ci.session.journal.merging import merge_journals
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.optimize_skill import Kept, world_of
 from skillgrad_ci.session.parts import StopRequest
+from skillgrad_ci.session.split import settled
 
 FOLDER = "shards"  # in the run folder
 RUN = "run"  # the key and kind of the record that says to which run a shard's journal belongs
@@ -57,19 +60,29 @@ class Shard:
 
 
 def plan(inputs: Inputs, number: int) -> dict[Shard, Sequence[Execution]]:
-    """The base run's executions in `number` parts of one size, or as many as there are executions.
-
-    They are dealt in the order of their digests: neighbours in a suite, which often take alike, go to different shards.
-    """
-    work = executions_of(inputs.suite.tasks, inputs.job.settings.trials)
-    work.sort(key=lambda job: digest_of([job[0].id, job[0].digest, job[1]]))
+    """What the base run surely executes, in `number` parts of one size, or as many as there are executions."""
+    known = settled(inputs.suite.tasks, inputs.recorded)
+    tasks = [replace(task, split=known.get(task.id)) for task in inputs.suite.tasks]
+    work = _work(replace(inputs.suite, tasks=tasks), inputs.job.settings)
     number = min(number, len(work))
     return {Shard(index + 1, number): work[index::number] for index in range(number)}
 
 
-def share_of(inputs: Inputs, part: Sequence[Execution]) -> float:
+def _work(suite: Suite, settings: Settings) -> list[Execution]:
+    """The executions in the order of their digests: neighbours in a suite, which often take alike, go apart."""
+    enough = optimizer_of(settings.optimizer).enough(settings)
+    work = executions_of(surely(suite, settings.seed, enough), settings.trials)
+    return sorted(work, key=lambda one: digest_of([one[0].id, one[0].digest, one[1]]))
+
+
+def share_of(inputs: Inputs, shard: Shard) -> float:
     """A shard's share of the run's cap: all shards together never pass what one machine's base run may take."""
-    return (1 - FINAL_SHARE) * len(part) / len(executions_of(inputs.suite.tasks, inputs.job.settings.trials))
+    parts = plan(inputs, shard.of)
+    if shard not in parts:
+        raise UserError(
+            f"shard {shard}: the base run surely makes {len(parts)} executions; plan at most so many shards"
+        )
+    return (1 - FINAL_SHARE) * len(parts[shard]) / sum(map(len, parts.values()))
 
 
 @dataclass(frozen=True)
@@ -89,10 +102,8 @@ def execute_shard(
 
     Raises UserError where nothing could be started. An end at the cap, or a cancelled shard, is a result.
     """
-    part = _part(inputs, shard)
-    with open_run(inputs, folder, observe, stop, redactor, share_of(inputs, part)) as opened:
-        proved = {task.id for task in opened.suite.tasks}
-        part = [(task, trial) for task, trial in part if task.id in proved]
+    with open_run(inputs, folder, observe, stop, redactor, share_of(inputs, shard)) as opened:
+        part = _work(opened.settled, inputs.job.settings)[shard.index - 1 :: shard.of]
         kept = Kept(opened.rollout, BASE)
         ended, why = measure_part(inputs, part, world_of(opened, kept), opened.journal)
         return ShardDone(kept.evidence(), len(part), ended, why)
@@ -111,13 +122,6 @@ def measure_part(
     except Cancelled as error:
         return Stop.CANCELLED, str(error)
     return None, ""
-
-
-def _part(inputs: Inputs, shard: Shard) -> Sequence[Execution]:
-    parts = plan(inputs, shard.of)
-    if shard not in parts:
-        raise UserError(f"shard {shard}: the base run has {len(parts)} executions; plan at most so many shards")
-    return parts[shard]
 
 
 def merge_shards(folders: Sequence[Path], target: Path | None = None) -> tuple[Path, int]:

@@ -61,6 +61,6 @@ def test_a_shard_is_not_measured_twice_and_keeps_its_share_of_the_cap(
     assert journal.read_bytes() == before
     assert main(["execute", "skills/greeter", "--shard", "2/6", *OPEN, "--budget-tokens", "30"]) == 3
     assert "budget.tokens: the next call could take the run to" in capsys.readouterr().out
-    assert main(["execute", "skills/greeter", "--shard", "25/25"]) == 2
-    assert "shard 25/25: the base run has 24 executions" in capsys.readouterr().err
+    assert main(["execute", "skills/greeter", "--shard", "99/99"]) == 2
+    assert "shard 99/99: the base run surely makes" in capsys.readouterr().err
     assert main(["plan", "skills/greeter", "--shards", "0"]) == 2

@@ -16,7 +16,7 @@ from skillgrad_ci.method.acceptance.bound import failed_first, until_lost
 from skillgrad_ci.method.events import Measuring
 from skillgrad_ci.method.evidence import Evidence, flat_signal
 from skillgrad_ci.method.run import Run
-from skillgrad_ci.method.task import Split, Task
+from skillgrad_ci.method.task import Split, Suite, Task
 from skillgrad_ci.method.world import Job, World, executions_of
 from skillgrad_ci.skill.skill import Skill
 
@@ -31,16 +31,31 @@ def base_run(run: Run, world: World, enough: int | None) -> Run:
     suite is measured, for the split looks at outcomes; where nothing trains, the whole suite shows whether it works.
     """
     suite, trials = run.suite, run.settings.trials
-    train = suite.of(Split.TRAIN)
-    if not train or any(task.split is None for task in suite.tasks):
-        baseline = world.measure(run.initial, suite.tasks, BASE, trials)
-    elif enough is None:
-        baseline = world.measure(run.initial, train, BASE, trials)
+    order = base_order(suite, run.settings.seed, enough)
+    if _all_needed(suite, enough):
+        baseline = world.measure(run.initial, order, BASE, trials)
     else:
-        dice = random.Random(f"{run.settings.seed} {BASE}")  # noqa: S311  # reproducible, not secret
-        order = dice.sample(train, len(train))
-        baseline = world.measure_until(run.initial, order, BASE, partial(_to_fill, enough), trials)
+        baseline = world.measure_until(run.initial, order, BASE, partial(_to_fill, enough or 0), trials)
     return replace(run, baseline=baseline, suite=world.split(suite, baseline))
+
+
+def base_order(suite: Suite, seed: int, enough: int | None) -> Sequence[Task]:
+    """The tasks that a base run may execute, in its order."""
+    train = suite.of(Split.TRAIN)
+    if _all_needed(suite, enough):
+        return train if train and all(task.split is not None for task in suite.tasks) else suite.tasks
+    dice = random.Random(f"{seed} {BASE}")  # noqa: S311  # reproducible, not secret
+    return dice.sample(train, len(train))
+
+
+def surely(suite: Suite, seed: int, enough: int | None) -> Sequence[Task]:
+    """The tasks that a base run executes whatever comes of them, so that they can be executed before it."""
+    order = base_order(suite, seed, enough)
+    return order if _all_needed(suite, enough) else order[: max(enough or 0, ALIKE)]
+
+
+def _all_needed(suite: Suite, enough: int | None) -> bool:
+    return enough is None or not suite.of(Split.TRAIN) or any(task.split is None for task in suite.tasks)
 
 
 def _to_fill(enough: int, rows: Sequence[Evidence]) -> int:
