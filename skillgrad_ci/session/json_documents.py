@@ -106,7 +106,7 @@ class Untold(Facts):
 
 
 class AgreementDocument(Facts):
-    """`agree`: our verdicts against another grader's, in all and by the kind of output."""
+    """`agree`: our verdicts against another grader's, in all and by the kind of output. `cut`: why some are missing."""
 
     suite: str
     outputs: int
@@ -116,6 +116,7 @@ class AgreementDocument(Facts):
     kinds: Mapping[str, Mapping[str, int]]
     disagreements: tuple[Disagreement, ...]
     untold: tuple[Untold, ...]
+    cut: str
 
 
 class FiringSkill(Facts):

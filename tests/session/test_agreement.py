@@ -1,6 +1,7 @@
 """Two graders are compared on outputs of many kinds, and every disagreement is told."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,12 @@ def test_a_grader_that_does_not_answer_ends_it(
 ) -> None:
     assert main(["agree", str(suite), "--official", command]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_person_may_stop_it_and_is_told_what_is_compared(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, facts = agree(suite, capsys, f"__import__('os').kill({os.getpid()}, 2) or True", "--ways", "0")
+    assert code == 1
+    assert facts["cut"].startswith("interrupted after")
 
 
 def test_secrets_are_not_handed_on(
