@@ -206,23 +206,31 @@ def _refuse_traceback(output: str) -> None:
 
 
 def _report(output: str) -> Mapping[str, Any] | None:
-    """The last JSON object in `output` that starts a line and has a score; None where there is none.
+    """The JSON object with a score that ends `output`, or the last that starts a line; None where there is none.
 
-    Raises CheckCrashed where its score is no number from 0 to 1.
+    The first may stand behind other words: a check that shows what the agent's program printed has no say in how
+    that ends. Raises CheckCrashed where its score is no number from 0 to 1.
     """
-    decoder = json.JSONDecoder()
-    for brace in reversed(list(re.finditer(r"^[ \t]*\{", output, re.M))[-1000:]):
+    decoder, end = json.JSONDecoder(), len(output.rstrip())
+    last = output.rfind("\n", 0, end) + 1
+    ending = [brace.start() for brace in re.finditer(r"\{", output[last:end])][-1000:]
+    starting = [brace.end() - 1 for brace in re.finditer(r"^[ \t]*\{", output, re.M)][-1000:]
+    for place, to_the_end in [*((last + p, True) for p in reversed(ending)), *((p, False) for p in reversed(starting))]:
         try:
-            value, _ = decoder.raw_decode(output, brace.end() - 1)
+            value, stop = decoder.raw_decode(output, place)
         except (ValueError, RecursionError):
             continue
-        if isinstance(value, dict) and "score" in value:
-            score = value["score"]
-            number = isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score)
-            if not number or not 0.0 <= score <= 1.0:
-                raise CheckCrashed(f"printed the score {str(score)[:40]}, which is no number from 0 to 1")
-            return value
+        if isinstance(value, dict) and "score" in value and (stop == end or not to_the_end):
+            return _checked(value)
     return None
+
+
+def _checked(report: Mapping[str, Any]) -> Mapping[str, Any]:
+    score = report["score"]
+    number = isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score)
+    if not number or not 0.0 <= score <= 1.0:
+        raise CheckCrashed(f"printed the score {str(score)[:40]}, which is no number from 0 to 1")
+    return report
 
 
 def _feedback(report: Mapping[str, Any]) -> str:

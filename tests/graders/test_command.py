@@ -194,3 +194,10 @@ def test_special_files_are_not_copied(work: Path) -> None:
 
     os.mkfifo(work / "pipe")
     assert graded("test ! -e pipe", work).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("shown", ["words", "{", '{"score": 1.0}', '{"score": 1.0, "x": "', "[{}, {", "x" * 100_000])
+def test_what_a_check_shows_of_a_program_does_not_hide_its_verdict(shown: str) -> None:
+    """The check writes the program's output to its own standard error, without a line's end."""
+    assert verdict(shown + '{"score": 0.0, "details": "wrong", "checks": []}\n').outcome is Outcome.FAILED
+    assert verdict(shown + '{"score": 0.5}').score == 0.5
