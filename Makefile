@@ -5,11 +5,12 @@ RUN := .venv/bin/python
 # on the day that a newer release comes out.
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help setup demo real test coverage lint types install-test e2e lock clean
+.PHONY: help setup demo real bench test coverage lint types install-test e2e lock clean
 
 help:
 	@echo "make demo   install, then optimize the example skill with the rehearsal model (no key, no network)"
 	@echo "make real   let a small real model (SmolLM2, 135 million parameters) work on examples/labels, on this machine"
+	@echo "make bench  count what a run executes and asks, by setting"
 	@echo "make test   install, then run the whole test suite"
 	@echo "make coverage   how much of the method and the skill their own tests reach"
 	@echo "make lint   check style; make types: check types; make e2e: Docker image and act, for real"
@@ -34,6 +35,10 @@ demo: setup
 # The model's packages (200 MB) go into .real, and none of ours does. IF_AVAILABLE=1: to do without them is no error.
 real: setup
 	@$(RUN) -m benchmarks.real_model $(if $(IF_AVAILABLE),--if-available)
+
+# Counts alone: the same on every machine, and held by tests/test_benchmarks.py.
+bench: setup
+	@$(RUN) -m benchmarks.executions
 
 test: setup
 	@$(RUN) -m pytest -n auto --dist worksteal -m "not docker and not index"

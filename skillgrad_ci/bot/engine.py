@@ -53,7 +53,8 @@ def command_line(job: SkillRun) -> str:
     agent = None if job.settings.agent == LOOP else job.settings.agent
     flags = {"--agent": agent, "--model": models.executor, "--optimizer-model": models.optimizer}
     words = [part for flag, model in flags.items() if model for part in (flag, model)]
-    iterations = ["--iterations", str(job.settings.iterations)]
+    said = "iterations" in job.settings.model_fields_set
+    iterations = ["--iterations", str(job.settings.iterations)] if said else []
     return shlex.join(["skillgrad-ci", "optimize", job.path.relative_to(job.root).as_posix(), *words, *iterations])
 
 

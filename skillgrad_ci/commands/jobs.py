@@ -30,7 +30,7 @@ def skill_job(arguments: argparse.Namespace) -> SkillRun:
         if arguments.tasks is None:
             raise UserError(f"{skill}: no suite is named; give --tasks, or list the skill in {FILE}")
         return SkillRun(skill, arguments.tasks, with_flags(Settings(), flags), Path.cwd())
-    return SkillRun(skill, arguments.tasks or run.tasks, run.settings, run.root)
+    return SkillRun(skill, arguments.tasks or run.tasks, run.settings, run.root, run.reports_ties)
 
 
 def _named(name: str, arguments: argparse.Namespace) -> str:

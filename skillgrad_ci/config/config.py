@@ -74,13 +74,14 @@ class File(Settings):
 class SkillRun:
     """One skill to run: its folder, its suite, and every setting decided.
 
-    Paths inside the settings are relative to `root`.
+    Paths inside the settings are relative to `root`. `reports_ties`: a tie is proposed to people, as a draft.
     """
 
     path: Path
     tasks: Path
     settings: Settings
     root: Path
+    reports_ties: bool = False
 
     @property
     def name(self) -> str:
@@ -122,7 +123,8 @@ def load_config(path: Path, flags: Mapping[str, Any] | None = None) -> Configura
         settings = document.validate(Settings, layered(common, own), ("skills", number))
         settings = with_flags(settings, flags or {})
         for folder in _folders(document, root, number, entry.path):
-            runs.append(SkillRun(folder, root / entry.tasks.replace("{name}", name_of(folder)), settings, root))
+            tasks = root / entry.tasks.replace("{name}", name_of(folder))
+            runs.append(SkillRun(folder, tasks, settings, root, whole.pull_request.draft_on_tie))
     _refuse_twins(document, runs)
     caps = Caps(job=whole.budget.job, month=whole.budget.month)
     return Configuration(root, runs, whole.hosts, whole.label, whole.pull_request, caps)

@@ -172,7 +172,9 @@ def exhausted(run: Run) -> tuple[Stop, str]:
     """Why a run ends whose batches are all drawn."""
     if not run.iterations:
         return Stop.NO_FAILURES, "the initial skill fails no training task"
-    return Stop.ITERATIONS, f"all {len(run.iterations) - run.slow_steps} iterations are done"
+    steps = len(run.iterations) - run.slow_steps
+    few = run.settings.optimizer.evidence == "failures" and steps < run.settings.iterations
+    return Stop.ITERATIONS, f"all {steps} iterations are done" + (", three epochs of a small pool" if few else "")
 
 
 def conclude(run: Run, world: World) -> Run:

@@ -15,7 +15,7 @@ class LoopSettings(Known):
     """The settings that the loop reads. The text under a field is its help on the command line."""
 
     iterations: Count = 10
-    """Iterations of the loop."""
+    """Iterations of the loop; where they are not said, no more than three epochs of the tasks that fail."""
     batch_size: Count = 4
     """Training tasks per iteration."""
     train_tasks: Count = 40

@@ -69,6 +69,7 @@ def world_of(opened: OpenRun, rollout: Rollout) -> World:
         each=opened.each,
         observe=opened.parts.observe,
         at_once=opened.inputs.job.settings.concurrency,
+        reports_ties=opened.inputs.job.reports_ties,
     )
 
 

@@ -199,3 +199,10 @@ def test_a_file_that_is_nested_without_end_is_the_users_to_fix(tmp_path: Path) -
 def test_a_model_of_a_retired_service_is_named_so() -> None:
     with pytest.raises(UserError, match="GitHub Models was retired on 30 July 2026"):
         Models(executor="github/gpt-4o").of("executor")
+
+
+def test_a_run_knows_whether_its_tie_would_be_proposed(repository: Path) -> None:
+    """Only then does it measure what a reader of the draft looks for."""
+    wanted = read(repository, SKILLS + "pull_request: {draft_on_tie: true}\n")
+    assert {run.reports_ties for run in wanted.skills} == {True}
+    assert {run.reports_ties for run in read(repository, SKILLS).skills} == {False}

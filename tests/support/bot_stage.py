@@ -85,7 +85,13 @@ class SyntheticEngine:
     def optimize(self, inputs: Inputs, folder: Path, observe: Observer) -> Finished:
         self.optimized.append(inputs)
         self.before()
-        made = world(self.rollout, self.agent, observe=observe, split=partial(_split, inputs))
+        made = world(
+            self.rollout,
+            self.agent,
+            observe=observe,
+            split=partial(_split, inputs),
+            reports_ties=inputs.job.reports_ties,
+        )
         run = optimize(inputs.skill, inputs.suite, inputs.job.settings, inputs.memory, made, inputs.name)
         cost = {"executor": self.rollout.cost}
         around = Circumstances(inputs.job.settings, "skills/x", "evals/x", "synthetic", "skillgrad-ci optimize", cost)

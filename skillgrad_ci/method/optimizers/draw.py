@@ -9,6 +9,8 @@ from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split, Task
 
+EPOCHS = 3  # of a small pool, where nobody said how many iterations: the same few tasks teach little the fourth time
+
 
 def failures(run: Run) -> Iterator[Batch]:
     """Mini-batches of training tasks that the initial skill fails (SkillGrad).
@@ -20,8 +22,15 @@ def failures(run: Run) -> Iterator[Batch]:
     dice = random.Random(settings.seed)  # noqa: S311  # reproducible, not secret
     chosen = {task.id for task in dice.sample(tasks, min(settings.train_tasks, len(tasks)))}
     pool = [task for task in tasks if task.id in chosen]
-    for batch in batches(pool, settings.batch_size, settings.iterations, settings.seed):
+    for batch in batches(pool, settings.batch_size, most_steps(settings, len(pool)), settings.seed):
         yield Batch(batch)
+
+
+def most_steps(settings: LoopSettings, pool: int) -> int:
+    """How many batches are drawn from a pool: as many as a person said, else no more than three epochs of it."""
+    if "iterations" in settings.model_fields_set:
+        return settings.iterations
+    return min(settings.iterations, ceil(EPOCHS * pool / settings.batch_size))
 
 
 def pool_size(settings: LoopSettings) -> int:
@@ -90,5 +99,7 @@ def planned(settings: LoopSettings, tasks: int) -> tuple[int, int]:
         slow = 2 * min(parts.slow_tasks, tasks) * (steps // max(1, each))
         return steps, steps * min(settings.batch_size, tasks) + slow
     if parts.evidence == "failures":
-        return settings.iterations, settings.iterations * settings.batch_size
+        pool = min(tasks, pool_size(settings))
+        steps = most_steps(settings, pool)
+        return steps, steps * min(settings.batch_size, pool)
     return (1 if parts.evidence == "all" else settings.iterations), 0

@@ -206,6 +206,16 @@ def test_where_no_execution_is_saved_before_the_end_the_run_is_that_of_a_whole_b
         assert [step.verdict for step in late.iterations] == [step.verdict for step in whole.iterations]
 
 
+def test_a_small_pool_is_taken_three_times_where_nobody_said_how_often() -> None:
+    """Five failing tasks in batches of four: four steps, and not ten."""
+    agent = Oracle(fails=lambda role, number: role == "patcher")
+    small, rollout = run(LoopSettings(), suite_of(10, 4, 6, easy=2), Synthetic(), agent=agent), Synthetic()
+    assert (len(small.iterations), small.why) == (4, "all 4 iterations are done, three epochs of a small pool")
+    assert max(Counter(row.task_id for step in small.iterations for row in step.batch).values()) <= 4
+    said = run(LoopSettings(iterations=10), suite_of(10, 4, 6, easy=2), rollout, agent=agent)
+    assert len(said.iterations) == 10
+
+
 def test_a_candidate_that_cannot_win_is_measured_on_half_of_the_validation_tasks() -> None:
     """A patch that fixes nothing there: once the tasks that the skill fails are through, nothing can be won."""
     tasks = suite_of(12, 20, 8, easy=2)

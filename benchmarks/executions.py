@@ -1,0 +1,169 @@
+"""What a run executes and asks, by setting: counts alone, so they are the same on every machine.
+
+    make bench
+
+The loop is the real one. A scripted world stands where sandboxes and models stand: of the tasks every second one
+fails under the initial skill, and what a patch changes is said by the setting. Tokens are those of the optimizing
+agents' prompts, a quarter of their characters. "Before" is what a run executed when its base run measured every
+task once, every candidate every validation task, and small suites had ten iterations as large ones have.
+"""
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.method.events import Event
+from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory
+from skillgrad_ci.method.memory import PatternMemory
+from skillgrad_ci.method.optimize import optimize
+from skillgrad_ci.method.ports import Reply
+from skillgrad_ci.method.run import Run
+from skillgrad_ci.method.settings import LoopSettings
+from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
+from skillgrad_ci.method.world import World
+from skillgrad_ci.skill.skill import Skill
+
+SKILL = Skill("s", {"SKILL.md": b"---\nname: s\ndescription: Use it for tests.\n---\n# Guide\n\nBe careful.\n"})
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A run to count. `helps` are the splits whose failing tasks a patch of the loop fixes."""
+
+    name: str
+    sizes: tuple[int, int, int]  # training, validation and heldout tasks
+    helps: frozenset[Split] = frozenset()
+    said: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def suite(self) -> Suite:
+        """Every second task of each split fails under the initial skill."""
+        splits = [split for split, size in zip(Split, self.sizes, strict=True) for _ in range(size)]
+        return Suite("s", "native", Path("evals"), [
+            Task(f"task-{number}", f"Task {number}.", [GraderSpec("text")], split=split)
+            for number, split in enumerate(splits)
+        ])  # fmt: skip
+
+    @property
+    def before(self) -> int:
+        """Executions of the loop that measured everything: base run, batches, candidates."""
+        train, validation, heldout = self.sizes
+        iterations, batch = self.said.get("iterations", 10), min(4, train // 2)
+        checks = validation * (iterations if self.said.get("accept") == "validate" else 1)
+        return sum(self.sizes) + iterations * batch + checks + heldout
+
+
+EVERYWHERE = frozenset(Split)
+SETTINGS = (
+    Setting("a gain that is kept", (200, 80, 120), EVERYWHERE),
+    Setting("a tie on validation", (200, 80, 120)),
+    Setting("no patch at all", (200, 80, 120), said={"accept": "always"}),
+    Setting("validate, no patch wins", (200, 80, 120), said={"accept": "validate"}),
+    Setting("validate, the first patch wins", (200, 80, 120), EVERYWHERE, {"accept": "validate"}),
+    Setting("a small suite, a gain", (10, 4, 6), EVERYWHERE),
+    Setting("a small suite, a tie", (10, 4, 6)),
+)
+
+
+@dataclass
+class Scripted:
+    """Plays executor and optimizing agents, and counts what it is asked."""
+
+    setting: Setting
+    executions: Counter[str] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)
+    characters: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def rollout(self, skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:  # noqa: ARG002  # the port has it
+        assert skill is not None
+        assert task.split is not None
+        with self.lock:
+            self.executions[re.sub(r"-?\d+$", "", iteration) or "batches"] += 1
+        patched = "Rule" in skill.text and task.split in self.setting.helps
+        passed = int(task.id.removeprefix("task-")) % 2 == 0 or patched
+        outcome = Outcome.PASSED if passed else Outcome.FAILED
+        call = {"kind": "tool_call", "id": "1", "tool": "shell", "arguments": {"command": f"cat {task.id}"}}
+        return Evidence(task.id, skill.digest, outcome, float(passed), f"{task.id}: wrong", Trajectory([call]))
+
+    def agent(self, role: str, system: str, user: str, reply: type[Reply]) -> Reply:
+        with self.lock:
+            self.calls[role] += 1
+            self.characters += len(system) + len(user)
+            number = self.calls[role]
+        if role == "diagnoser":
+            said: dict[str, Any] = {
+                "label": "wrong", "summary": "s", "cause": "c", "guidance": "missing", "skipped_step": "",
+                "robust": True, "quote": "",
+            }  # fmt: skip
+        elif role == "momentum":
+            tasks = re.findall(r"- task (\S+):", user)
+            change = {"slug": "wrong", "kind": "operation", "line": "wrong", "anchor": "", "description": "",
+                      "absorption": "new", "latest_executor_action": "", "remedy": "", "tasks": tasks}  # fmt: skip
+            said = {"changes": [change], "overlay": [], "themes": []}
+        else:
+            edit = {"op": "append", "file": "SKILL.md", "target": "file", "address": "", "why": "it helps",
+                    "content": f"Rule {number}: look twice.", "patterns": ["wrong"]}  # fmt: skip
+            said = {"edits": [] if self.setting.name == "no patch at all" else [edit]}
+        return reply.model_validate(said)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What one run took."""
+
+    setting: Setting
+    run: Run
+    executions: Counter[str]
+    calls: int
+    tokens: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.executions.values())
+
+    @property
+    def row(self) -> str:
+        """A row of the table."""
+        steps = max(1, len(self.run.iterations))
+        parts = [str(self.executions[name]) for name in ("base", "batches", "validate", "final")]
+        saved = f"−{100 * (self.setting.before - self.total) / self.setting.before:.0f}%"
+        cells = [
+            self.setting.name, "/".join(map(str, self.setting.sizes)), str(self.setting.before), str(self.total), saved,
+            *parts, str(len(self.run.iterations)), f"{self.calls / steps:.1f}", f"{self.tokens / steps:,.0f}",
+        ]  # fmt: skip
+        return f"| {' | '.join(cells)} |"
+
+
+def count(setting: Setting) -> Counted:
+    """Run the loop in a setting's world."""
+    scripted = Scripted(setting)
+
+    def silent(event: Event, /) -> None: ...
+
+    def keep(suite: Suite, baseline: Sequence[Evidence]) -> Suite:  # noqa: ARG001  # the port's form
+        return suite
+
+    world = World(scripted.rollout, scripted.agent, keep, Ledger(), map, silent, at_once=4)
+    run = optimize(SKILL, setting.suite, LoopSettings.model_validate(setting.said), PatternMemory("s"), world)
+    return Counted(setting, run, scripted.executions, sum(scripted.calls.values()), scripted.characters // 4)
+
+
+HEAD = (
+    "| setting | tasks | before | now | saved | base | batches | validate | final | iterations | calls an iteration "
+    "| tokens an iteration |\n" + "| --- " * 12 + "|"
+)
+
+
+def table() -> str:
+    """All settings, as Markdown."""
+    return "\n".join([HEAD, *(count(setting).row for setting in SETTINGS)])
+
+
+if __name__ == "__main__":
+    print(table())

@@ -1,0 +1,54 @@
+"""The counts that docs/performance.md shows: a change that executes more must be meant."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.executions import SETTINGS, Counted, count, table
+from skillgrad_ci.method.acceptance import Verdict
+
+PAGE = Path(__file__).parent.parent / "docs/performance.md"
+COUNTED = {setting.name: count(setting) for setting in SETTINGS}
+MOST = {  # executions in all
+    "a gain that is kept": 640 - 120,
+    "a tie on validation": 640 - 120 - 120 - 120,
+    "no patch at all": 640 - 120 - 120 - 120 - 80 - 80,
+    "validate, no patch wins": 1360 - 120 - 120 - 120 - 400,
+    "validate, the first patch wins": 1360 - 120 - 400,
+    "a small suite, a gain": 70 - 20,
+    "a small suite, a tie": 70 - 20 - 6,
+}
+
+
+def test_the_page_shows_what_the_benchmark_prints() -> None:
+    """After a change of a count, put what `make bench` prints into the page. Tokens move with each prompt."""
+    page = PAGE.read_text("utf-8")
+    for row in table().splitlines():
+        assert row.rsplit("|", 2)[0] in page
+
+
+@pytest.mark.parametrize("name", MOST)
+def test_a_run_executes_no_more_than_this(name: str) -> None:
+    assert set(MOST) == set(COUNTED)
+    assert COUNTED[name].total <= MOST[name] < COUNTED[name].setting.before
+
+
+def test_what_is_saved_leaves_the_results_as_they_are() -> None:
+    def verdict(name: str) -> tuple[Counted, Verdict]:
+        return COUNTED[name], COUNTED[name].run.verdict
+
+    for name in ("a gain that is kept", "validate, the first patch wins", "a small suite, a gain"):
+        counted, shown = verdict(name)
+        heldout = sum(task.split == "heldout" for task in counted.setting.suite.tasks)
+        assert shown is Verdict.BETTER
+        assert (
+            sum(row.task_id in {t.id for t in counted.run.suite.tasks[-heldout:]} for row in counted.run.measured)
+            == heldout
+        )
+    assert verdict("a tie on validation")[1] is verdict("a small suite, a tie")[1] is Verdict.TIE
+    assert verdict("validate, no patch wins")[0].run.final == verdict("no patch at all")[0].run.final
+
+
+def test_a_batch_of_four_takes_six_calls() -> None:
+    for counted in COUNTED.values():
+        assert counted.calls <= 6 * len(counted.run.iterations)
