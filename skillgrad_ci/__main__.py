@@ -23,6 +23,8 @@ COMMANDS = {  # imported when asked for: each needs other heavy things
     "execute": ("shards", "execute_command"),
     "merge": ("shards", "merge_command"),
     "evaluate": ("evaluate", "evaluate_skill"),
+    "blame": ("blame", "blame_skill"),
+    "compare": ("side_by_side.compare", "compare_optimizers"),
     "transfer": ("side_by_side.transfer", "transfer"),
     "grade": ("suite.grade", "grade_command"),
     "suite": ("suite.suite", "suite"),

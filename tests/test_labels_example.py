@@ -145,12 +145,18 @@ def test_a_transfer_sets_the_skill_against_none_and_against_the_one_before(
             "10000000",
         ]
         assert main([*words, "--json"]) == 0
+        heldout = json.loads(capsys.readouterr().out)
+        assert main([*words, "--json", "--all"]) == 0
         document = json.loads(capsys.readouterr().out)
         asked = {request["model"] for request in server.requests}
         calls = len(server.requests)
-        assert main(words) == 0  # from the journals
+        assert main([*words, "--all"]) == 0  # from the journals
         assert len(server.requests) == calls
     assert asked == {"one", "two"}
+    assert [(found["tasks"], found["of"]) for found in (heldout, document)] == [(12, 40), (40, 40)]
+    for setup in heldout["setups"]:
+        passed = {name: arm["passed"] for name, arm in setup["arms"].items()}
+        assert passed == {"without skill": 0, "initial skill": 3, "with skill": 6}
     assert [setup["models"]["executor"] for setup in document["setups"]] == ["openai/one", "openai/two"]
     for setup in document["setups"]:
         passed = {name: arm["passed"] for name, arm in setup["arms"].items()}

@@ -23,11 +23,13 @@ COMMANDS = {
     "execute": "measure one shard of a plan, on this machine",
     "merge": "make one journal of the shards', from which optimize goes on",
     "evaluate": "measure a skill on a suite, without changing it",
+    "compare": "run several optimizers, or settings, on one suite at equal budget, side by side",
     "transfer": "measure a finished skill with other models and agents",
     "grade": "grade outputs that exist already, with no model",
     "suite": "say what a suite holds and what is wrong with it",
     "agree": "compare our graders with another one, on outputs made from a suite's right results",
     "report": "a run's report again, in another form",
+    "blame": "say which edit of which run wrote each line of a skill, and why",
     "view": "run folders as pages: list, compare, follow",
     "lint": "check skills against the rules of their layers",
     "action": "answer a GitHub event, as the action does",
@@ -61,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     _optimize(made["optimize"])
     _shards(made["plan"], made["execute"], made["merge"])
     _evaluate(made["evaluate"])
+    _compare(made["compare"])
     _transfer(made["transfer"])
     _grade(made["grade"])
     _suite(made["suite"])
@@ -75,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     _init(made["init"])
     _lint(made["lint"])
     _report(made["report"])
+    _blame(made["blame"])
     _view(made["view"])
     return main
 
@@ -101,6 +105,13 @@ def _report(command: argparse.ArgumentParser) -> None:
     command.add_argument("run", type=Path, metavar="RUN", help="a run folder")
     command.add_argument("--format", choices=("html", "md", "json", "junit"), default="html", help="form (html)")
     command.add_argument("--open", action="store_true", help="open the page in a browser")
+
+
+def _blame(command: argparse.ArgumentParser) -> None:
+    command.add_argument("skill", type=Path, metavar="SKILL", help="a folder with SKILL.md")
+    command.add_argument(
+        "--run", type=Path, metavar="RUN", help="a run folder (the bot's commits, and the skill's folders below runs)"
+    )
 
 
 def _view(command: argparse.ArgumentParser) -> None:
@@ -134,11 +145,21 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-skill", action="store_true", help="also run without the skill, side by side")
 
 
+def _compare(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "what", nargs="+", type=Path, metavar="SKILL|FILE", help="a skill's folder, or configurations of one skill each"
+    )
+    command.add_argument("--optimizers", metavar="A,B", help="with a skill: optimizers to compare (all)")
+    _inputs(command)
+    add_flags(command, [name for name in setting_flags() if name == "seed" or name not in loop_flags()])
+
+
 def _transfer(command: argparse.ArgumentParser) -> None:
     _skill(command)
     command.add_argument("--models", metavar="A,B", help="models that work on the tasks (the configured one)")
     command.add_argument("--agents", metavar="A,B", help="agents that work on the tasks (the configured one)")
     command.add_argument("--initial", type=Path, metavar="SKILL", help="the skill as it was before, measured as well")
+    command.add_argument("--all", action="store_true", help="measure all tasks (heldout ones, where there are some)")
     names = [name for name in setting_flags() if name not in [*loop_flags(), "model", "agent"]]
     add_flags(command, names)
 
@@ -199,6 +220,10 @@ def _suite(command: argparse.ArgumentParser) -> None:
 
 def _skill(command: argparse.ArgumentParser) -> None:
     command.add_argument("skill", type=Path, metavar="SKILL", help="a folder with SKILL.md")
+    _inputs(command)
+
+
+def _inputs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--tasks", type=Path, metavar="SUITE", help="a suite in any known format (from the configuration)"
     )

@@ -20,6 +20,8 @@ from skillgrad_ci.skill.repository import CONFIGURATION
 from skillgrad_ci.skill.skill import name_of
 
 FILE = CONFIGURATION
+DEFAULT = "skillgrad"
+OF_AN_OPTIMIZER = frozenset({"optimizer", *(key for own in LOOP.values() for key in own)})
 
 
 class PullRequest(Known):
@@ -120,7 +122,7 @@ def load_config(path: Path, flags: Mapping[str, Any] | None = None) -> Configura
     runs = []
     for number, entry in enumerate(whole.skills):
         own = {key: value for key, value in content["skills"][number].items() if key in Settings.model_fields}
-        settings = document.validate(Settings, layered(common, own), ("skills", number))
+        settings = document.validate(Settings, layered_settings(common, own), ("skills", number))
         settings = with_flags(settings, flags or {})
         for folder in _folders(document, root, number, entry.path):
             tasks = root / entry.tasks.replace("{name}", name_of(folder))
@@ -136,10 +138,30 @@ def with_flags(settings: Settings, flags: Mapping[str, Any]) -> Settings:
     if models.get("executor") == REHEARSAL:
         flags = {**flags, "models": {"optimizer": REHEARSAL, "judge": REHEARSAL, **models}}
     given = settings.model_dump(mode="json", exclude_unset=True)
-    if "optimizer" in flags:  # what the file says of these was said of another optimizer
-        own = next((loop for preset, loop in LOOP.items() if preset == flags["optimizer"]), {})
-        given = {key: value for key, value in given.items() if key not in own}
-    return Document(Path("the command line")).validate(Settings, layered(given, flags))
+    return Document(Path("the command line")).validate(Settings, layered_settings(given, flags))
+
+
+def layered_settings(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings over others, key by key; where `over` names another optimizer, what `under` says of its is set aside.
+
+    That is its parts, and the keys that an optimizer has defaults of its own for. What `over` says of them counts.
+    """
+    asked, before = over.get("optimizer"), under.get("optimizer")
+    if (_preset(asked) or _preset(before) or DEFAULT) != (_preset(before) or DEFAULT):
+        under = {key: value for key, value in under.items() if key not in OF_AN_OPTIMIZER}
+    elif asked is not None and before is not None:  # parts over parts
+        under, over = ({**side, "optimizer": _parts(side["optimizer"])} for side in (under, over))
+    return layered(under, over)
+
+
+def _preset(optimizer: Any) -> Any:
+    """The optimizer that is named, if one is."""
+    return optimizer.get("preset") if isinstance(optimizer, Mapping) else optimizer
+
+
+def _parts(optimizer: Any) -> Any:
+    """An optimizer's parts: its name alone is one of them."""
+    return {"preset": optimizer} if isinstance(optimizer, str) else optimizer
 
 
 def layered(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

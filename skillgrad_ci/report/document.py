@@ -182,12 +182,14 @@ class Cost(Spent):
 class Report(Facts):
     """One run. `chosen_on` is the split whose result decided whether the candidate is kept.
 
-    `gate` says what `accept: validate` asked of a step. `agent` is who worked on the tasks, with its version.
+    `run` is its name in the memory and in commits; `gate` says what `accept: validate` asked of a step. `agent` is who
+    worked on the tasks, with its version.
     `triggers` is the trigger set under the initial skill and under the candidate; `tokens` is about how many
     tokens all files of each hold.
     """
 
     skill: str
+    run: str = ""
     skill_path: str
     initial_digest: str
     final_digest: str

@@ -7,17 +7,20 @@ from skillgrad_ci.method.run import Run
 from skillgrad_ci.report.diff import skill_patch
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.page import MEMORY, NOT_KEPT, PATCH, render_page
+from skillgrad_ci.report.provenance.blame import accepted_by
 from skillgrad_ci.report.templating import environment
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.skill.folder import write_atomically
 
 REPORT = "report.json"
+EDITS = "edits.json"
 
 
 def write_run(folder: Path, run: Run, report: Report, redactor: Redactor) -> dict[str, Path]:
     """Write a run's results; gives each by its name. Raises UserError where one cannot be written."""
     contents = {
         REPORT: as_json(report),
+        EDITS: as_edits(report),
         "report.md": as_markdown(report),
         MEMORY: run.memory.render(),
     }
@@ -36,6 +39,21 @@ def write_run(folder: Path, run: Run, report: Report, redactor: Redactor) -> dic
 
 def as_json(report: Report) -> str:
     return json.dumps(report.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+
+
+def as_edits(report: Report) -> str:
+    """Every edit that was proposed, also those that were refused or rejected, with why, and what was measured of it."""
+    rows = [
+        {
+            "iteration": step.number,
+            **edit.model_dump(mode="json"),
+            "verdict": step.verdict,
+            "accepted_by": accepted_by(report, step) if edit.status == "accepted" else "",
+        }
+        for step in report.iterations
+        for edit in step.edits
+    ]
+    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
 
 
 def as_markdown(report: Report, iteration: int | None = None) -> str:

@@ -11,13 +11,13 @@ from skillgrad_ci.method.acceptance.clock import incomparable
 from skillgrad_ci.method.budget import Purpose
 from skillgrad_ci.method.evidence import Accuracy, Evidence, Usage
 from skillgrad_ci.method.gradient import Diagnosis
-from skillgrad_ci.method.leaks import leaks
+from skillgrad_ci.method.leaks import gaming, leaks
 from skillgrad_ci.method.patch import EditResult
 from skillgrad_ci.method.run import Iteration, Run, Stop
 from skillgrad_ci.method.task import Split, Suite
 from skillgrad_ci.report import document as doc
 from skillgrad_ci.report.headline import headline, split_notes
-from skillgrad_ci.report.provenance import stands_under, taught_in
+from skillgrad_ci.report.provenance.edits import stands_under, taught_in
 from skillgrad_ci.report.statistics import paired
 from skillgrad_ci.skill.review_flags import Flag, flags
 from skillgrad_ci.skill.skill import Skill
@@ -49,6 +49,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
     models = around.settings.models
     report = doc.Report(
         skill=run.initial.name,
+        run=run.name,
         skill_path=around.skill_path,
         initial_digest=run.initial.digest,
         final_digest=run.final.digest,
@@ -73,7 +74,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         tokens=(_tokens(run.initial), _tokens(run.candidate)),
         tasks=tuple(_tasks(run, split_of)),
         chapters=tuple(_chapters(run)),
-        flags=(*flags(run.initial, run.candidate), *_near_graders(run)),
+        flags=tuple(_flags(run)),
         cost=cost_of(around.cost, around.spent_on),
         minutes=round(around.minutes, 2),
         sandbox=around.sandbox,
@@ -220,15 +221,28 @@ def _edit(run: Run, step: Iteration, result: EditResult) -> doc.EditFacts:
 
 
 def _on_graders(report: doc.Report) -> Iterable[str]:
-    """What a reviewer may rely on: no edit that repeats a grader was taken."""
-    if report.accepted:
-        near = sum(flag.kind == NEAR for flag in report.flags)
-        lines = f"{near} added line{'s come' if near > 1 else ' comes'} near"
-        yield (
-            f"{lines} a training task's grader: look at them by hand."
-            if near
-            else "No added line repeats a training task's grader, or comes near one."
-        )
+    """What a reviewer may rely on: no edit that repeats a grader was taken; and what they must judge themselves."""
+    if not report.accepted:
+        return
+    near = sum(flag.kind == NEAR for flag in report.flags)
+    lines = f"{near} added line{'s come' if near > 1 else ' comes'} near"
+    yield (
+        f"{lines} a training task's grader: look at them by hand."
+        if near
+        else "No added line repeats a training task's grader, or comes near one."
+    )
+    taught = {(flag.file, flag.line): flag.kind for flag in report.flags if flag.kind in gaming.KINDS}
+    if taught:
+        kinds = ", ".join(kind for kind in gaming.KINDS if kind in taught.values())
+        lines = f"{len(taught)} added line{'s' if len(taught) > 1 else ''} may teach the test and not the work"
+        yield f"{lines} ({kinds}): look at them by hand."
+
+
+def _flags(run: Run) -> Iterable[Flag]:
+    """Added lines to look at: commands and addresses, what may win on these tasks alone, what comes near a grader."""
+    yield from flags(run.initial, run.candidate)
+    yield from gaming.gaming(run.initial, run.candidate, run.suite.of(Split.TRAIN))
+    yield from _near_graders(run)
 
 
 def _near_graders(run: Run) -> Iterable[Flag]:

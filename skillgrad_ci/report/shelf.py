@@ -65,7 +65,7 @@ def find_runs(paths: Sequence[Path]) -> list[FoundRun]:
         folders = {file.parent for name in (REPORT, JOURNAL) for file in path.rglob(name)}
         if not folders:
             raise UserError(f"{path}: no run folder is here; name what `skillgrad-ci optimize` printed, or `runs`")
-        for folder in folders:
+        for folder in folders - {folder.parent for folder in folders}:  # a comparison's folder holds runs
             found[folder.resolve()] = FoundRun(folder, _report_or_none(folder))
     return sorted(found.values(), key=lambda entry: entry.folder.stat().st_mtime, reverse=True)
 

@@ -13,8 +13,10 @@ from pydantic.json_schema import models_json_schema
 
 from skillgrad_ci.method.evidence import Outcome
 from skillgrad_ci.method.task import Split, Suite
+from skillgrad_ci.report.comparison import SettingsCompared
 from skillgrad_ci.report.document import Change, Cost, Facts, Measured, Report
 from skillgrad_ci.report.power import detectable_change, tasks_needed, trials_needed
+from skillgrad_ci.report.provenance.blame import BlameDocument
 from skillgrad_ci.session.check import Proof, Standing, of
 from skillgrad_ci.session.split import Assignment
 
@@ -229,10 +231,12 @@ class EvaluationDocument(Facts):
 
 
 class ComparisonDocument(Facts):
-    """`evaluate` with several agents, and `transfer`: each setup's own evaluation."""
+    """`evaluate` with several agents, and `transfer`: each setup's own evaluation, on `tasks` of the suite's `of`."""
 
     skill: str
     suite: str
+    tasks: int
+    of: int
     setups: tuple[EvaluationDocument, ...]
     cut: str
     reproduce: str
@@ -308,6 +312,8 @@ DOCUMENTS: Mapping[str, type[BaseModel]] = {
     "optimize": Report,
     "evaluate": EvaluationDocument,
     "evaluate, several agents": ComparisonDocument,
+    "blame": BlameDocument,
+    "compare": SettingsCompared,
     "transfer": ComparisonDocument,
     "grade": GradeDocument,
     "suite": SuiteDocument,

@@ -23,6 +23,7 @@ from skillgrad_ci.session.check import prove_task
 from skillgrad_ci.session.estimate import estimate
 from skillgrad_ci.session.inputs import RUNS, Measurement
 from skillgrad_ci.session.journal.file_journal import FileJournal
+from skillgrad_ci.session.journal.part import RunJournal
 from skillgrad_ci.session.parts import Parts, StopRequest, open_parts
 from skillgrad_ci.session.rollout import Rollouts
 from skillgrad_ci.session.split import assign, settled
@@ -48,7 +49,7 @@ class OpenRun:
     ledger: Ledger
     each: Each
     sandbox: str
-    journal: FileJournal
+    journal: RunJournal
     parts: Parts
 
     @property
@@ -80,9 +81,25 @@ def open_run(
     Raises UserError for what a person must mend, EnvironmentFailure where a part cannot be had.
     At its end LibreOffice is stopped, sandboxes are gone, the journal is closed.
     """
-    job = inputs.job
     with (
         FileJournal(folder, redactor) as journal,
+        open_with(journal, inputs, observe, stop, redactor, share) as opened,
+    ):
+        yield opened
+
+
+@contextmanager
+def open_with(
+    journal: RunJournal,
+    inputs: Measurement,
+    observe: Observer,
+    stop: StopRequest,
+    redactor: Redactor,
+    share: float = 1.0,
+) -> Iterator[OpenRun]:
+    """As `open_run`, with a journal that is open already."""
+    job, folder = inputs.job, journal.folder
+    with (
         open_parts(job, inputs.suite, observe, stop, journal, inputs.others, share) as parts,
         ThreadPoolExecutor(job.settings.concurrency) as pool,
     ):
@@ -123,7 +140,7 @@ def in_context(each: Each) -> Each:
     return within
 
 
-def taken_over(journal: FileJournal) -> str:
+def taken_over(journal: RunJournal) -> str:
     """What the folder holds of an earlier start, which is not done again; empty where there is nothing."""
     executions = len(journal.replayed_of("execution"))
     calls = sum("text" in (journal.recall(key) or {}) for key in journal.replayed_of("call"))
@@ -138,7 +155,7 @@ def keep_out_of_git(folder: Path) -> None:
         write_atomically(ignore, b"*\n")
 
 
-def refuse_other_parameters(job: SkillRun, journal: FileJournal) -> None:
+def refuse_other_parameters(job: SkillRun, journal: RunJournal) -> None:
     """Sampling parameters are in no content address: a journal holds results of one choice of them."""
     known = journal.recall(PARAMETERS)
     if known is not None and known != _parameters(job):

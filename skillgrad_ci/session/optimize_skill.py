@@ -14,7 +14,7 @@ from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.ports import Observer, Rollout
 from skillgrad_ci.method.run import Run, Stop
-from skillgrad_ci.method.task import Task
+from skillgrad_ci.method.task import Suite, Task
 from skillgrad_ci.method.world import World
 from skillgrad_ci.method.world.measurements import BASE
 from skillgrad_ci.report.document import Report
@@ -83,22 +83,35 @@ def optimize_skill(
     reproduce: str = "",
 ) -> Finished:
     """Optimize a skill and write its run folder. Raises UserError where nothing could be started."""
-    job = inputs.job
-    shown = assign(inputs.suite.tasks, None, inputs.recorded, job.settings.seed).splits
-    check_mode(job.settings.accept, inputs.suite.with_splits(shown))  # before anything is made or paid for
+    check_accept(inputs)  # before anything is made or paid for
     with open_run(inputs, folder, observe, stop, redactor) as opened:
-        base = Kept(opened.rollout, BASE)
-        world = with_triggers(world_of(opened, base), inputs.triggers, job.settings.trials)
-        if known := inputs.memory.extent:
-            observe(Noted(f"{known} from earlier runs"))
-        opened.splits(opened.settled, ())  # tells what the run may take
-        run = optimize(inputs.skill, opened.settled, job.settings, inputs.memory, world, inputs.name)
-        if not run.baseline:  # it was cut: what it measured is reported, on the splits as they were announced
-            run = replace(run, baseline=base.evidence(), suite=opened.suite.with_splits(shown))
-        opened.journal.record(END, END, {"stop": OUTAGE if run.stop is Stop.UNMEASURED else str(run.stop)})
-        # Secrets go before a page escapes its text, for behind the escapes they would not be known.
-        report = Report.model_validate(redactor.clean(report_of(run, _circumstances(opened, reproduce)).model_dump()))
-        return Finished(run, report, folder, write_run(folder, run, report, redactor))
+        return optimize_opened(inputs, opened, folder, redactor, reproduce)
+
+
+def check_accept(inputs: Inputs) -> None:
+    """Raises UserError where the suite cannot serve the way in which edits are accepted."""
+    check_mode(inputs.job.settings.accept, _announced(inputs, inputs.suite))
+
+
+def optimize_opened(inputs: Inputs, opened: OpenRun, folder: Path, redactor: Redactor, reproduce: str) -> Finished:
+    """Optimize a skill in a run that is open, and write its folder."""
+    base = Kept(opened.rollout, BASE)
+    world = with_triggers(world_of(opened, base), inputs.triggers, inputs.job.settings.trials)
+    if known := inputs.memory.extent:
+        world.observe(Noted(f"{known} from earlier runs"))
+    opened.splits(opened.settled, ())  # tells what the run may take
+    run = optimize(inputs.skill, opened.settled, inputs.job.settings, inputs.memory, world, inputs.name)
+    if not run.baseline:  # it was cut: what it measured is reported, on the splits as they were announced
+        run = replace(run, baseline=base.evidence(), suite=_announced(inputs, opened.suite))
+    opened.journal.record(END, END, {"stop": OUTAGE if run.stop is Stop.UNMEASURED else str(run.stop)})
+    return write_report(run, opened, folder, redactor, reproduce)
+
+
+def write_report(run: Run, opened: OpenRun, folder: Path, redactor: Redactor, reproduce: str) -> Finished:
+    """The report of a run that ended, and its folder."""
+    # Secrets go before a page escapes its text, for behind the escapes they would not be known.
+    report = Report.model_validate(redactor.clean(report_of(run, _circumstances(opened, reproduce)).model_dump()))
+    return Finished(run, report, folder, write_run(folder, run, report, redactor))
 
 
 def _circumstances(opened: OpenRun, reproduce: str) -> Circumstances:
@@ -116,3 +129,8 @@ def _circumstances(opened: OpenRun, reproduce: str) -> Circumstances:
         minutes=opened.ledger.minutes,
         warnings=opened.warnings,
     )
+
+
+def _announced(inputs: Inputs, suite: Suite) -> Suite:
+    """The suite with the splits as they are known before the base run."""
+    return suite.with_splits(assign(inputs.suite.tasks, None, inputs.recorded, inputs.job.settings.seed).splits)

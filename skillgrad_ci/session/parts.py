@@ -27,7 +27,8 @@ from skillgrad_ci.session.agents import (
     runs_commands,
 )
 from skillgrad_ci.session.inputs import trigger_set
-from skillgrad_ci.session.journal.file_journal import FileJournal, NoJournal
+from skillgrad_ci.session.journal.file_journal import NoJournal
+from skillgrad_ci.session.journal.part import RunJournal
 from skillgrad_ci.session.rollout import lacks
 from skillgrad_ci.skill.skill import MAIN, Skill
 from skillgrad_ci.suites.triggers import WANTED
@@ -155,7 +156,7 @@ class Parts:
 
     def _journaled(self, role: str, *, afresh: bool = False) -> Model:
         metered = Metered(self.models[ROLES[role]], self.ledger, role)
-        stale = self.journal.stale if isinstance(self.journal, FileJournal) else None
+        stale = self.journal.stale if isinstance(self.journal, RunJournal) else None
         return Journaled(metered, self.journal, afresh or lacks(self.journal), stale)
 
     @cached_property

@@ -21,7 +21,8 @@ from skillgrad_ci.method.evidence import Evidence, Grade, Outcome, Trajectory
 from skillgrad_ci.method.ports import Executor, Grader, Journal, Observer, Result, Resumable, Sandbox, Workspace
 from skillgrad_ci.method.task import Task, digest_of
 from skillgrad_ci.session.inputs import refuse_twins
-from skillgrad_ci.session.journal.file_journal import END, EVIDENCE, FileJournal
+from skillgrad_ci.session.journal.file_journal import END, EVIDENCE
+from skillgrad_ci.session.journal.part import RunJournal
 from skillgrad_ci.skill.skill import Skill, present
 
 OUTAGE = "unmeasured"
@@ -57,7 +58,7 @@ class Rollouts:
     executor: Executor
     sandbox: Sandbox
     graders: Mapping[str, Grader]
-    journal: FileJournal
+    journal: RunJournal
     observe: Observer
     keep: Callable[[str, Evidence], None]  # writes an execution's trajectory into the run folder
     others: Sequence[Skill] = ()

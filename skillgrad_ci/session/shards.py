@@ -25,6 +25,7 @@ from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import RUNS, Inputs
 from skillgrad_ci.session.journal.file_journal import NAME, FileJournal
 from skillgrad_ci.session.journal.merging import merge_journals
+from skillgrad_ci.session.journal.part import RunJournal
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.optimize_skill import Kept, world_of
 from skillgrad_ci.session.parts import StopRequest
@@ -110,7 +111,7 @@ def execute_shard(
 
 
 def measure_part(
-    inputs: Inputs, part: Sequence[Execution], world: World, journal: FileJournal
+    inputs: Inputs, part: Sequence[Execution], world: World, journal: RunJournal
 ) -> tuple[Stop | None, str]:
     """Measure, and write down of which run it is a part. Says why it ended early, if it did."""
     if journal.recall(RUN) is None:

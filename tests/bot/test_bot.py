@@ -64,7 +64,9 @@ def test_every_edit_is_a_commit_with_its_provenance_and_the_memory_is_the_last(b
     assert {message.splitlines()[0] for message in edits} == {"lacks-alpha", "lacks-beta", "lacks-gamma"}
     for message in edits:
         trailers = dict(re.findall(r"^Skillgrad-(\w+): (.+)$", message, re.MULTILINE))
-        assert set(trailers) == {"Edit", "Layer", "Patterns", "Tasks", "Run"}
+        assert set(trailers) == {"Edit", "Layer", "Patterns", "Tasks", "Run", "Iteration", "Accepted"}
+        assert trailers["Iteration"].isdigit()
+        assert re.match(r"checked at the end: \+[\d.]+ points on \d+ \w+ tasks \(", trailers["Accepted"])
         assert trailers["Layer"] == "B"
         assert re.fullmatch(r"task-\d\d(, task-\d\d)*", trailers["Tasks"])
     assert last.endswith("Skillgrad-Memory: writer\n")

@@ -22,8 +22,10 @@ from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.report.document import Report
+from skillgrad_ci.report.pages import as_markdown
 from skillgrad_ci.report.report import Circumstances, report_of
 from skillgrad_ci.skill.edit import Edit
+from skillgrad_ci.skill.skill import MAIN
 from tests.support.github_page import BROWSERS, html, measured, picture
 from tests.support.worlds import SKILL, suite, world
 
@@ -42,6 +44,18 @@ def report() -> Report:
     run = optimize(SKILL, suite(24), LoopSettings(iterations=4, accept="final"), PatternMemory(SKILL.name), world())
     settings = Settings(models=Models(executor="p/m", optimizer="p/o"))
     return report_of(run, Circumstances(settings, "skills/s", "evals/s", "synthetic", "skillgrad-ci optimize"))
+
+
+def test_a_line_that_may_teach_the_test_and_not_the_work_is_shown_to_the_reviewer() -> None:
+    run = optimize(SKILL, suite(24), LoopSettings(iterations=4, accept="final"), PatternMemory(SKILL.name), world())
+    gamed = run.candidate.with_file(MAIN, f"{run.candidate.text}\nThe grader reads the first line alone.\n")
+    around = Circumstances(Settings(models=Models(executor="p/m")), "skills/s", "evals/s", "synthetic", "")
+    plain, found = (report_of(replace(run, candidate=skill, final=skill), around) for skill in (run.candidate, gamed))
+    for shown in (body(found, PatternMemory(SKILL.name), Around()), as_markdown(found)):
+        assert "speaks of the grader" in shown
+        assert "The grader reads the first line alone." in shown
+        assert "may teach the test and not the work" in shown
+    assert "speaks of the grader" not in as_markdown(plain)
 
 
 def hostile(report: Report, edits: int, warnings: int) -> Report:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from skillgrad_ci.__main__ import main
-from tests.session.test_resume import essence
 from tests.support import small_repository
+from tests.support.killed import essence
 
 OPEN = ["--sandbox", "none"]  # the commands are the rehearsal's
 Run = Callable[..., Any]

@@ -162,6 +162,36 @@ def test_merging_keeps_every_flag_and_changes_neither_side(under: dict[str, Any]
     assert json.dumps([under, over]) == before
 
 
+OPTIMIZERS = [
+    # file, entry, flags, and what holds: preset, iterations, acceptance, epochs
+    ("optimizer: skillopt\niterations: 6\n", "", {}, ("skillopt", 6, "validate", 4)),
+    ("iterations: 6\n", "    optimizer: skillopt\n", {}, ("skillopt", 100, "validate", 4)),
+    ("iterations: 6\naccept: always\n", "", {"optimizer": "skillopt"}, ("skillopt", 100, "validate", 4)),
+    ("iterations: 6\n", "", {"optimizer": "skillopt", "iterations": 8}, ("skillopt", 8, "validate", 4)),
+    ("iterations: 6\n", "    iterations: 7\n", {"optimizer": "skillgrad"}, ("skillgrad", 7, "final", 4)),
+    ("optimizer: {preset: skillopt, epochs: 2}\niterations: 6\n", "", {"optimizer": "skillopt"},
+     ("skillopt", 6, "validate", 2)),
+    ("optimizer: {preset: skillopt, epochs: 2}\niterations: 6\n", "", {"optimizer": "skillgrad"},
+     ("skillgrad", 10, "final", 4)),
+    ("optimizer: {preset: skillopt, epochs: 2}\n", "    optimizer: trace2skill\n", {}, ("trace2skill", 1, "always", 1)),
+    ("optimizer: skillopt\n", "    optimizer: {rate: linear}\n", {}, ("skillopt", 100, "validate", 4)),
+    ("optimizer: skillopt\niterations: 6\n", "    iterations: 5\n", {}, ("skillopt", 5, "validate", 4)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "entry", "flags", "holds"), OPTIMIZERS)
+def test_another_optimizer_sets_aside_what_was_said_of_the_one_under_it(
+    repository: Path, file: str, entry: str, flags: dict[str, Any], holds: tuple[str, int, str, int]
+) -> None:
+    path = repository / ".skillgrad.yml"
+    path.write_text(SKILLS + entry + file)
+    settings = load_config(path, flags).skills[0].settings
+    parts = settings.optimizer
+    assert (parts.preset, settings.iterations, settings.accept, parts.epochs) == holds
+    if "linear" in entry:
+        assert parts.rate == "linear"
+
+
 def test_the_schema_for_editors_is_the_model_that_reads() -> None:
     """After a change of a setting, replace the file's content by what this test expects."""
     assert SCHEMA.read_text() == json.dumps(File.model_json_schema(), indent=2) + "\n"

@@ -15,6 +15,8 @@ OPEN = ["--sandbox", "none", "--json"]
 COMMANDS = {
     "optimize": ["skills/greeter", *OPEN, "--iterations", "1"],
     "evaluate": ["skills/greeter", *OPEN, "--no-skill", "--trials", "2"],
+    "blame": ["skills/greeter", "--json"],
+    "compare": ["skills/greeter", *OPEN, "--optimizers", "shrink"],
     "transfer": ["skills/greeter", *OPEN, "--agents", "loop"],
     "grade": ["evals", "--outputs", "outputs", "--json"],
     "suite": ["evals", *OPEN, "--check", "--split", "--write"],

@@ -53,6 +53,7 @@ class BranchContent:
     memory_path: str
     run: str
     lines: Mapping[str, str] = field(default_factory=dict)  # what each pattern says, by its slug
+    accepted: Mapping[str, str] = field(default_factory=dict)  # which measurement let an edit in, by its id
 
 
 @dataclass(frozen=True)
@@ -245,5 +246,7 @@ def message(edit: Edit, content: BranchContent) -> str:
         "Patterns": ", ".join(edit.patterns) or "none",
         "Tasks": ", ".join(edit.tasks) or "none",
         "Run": content.run,
+        "Iteration": str(edit.iteration),
+        "Accepted": content.accepted.get(edit.id, "") or "no measurement",
     }
     return "\n".join([*lines, *(f"Skillgrad-{name}: {trailer(value, 2000)}" for name, value in facts.items())]) + "\n"

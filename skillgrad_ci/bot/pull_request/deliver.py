@@ -16,6 +16,7 @@ from skillgrad_ci.method.acceptance import Verdict
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.memory.memory_file import parse_memory
 from skillgrad_ci.report.document import Report
+from skillgrad_ci.report.provenance.blame import accepting_measurements
 from skillgrad_ci.session.inputs import memory_path
 from skillgrad_ci.skill.folder import write_atomically
 from skillgrad_ci.skill.skill import Skill
@@ -113,6 +114,7 @@ def branch_content(bot: Bot, job: SkillRun, outcome: EndedRun, initial: Skill) -
         memory=outcome.memory,
         memory_path=bot.relative(memory_path(job)),
         run=outcome.run,
+        accepted=accepting_measurements(outcome.report) if outcome.report else {},
     )
 
 

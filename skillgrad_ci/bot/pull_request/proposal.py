@@ -19,6 +19,7 @@ from skillgrad_ci.method.memory import PatternMemory, RejectedEdit
 from skillgrad_ci.method.memory.memory_file import parse_memory
 from skillgrad_ci.method.patch import EditResult, replay
 from skillgrad_ci.report.document import Report
+from skillgrad_ci.report.provenance.blame import accepting_measurements
 from skillgrad_ci.session.inputs import memory_path
 from skillgrad_ci.skill.skill import Skill
 
@@ -89,6 +90,7 @@ def remade_content(
         memory_path=bot.relative(memory_path(job)),
         run=reviewed.proposal.run,
         lines={pattern.slug: pattern.line for pattern in memory.patterns},
+        accepted=accepting_measurements(Report.model_validate(report)) if (report := reviewed.proposal.report) else {},
     )
 
 

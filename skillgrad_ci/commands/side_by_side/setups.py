@@ -19,7 +19,7 @@ from skillgrad_ci.session.evaluation import WITH
 from skillgrad_ci.session.inputs import Inputs, read_inputs
 from skillgrad_ci.session.json_documents import ComparisonDocument, as_printed
 from skillgrad_ci.session.parts import stop_on_signals
-from skillgrad_ci.session.side_by_side.setups import MeasuredSetup, measure_skill, side_by_side
+from skillgrad_ci.session.side_by_side.setups import MeasuredSetup, heldout_alone, measure_skill, side_by_side
 from skillgrad_ci.skill.skill import Skill
 
 REHEARSAL_NOTE = "This is a rehearsal: its accuracy says nothing about a real model."
@@ -32,9 +32,16 @@ def compare_setups(
     agents: Sequence[str | None],
     models: Sequence[str | None],
     controls: Mapping[str, Skill | None],
+    *,
+    heldout: bool = False,
 ) -> int:
-    """Measure the skill, and the controls before it, with every model and agent (None: the configured one)."""
+    """Measure the skill, and the controls before it, with every model and agent (None: the configured one).
+
+    `heldout`: on heldout tasks alone, where the suite has some.
+    """
     setups = [_inputs(arguments, agent, model) for model in dict.fromkeys(models) for agent in dict.fromkeys(agents)]
+    whole = len(setups[0].suite.tasks)
+    setups = list(map(heldout_alone, setups)) if heldout else setups
     redactor = Redactor.from_environment(os.environ)
     with stop_on_signals() as stop, showing(sys.stderr, arguments.verbose) as observe:
 
@@ -44,7 +51,8 @@ def compare_setups(
 
         done = side_by_side(setups, measure, lambda text: observe(Noted(text)))
     first = setups[0]
-    facts = {"skill": first.skill.name, "suite": first.suite.name, "setups": done.setups, "cut": done.cut}
+    facts: dict[str, Any] = {"skill": first.skill.name, "suite": first.suite.name, "setups": done.setups}
+    facts |= {"tasks": len(first.suite.tasks), "of": whole, "cut": done.cut}
     facts = redactor.clean(as_printed(ComparisonDocument, facts | {"reproduce": arguments.reproduce}))
     if arguments.json:
         say_json(facts)
@@ -85,6 +93,11 @@ def _say(facts: Mapping[str, Any]) -> None:
     say_table(HEADERS, rows)
     notes = dict.fromkeys(note for row in facts["setups"] for note in row["warnings"])
     rehearsed = [REHEARSAL_NOTE] if any(row["rehearsal"] for row in facts["setups"]) else []
+    if facts["tasks"] < facts["of"]:
+        say(
+            "",
+            f"Measured on the {facts['tasks']} heldout tasks of {facts['of']}; --all takes those that taught as well.",
+        )
     say("", *rehearsed, *notes, *filter(None, [facts["cut"]]))
 
 

@@ -13,7 +13,8 @@ def transfer(arguments: argparse.Namespace) -> int:
     controls: dict[str, Skill | None] = {WITHOUT: None}
     if arguments.initial is not None:
         controls[INITIAL] = read_skill(arguments.initial)
-    return compare_setups(arguments, _listed(arguments.agents, "agents"), _listed(arguments.models, "models"), controls)
+    agents, models = _listed(arguments.agents, "agents"), _listed(arguments.models, "models")
+    return compare_setups(arguments, agents, models, controls, heldout=not arguments.all)
 
 
 def _listed(words: str | None, flag: str) -> list[str | None]:

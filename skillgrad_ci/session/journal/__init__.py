@@ -1,3 +1,3 @@
-"""The journal of a run: `records.py` is a record as text, `file_journal.py` keeps them in the run folder, `merging.py`
-makes one journal of those that several machines wrote.
+"""The journal of a run: `records.py` is a record as text, `file_journal.py` keeps them in the run folder, `part.py` has
+several runs share one, and `merging.py` makes one journal of those that several machines wrote.
 """

@@ -7,7 +7,7 @@ and counted, as is a last line that was damaged in another way. Records whose ne
 found by their sums. Anything else that does not read stops the run, for a person must know of it.
 
 A long run's records do not fit into memory: of large ones the place in the file is kept, and they are
-read when they are recalled.
+read when they are recalled. Several runs can share one journal, each as a `JournalPart` of it.
 """
 
 import json
@@ -34,6 +34,7 @@ from skillgrad_ci.session.journal.records import Record, line_of, parse_line, pi
 NAME = "journal.jsonl"
 END = "end"  # key and kind of the record of how a run last ended
 SMALL = 2_048  # bytes of a record that is kept in memory
+PART = ": "  # stands in a key after the name of the part that it belongs to; a content address has none
 EVIDENCE = TypeAdapter(Evidence)  # its fields, by their names, are what a journal keeps of an execution
 
 Place = tuple[int, int]  # where a record's bytes begin in the file, and how many they are
@@ -67,7 +68,7 @@ class FileJournal:
         self, folder: Path, redactor: Redactor | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Raises UserError where another process holds the folder or the journal is damaged."""
-        self.path = folder / NAME
+        self.folder, self.path = folder, folder / NAME
         self._redactor = redactor or Redactor()
         self._clock, self._started = clock, clock()
         self.damage: Sequence[str] = ()
@@ -75,6 +76,7 @@ class FileJournal:
         self.earlier = 0.0
         self._kinds: dict[str, list[str]] = {}
         self._recent: set[str] = set()  # the keys of what was written since the run last came to an end
+        self.spans: dict[str, tuple[float, float]] = {}  # by part, the seconds of its first and its last record
         self._records: dict[str, Mapping[str, Any] | Place] = {}
         self._guard = threading.Lock()
         self._lock = FileLock(folder / "journal.lock")
@@ -216,3 +218,5 @@ class FileJournal:
             self._recent.clear()
         self._recent.add(record.key)
         self.earlier = max(self.earlier, record.elapsed)
+        part = record.key.partition(PART)[0] if PART in record.key else ""
+        self.spans[part] = (self.spans.get(part, (record.elapsed,))[0], record.elapsed)

@@ -1,1 +1,3 @@
-"""Several measurements under one cap. Start at `setups.py`: one skill, several agents and models."""
+"""Several measurements of one suite. `setups.py`: one skill under several agents and models; `optimizers.py`: several
+optimizers from one base run.
+"""

@@ -10,7 +10,7 @@ from skillgrad_ci.method.acceptance.triggers import TriggerQuality
 from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.method.events import Measuring
 from skillgrad_ci.method.ports import Observer
-from skillgrad_ci.method.task import Suite
+from skillgrad_ci.method.task import Split, Suite
 from skillgrad_ci.report.report import cost_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.agents import agent_of, prove_foreign, refuse_unfit
@@ -20,6 +20,7 @@ from skillgrad_ci.session.journal.file_journal import END
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.parts import StopRequest
 from skillgrad_ci.session.rollout import PARTLY
+from skillgrad_ci.session.split import assign
 from skillgrad_ci.skill.skill import Skill
 
 NOTHING_LEFT = "budget: nothing is left of it for"
@@ -95,6 +96,16 @@ class Compared:
     setups: Sequence[Mapping[str, Any]]
     cut: str = ""
     cancelled: bool = False
+
+
+def heldout_alone(inputs: Inputs) -> Inputs:
+    """The inputs with the tasks that no run learns from, by what their splits are before any outcome is known.
+
+    A suite without such tasks stays whole.
+    """
+    splits = assign(inputs.suite.tasks, None, inputs.recorded, inputs.job.settings.seed).splits
+    tasks = [task for task in inputs.suite.tasks if splits[task.id] is Split.HELDOUT]
+    return replace(inputs, suite=replace(inputs.suite, tasks=tasks)) if tasks else inputs
 
 
 def side_by_side(

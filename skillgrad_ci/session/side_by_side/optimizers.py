@@ -1,0 +1,197 @@
+"""Optimizers side by side: several settings on one suite, with the same split, seeds and budget, from one base run.
+
+All of it is one journal. The base run is its part `none`, the control: it is paid once, counts in every setting's
+budget, and every setting begins with it. What a setting pays for is its own, also where another one asked the same.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from skillgrad_ci.config.settings import Budget
+from skillgrad_ci.errors import BudgetExceeded, UserError
+from skillgrad_ci.method.events import Event, Executed, Measuring, Noted
+from skillgrad_ci.method.evidence import Flat, Usage, flat_signal
+from skillgrad_ci.method.ports import Observer
+from skillgrad_ci.method.run import Run, Stop
+from skillgrad_ci.method.settings import LoopSettings
+from skillgrad_ci.method.task import digest_of
+from skillgrad_ci.method.world.measurements import BASE
+from skillgrad_ci.report.comparison import LEVEL, compared, foot, looks, shown_split, usage_of
+from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.inputs import Inputs, with_triggers
+from skillgrad_ci.session.journal.file_journal import END, FileJournal
+from skillgrad_ci.session.journal.part import JournalPart
+from skillgrad_ci.session.open_run import open_with
+from skillgrad_ci.session.optimize_skill import Finished, check_accept, optimize_opened, world_of, write_report
+from skillgrad_ci.session.parts import StopRequest
+from skillgrad_ci.session.rollout import OUTAGE
+from skillgrad_ci.session.side_by_side.setups import NOTHING_LEFT, left_of
+
+NONE = "none"
+OWN = frozenset(LoopSettings.model_fields) - {"seed", "trials"}  # what settings that are compared may differ in
+SHARED = "The base run is shared with the settings beside this one: it counts in the budget, and not in this cost."
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One of the compared settings, by its name in the table."""
+
+    name: str
+    inputs: Inputs
+    control: bool = False
+
+
+@dataclass(frozen=True)
+class ComparedRuns:
+    """The control `none` and each setting's run, in order, as far as they came; `cut` says why some are missing."""
+
+    none: Finished
+    runs: Sequence[tuple[Setting, Finished]] = ()
+    cut: str = ""
+    cancelled: bool = False
+
+
+@dataclass(frozen=True)
+class _Comparing:
+    """What all parts of a comparison have in common."""
+
+    journal: FileJournal
+    observe: Observer
+    stop: StopRequest
+    redactor: Redactor
+    reproduce: str
+
+
+def folder_name(settings: Sequence[Setting]) -> str:
+    """A comparison is known by all that decides its runs."""
+    return f"compare-{digest_of([[setting.name, setting.inputs.fingerprint] for setting in settings])[:12]}"
+
+
+def refuse_unlike(settings: Sequence[Setting]) -> None:
+    """Raises UserError where two settings differ in more than how they optimize, or where one cannot be run."""
+    first, *others = settings
+    for other in others:
+        for what, one, two in _unlike(first.inputs, other.inputs):
+            raise UserError(
+                f"{first.name} and {other.name} differ in {what} ({one} and {two}): what is compared may differ in "
+                f"{', '.join(sorted(OWN))} alone"
+            )
+    for setting in settings:
+        check_accept(setting.inputs)
+
+
+def _unlike(one: Inputs, two: Inputs) -> list[tuple[str, object, object]]:
+    facts: list[tuple[str, object, object]] = [
+        ("the skill", one.skill.digest[:12], two.skill.digest[:12]),
+        ("the suite, or what is measured with it", one.measure[:12], two.measure[:12]),
+        ("the memory", digest_of([one.memory.render()])[:12], digest_of([two.memory.render()])[:12]),
+        ("the recorded splits", dict(one.recorded), dict(two.recorded)),
+    ]
+    before, after = (inputs.job.settings.model_dump(mode="json", exclude=set(OWN)) for inputs in (one, two))
+    return [row for row in [*facts, *((key, before[key], after[key]) for key in before)] if row[1] != row[2]]
+
+
+def compare_settings(
+    settings: Sequence[Setting],
+    folder: Path,
+    observe: Observer,
+    stop: StopRequest,
+    redactor: Redactor,
+    reproduce: str = "",
+) -> ComparedRuns:
+    """Run every setting in a part of one journal.
+
+    Raises UserError before anything is spent, and BudgetExceeded or Cancelled where the base run was cut.
+    """
+    refuse_unlike(settings)
+    with FileJournal(folder, redactor) as journal:
+        for line in journal.damage:
+            observe(Noted(line))
+        comparing = _Comparing(journal, observe, stop, redactor, reproduce)
+        base = JournalPart(journal, NONE)
+        none, budget = _measure_base(settings[0].inputs, base, comparing)
+        runs: list[tuple[Setting, Finished]] = []
+        for setting in settings:
+            if budget is None:
+                return ComparedRuns(none, runs, f"{NOTHING_LEFT} an optimizer: the base run took all")
+            job = setting.inputs.job
+            job = replace(job, settings=job.settings.model_copy(update={"budget": budget}))
+            done = _optimize(replace(setting, inputs=replace(setting.inputs, job=job)), base, comparing)
+            runs.append((setting, done))
+            if done.run.stop in (Stop.CANCELLED, Stop.UNMEASURED):
+                return ComparedRuns(none, runs, f"{setting.name}: {done.run.why}", done.run.stop is Stop.CANCELLED)
+        return ComparedRuns(none, runs)
+
+
+def _measure_base(inputs: Inputs, part: JournalPart, comparing: _Comparing) -> tuple[Finished, Budget | None]:
+    """The initial skill on every task: the control `none`, and what of the budget is left for each setting."""
+    with open_with(part, inputs, comparing.observe, comparing.stop, comparing.redactor) as opened:
+        skill, trials = inputs.skill, inputs.job.settings.trials
+        world = with_triggers(world_of(opened, opened.rollout), inputs.triggers, trials)
+        try:
+            baseline = world.measure(skill, opened.suite.tasks, BASE, trials)
+            triggers = world.triggers(skill, "triggers-base") if world.triggers else ()
+        except BudgetExceeded as error:
+            raise BudgetExceeded(f"the base run, which every setting begins with, is not complete: {error}") from error
+        flat = flat_signal(baseline)
+        outage = flat is not None and flat[0] is Flat.UNMEASURED
+        opened.journal.record(END, END, {"stop": OUTAGE if outage else NONE})
+        run = Run(skill, skill, skill, opened.splits(opened.settled, baseline), inputs.job.settings, inputs.memory)
+        run = replace(run, baseline=baseline, triggers=triggers, why="a control: nothing is optimized")
+        done = write_report(run, opened, part.folder, comparing.redactor, comparing.reproduce)
+        return done, left_of(opened.ledger)
+
+
+def without_base(observe: Observer) -> Callable[[Event], None]:
+    """An observer that is not told again of the base run, which every setting takes over."""
+
+    def told(event: Event) -> None:
+        again = (isinstance(event, Measuring) and event.name == BASE) or (
+            isinstance(event, Executed) and event.iteration == BASE
+        )
+        if not again:
+            observe(event)
+
+    return told
+
+
+def _optimize(setting: Setting, base: JournalPart, comparing: _Comparing) -> Finished:
+    """One setting's run, in its own part of the journal and its own folder."""
+    comparing.observe(Noted(f"setting {setting.name}"))
+    part = JournalPart(comparing.journal, setting.name, base)
+    observe = without_base(comparing.observe)
+    with open_with(part, setting.inputs, observe, comparing.stop, comparing.redactor) as opened:
+        opened = replace(opened, warnings=[*opened.warnings, SHARED])
+        return optimize_opened(setting.inputs, opened, part.folder, comparing.redactor, comparing.reproduce)
+
+
+def document_of(done: ComparedRuns, settings: Sequence[Setting], reproduce: str) -> dict[str, Any]:
+    """The comparison as `SettingsCompared` has it."""
+    job, base, report = settings[0].inputs.job, done.none.run, done.none.report
+    named = [(NONE, True, done.none), *((setting.name, setting.control, run) for setting, run in done.runs)]
+    rows = compared([(name, control, run.run, run.report) for name, control, run in named])
+    split = shown_split(base)
+    paid = sum((usage_of(row.cost) for row in rows), Usage())
+    return {
+        "skill": report.skill,
+        "suite": report.suite.name,
+        "split": str(split),
+        "tasks": len(base.suite.of(split)),
+        "trials": job.settings.trials,
+        "seed": report.seed,
+        "agent": report.agent,
+        "models": report.models,
+        "rehearsal": report.rehearsal,
+        "sandbox": report.sandbox,
+        "budget": job.settings.budget.model_dump(exclude_none=True),
+        "paid": asdict(paid),
+        "looks": looks(rows),
+        "level": LEVEL,
+        "settings": [row.model_dump() for row in rows],
+        "notes": list(foot(rows, split)),
+        "warnings": [line for line in report.warnings if line != SHARED],
+        "cut": done.cut,
+        "reproduce": reproduce,
+    }

@@ -1,0 +1,71 @@
+"""Processes that are killed while a real server answers them.
+
+They are forked from one that has the model library loaded, for its import would be most of a test's time.
+"""
+
+import json
+import multiprocessing
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from skillgrad_ci.models.rehearsal.register import respond
+from skillgrad_ci.models.rehearsal.script import Script
+from tests.support.scripted_answers import Answer, Raw, Reply
+from tests.support.scripted_server import ScriptedServer, serve
+
+FORK = multiprocessing.get_context("forkserver")
+FORK.set_forkserver_preload(["litellm", "skillgrad_ci.commands.optimize", "skillgrad_ci.session.optimize_skill"])
+AT_ONCE = 2
+
+
+def start(repository: Path, words: Sequence[str], url: str, out: Path) -> BaseProcess:
+    """A command in a repository, with the model at `url` and its run folder at `out`; what it says is in `out`.log."""
+    process = FORK.Process(target=_run, args=(str(repository), list(words), url, str(out)))
+    process.start()
+    return process
+
+
+def _run(repository: str, words: list[str], url: str, out: str) -> None:
+    from skillgrad_ci.__main__ import main
+
+    os.environ["OPENAI_API_KEY"] = "scripted-key-for-tests"
+    os.chdir(repository)
+    log = os.open(f"{out}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    command = [*words, "--model", "openai/scripted", "--api-base", url, "--out", out]
+    raise SystemExit(main([*command, "--concurrency", str(AT_ONCE), "--budget-tokens", "10000000"]))
+
+
+@contextmanager
+def provider(script_file: Path) -> Iterator[tuple[ScriptedServer, dict[str, Any]]]:
+    """The rehearsal over the OpenAI protocol. `plan["kill"]` is a process and the request at which it dies."""
+    script = Script.load(script_file)
+    plan: dict[str, Any] = {"number": 0, "asked": Counter(), "kill": None}
+
+    def answer(request: dict[str, Any]) -> Answer:
+        plan["number"] += 1
+        plan["asked"][json.dumps(request["messages"], sort_keys=True)] += 1
+        if plan["kill"] and plan["number"] >= plan["kill"][1]:
+            plan["kill"][0].kill()
+            plan["kill"] = None
+        if "Reply with the word ready." in str(request["messages"]):
+            return Reply("ready")
+        return Raw(body=json.dumps(respond(script, request)).encode())
+
+    with serve(answer) as server:
+        yield server, plan
+
+
+def essence(out: Path) -> dict[str, Any]:
+    """A report without what a clock says, and where it was made."""
+    report: dict[str, Any] = json.loads((out / "report.json").read_text())
+    for name in ("minutes", "cost", "reproduce", "settings"):
+        report.pop(name)
+    report["suite"].pop("path")
+    return report
