@@ -75,7 +75,9 @@ def test_every_setting_flag_reaches_the_settings() -> None:
     values: dict[type, str] = {int: "7", float: "7.5", str: "x"}
     words: list[str] = []
     for flag in setting_flags().values():
-        value = {"accept": "validate", "sandbox": "docker", "optimizer": "skillopt"}.get(flag.name, values[flag.kind])
+        known = {"accept": "validate", "sandbox": "docker", "optimizer": "skillopt"}
+        known |= {"decide_by": "score", "flicker": "0.1", "gate_level": "0.1"}
+        value = known.get(flag.name, values[flag.kind])
         words += [f"--{flag.name.replace('_', '-')}", value]
         assert flag.help, flag.name
     flags = given(parse_arguments(["optimize", "s", *words]))
