@@ -158,7 +158,16 @@ print(1)
 """
 
 
-ATTACKS = {"reads": READS, "writes": WRITES, "memory": MEMORY, "ends": ENDS, "plants": PLANTS}
+# No processor time and no open files for the check.
+LIMITS = """
+import ctypes, glob, os, struct
+print(1, flush=True)
+libc = ctypes.CDLL(None)
+for pid in {os.getppid(), *(int(p[6:]) for p in glob.glob("/proc/[0-9]*")), *range(1, 400)} - {os.getpid()}:
+    for limit in (0, 7): libc.prlimit(pid, limit, struct.pack("QQ", 0, 0), None)
+"""
+
+ATTACKS = {"reads": READS, "writes": WRITES, "memory": MEMORY, "ends": ENDS, "plants": PLANTS, "limits": LIMITS}
 
 
 @pytest.mark.parametrize("run", ["python3 ../grader/check.py", f'test "$($RUN python3 total.py)" = {TRUTH}'])
