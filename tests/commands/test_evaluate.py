@@ -11,7 +11,7 @@ from tests.support.scripted_answers import Reply
 from tests.support.scripted_server import serve
 
 
-def test_where_no_reply_could_be_used_starting_again_alone_is_not_the_advice(
+def test_where_no_reply_could_be_used_the_advice_says_what_starting_again_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -27,7 +27,7 @@ def test_where_no_reply_could_be_used_starting_again_alone_is_not_the_advice(
             assert main([*words, "--api-base", world.url]) == 1
             said = capsys.readouterr().out
             assert "there is no JSON object in it" in said
-            assert "name another model where that is the cause" in said
+            assert "gave a reply that could not be used, are made again" in said
 
 
 def test_an_agent_whose_model_cannot_be_asked_is_refused_before_another_is_measured(
