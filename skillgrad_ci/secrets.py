@@ -81,7 +81,7 @@ def _forms(secret: str) -> set[str]:
 
 
 def _base64(data: bytes) -> Iterator[str]:
-    """The data alone, and what stands in base64 whatever was written before and after it, as `Bearer ` or `name:`."""
+    """The data alone, and what is in base64 whatever was written before and after it, as `Bearer ` or `name:`."""
     yield base64.b64encode(data).decode().rstrip("=")
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + data).decode().rstrip("=")

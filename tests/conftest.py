@@ -15,7 +15,7 @@ from hypothesis import settings
 ROOT = Path(__file__).parent.parent
 
 os.environ.pop("COLUMNS", None)  # parallel workers are told 80; a test that means a width says it
-settings.register_profile("any machine", deadline=None)  # a busy machine is no failure
+settings.register_profile("any machine", deadline=None)  # a busy machine is not a failure
 settings.load_profile("any machine")
 
 

@@ -48,7 +48,7 @@ class Engine(Protocol):
 
 
 def command_line(job: SkillRun) -> str:
-    """What repeats a run by hand at the same commit: what the action's inputs may have changed stands in it."""
+    """What repeats a run by hand at the same commit: what the action's inputs may have changed is in it."""
     models = job.settings.models
     agent = None if job.settings.agent == LOOP else job.settings.agent
     flags = {"--agent": agent, "--model": models.executor, "--optimizer-model": models.optimizer}

@@ -31,7 +31,7 @@ def fingerprint_of(inputs: Inputs) -> Fingerprint:
 
 
 def due(record: SkillState, now: Fingerprint, moment: datetime, reevaluate_days: int | None) -> Due:
-    """What a schedule should do. A skill that is the result of the bot's own merged run is no change."""
+    """What a schedule should do. A skill that is the result of the bot's own merged run is not a change."""
     last = record.fingerprint
     if last is None:
         return Due("optimize", "it has no run yet")

@@ -24,7 +24,7 @@ OPTIMIZER = "skillgrad, skillopt, evoskill, trace2skill, shrink or rewrite (skil
 
 @dataclass(frozen=True)
 class SettingFlag:
-    """A flag by its name without dashes in front; `place` is where its value stands in a configuration."""
+    """A flag by its name without dashes in front; `place` is where its value is in a configuration."""
 
     name: str
     place: tuple[str, ...]

@@ -23,7 +23,7 @@ MEND = (
 )
 GAP = 3  # columns between two of a table's
 LAST = 20  # columns that a table's last column, the one with prose, needs at least
-WIDTH = 160  # columns where the output is no terminal and COLUMNS is not set
+WIDTH = 160  # columns where the output is not a terminal and COLUMNS is not set
 
 
 def say(*lines: object) -> None:

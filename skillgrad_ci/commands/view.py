@@ -89,7 +89,7 @@ class Requests(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Requests are no news."""
+        """Requests are not news."""
 
 
 def _trajectory(entry: FoundRun, name: str) -> Path:

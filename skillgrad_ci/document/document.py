@@ -46,13 +46,13 @@ class Known(BaseModel):
 
 
 class Strict(Known):
-    """Base of what stands in a suite's file: nothing is coerced."""
+    """Base of what is in a suite's file: nothing is coerced."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 class Foreign(Strict):
-    """What stands in a file of another tool: keys of its own are left alone, misspelt ones are not.
+    """What is in a file of another tool: keys of its own are left alone, misspelt ones are not.
 
     A field that is null (an empty `files:`) is one left out.
     """

@@ -36,19 +36,19 @@ def tame(text: str) -> str:
         if said:
             parts += [text[kept:start], json.dumps({"not read": said})]
             kept = end
-    if level > DEPTH:  # never closed: it is no JSON, and nobody has to find that out by recursion
+    if level > DEPTH:  # never closed: it is not JSON, and nobody has to find that out by recursion
         parts, kept = [*parts, text[kept:deep]], len(text)
     return "".join([*parts, text[kept:]])
 
 
 def loads(text: str) -> Any:
-    """The value of a JSON text of any making. Raises ValueError where it is no JSON."""
+    """The value of a JSON text of any making. Raises ValueError where it is not JSON."""
     value = json.loads(tame(text), parse_constant=lambda _: None, parse_float=_finite)
     return mend(value) if has_half(text) else value
 
 
 def has_half(text: str) -> bool:
-    """Whether half a surrogate pair may stand in a JSON text, written out or as an escape."""
+    """Whether half a surrogate pair may be in a JSON text, written out or as an escape."""
     return bool(_SLASHED_HALF.search(text) or HALF.search(text))
 
 

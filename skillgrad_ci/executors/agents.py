@@ -1,7 +1,7 @@
 """Foreign agents as data: how one is installed, started, given skills and led to our gateway.
 
 `agents/NAME.yaml` describes those that we ship; a path to a YAML file of the same form describes any other.
-Nothing here knows one agent from another: what differs stands in the descriptions.
+Nothing here knows one agent from another: what differs is in the descriptions.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""One chat call without tools: the skills stand in the system message, and the reply is the answer.
+"""One chat call without tools: the skills are in the system message, and the reply is the answer.
 
 A skill's further files are named there, and one further turn brings those that the model asks for. It is
 the cheapest way to measure a skill on questions, and it runs no command, so it needs no sandbox.
@@ -160,7 +160,7 @@ def question(task: Task) -> str:
 
 
 def _text_of(source: Path) -> str | None:
-    """A file's text; None for a folder, and for what is no text."""
+    """A file's text; None for a folder, and for what is not text."""
     try:
         content = source.read_bytes() if source.is_file() else b"\0"
         return None if b"\0" in content else content.decode("utf-8")

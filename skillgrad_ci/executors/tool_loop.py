@@ -232,7 +232,7 @@ def task_message(task: Task) -> str:
 
 
 def _parsed(arguments: str) -> dict[str, Any] | None:
-    """The arguments of a tool call; None where they are no JSON object."""
+    """The arguments of a tool call; None where they are not a JSON object."""
     try:
         value = json_text.loads(arguments)
     except ValueError:

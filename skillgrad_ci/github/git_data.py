@@ -140,7 +140,7 @@ def _points_to(api: Api, branch: str, sha: str) -> Mapping[str, str] | None:
 
 
 def move_branch(api: Api, branch: str, sha: str, *, force: bool) -> bool:
-    """Point an existing branch elsewhere. False where that is no fast forward and `force` is off."""
+    """Point an existing branch elsewhere. False where that is not a fast forward and `force` is off."""
     try:
         api.write("PATCH", f"/git/refs/heads/{branch}", {"sha": sha, "force": force})
     except Refusal as refusal:

@@ -209,7 +209,7 @@ def _report(output: str) -> Mapping[str, Any] | None:
     """The JSON object with a score that ends `output`, or the last that starts a line; None where there is none.
 
     The first may stand behind other words: a check that shows what the agent's program printed has no say in how
-    that ends. Raises CheckCrashed where its score is no number from 0 to 1.
+    that ends. Raises CheckCrashed where its score is not a number from 0 to 1.
     """
     decoder, end = json.JSONDecoder(), len(output.rstrip())
     last = output.rfind("\n", 0, end) + 1

@@ -65,7 +65,7 @@ def _text_columns(golden: Sequence[Row], options: CsvOptions, where: str) -> fro
 
 
 def _rows(text: str, options: CsvOptions) -> list[Row]:
-    """All rows but blank ones. Raises Unusable for what is no CSV."""
+    """All rows but blank ones. Raises Unusable for what is not CSV."""
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=options.delimiter, strict=True)
         return [[_plain(cell) for cell in row] for row in reader if any(cell.strip() for cell in row)]

@@ -4,7 +4,7 @@ It stands alone, for it is laid beside the work folder and run there by whatever
 the sandbox has a door, the program runs in a sandbox beside the check's. Elsewhere it gets a Landlock domain of
 its own. Either way it reads the system, reads and writes the work folder and a temporary folder, and has nothing
 of the check: not its files, its memory, its open files, its command line; nor can it signal or trace it. Its
-output goes through this process, so it holds no end of the check's own; where it would stand in the check's
+output goes through this process, so it holds no end of the check's own; where it would be in the check's
 output, each line begins with `| ` and can be no verdict. What it leaves running is killed.
 
 A file in `$SKILLGRAD_GUESTS` stands while it runs: the grader sees by it that a check died in the meantime.

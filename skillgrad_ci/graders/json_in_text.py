@@ -39,7 +39,7 @@ def _blocks(text: str) -> Iterator[str]:
 
 
 def _in_prose(text: str) -> Iterator[Any]:
-    """The objects and lists that stand in a text, outermost ones."""
+    """The objects and lists that are in a text, outermost ones."""
     decoder = json.JSONDecoder(object_pairs_hook=_unique)
     at = 0
     for _ in range(MAX_STARTS):

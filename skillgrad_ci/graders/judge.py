@@ -149,7 +149,7 @@ def is_negative(statement: str) -> bool:
 
 
 def _proved(statement: str, verdict: StatementVerdict, exhibit: Exhibit) -> StatementVerdict:
-    """A pass whose quote does not stand in what the agent wrote is no pass."""
+    """A pass whose quote is not in what the agent wrote is not a pass."""
     if verdict.verdict != PASSED or exhibit.holds(verdict.evidence):
         return verdict
     if is_negative(statement):

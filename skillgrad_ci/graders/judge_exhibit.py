@@ -34,7 +34,7 @@ _BREAK = "\0"
 class Exhibit:
     """The result as `text` for the prompt; `words` is what quotes are looked up in: what the agent wrote and ran.
 
-    Our own words (headings, "(none)", notes on what was cut) and what the agent was only given to read are no evidence.
+    Our own words (headings, "(none)", notes on what was cut) are not evidence, nor is what the agent was given to read.
     """
 
     text: str
@@ -84,7 +84,7 @@ def _did(trajectory: Trajectory) -> Iterator[str]:
 
 
 def _files(options: JudgeOptions, task: Task, work: Path) -> Iterator[tuple[str, str]]:
-    """The named outputs, else all files that are new or changed: as they are shown, and what stands in each."""
+    """The named outputs, else all files that are new or changed: as they are shown, and what is in each."""
     names = list(options.outputs) or [left.name for left in files_of(work) if _is_new(left.name, task, work)]
     room = FILES_BOUND
     for number, name in enumerate(names[:MAX_FILES], 1):

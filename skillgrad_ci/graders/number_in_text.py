@@ -23,7 +23,7 @@ _BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 def number_in(text: str) -> tuple[str, Decimal | None]:
     """How the last number is written ("" where there is none), and its value (None where that is not plain).
 
-    What stands in brackets counts only where nothing stands outside.
+    What is in brackets counts only where nothing stands outside.
     """
     outside = _BRACKETS.sub(lambda match: " " * len(match[0]), text)
     found = _FIGURE.findall(outside) or _FIGURE.findall(text)

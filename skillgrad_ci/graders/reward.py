@@ -88,7 +88,7 @@ def _json(text: str) -> Any:
 
 
 def _reward(session: Session) -> float | None:
-    """The reward that was left; None where there is none. Raises NoVerdict for one that is no number from 0 to 1."""
+    """The reward that was left; None where there is none. Raises NoVerdict for one that is not a number from 0 to 1."""
     if text := _file(session, "reward.json").strip():
         value = _json(text)
         if isinstance(value, dict):

@@ -103,7 +103,7 @@ class Ledger:
     def hold(self, bound: Usage) -> None:
         """Hold the most that a call can take, before it is made.
 
-        Where only other calls in flight stand in the way, waits for one to end. Raises BudgetExceeded
+        Where only other calls in flight are in the way, waits for one to end. Raises BudgetExceeded
         where the call could pass the cap even alone.
         """
         with self._changed:

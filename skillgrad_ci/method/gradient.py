@@ -164,7 +164,7 @@ def _user_part(kind: Kind, skill: Skill, task: Task, evidence: Evidence, initial
 
 
 def _verified(quote: str, trajectory: Trajectory) -> str:
-    """The quote, if it really stands in the trajectory (white space folded); else nothing."""
+    """The quote, if it really is in the trajectory (white space folded); else nothing."""
     wanted = one_line(quote)
     seen = one_line(" ".join(str(event.get(key, "")) for event in trajectory.events for key in _QUOTABLE))
     return wanted[:300] if wanted and wanted in seen else ""

@@ -53,7 +53,7 @@ class Model(Protocol):
 
     `complete` raises `EnvironmentFailure` when the provider cannot be reached after its retries,
     `UserError` for a key or a model name that is refused, `ReplyError` where the request is too
-    long for the model or its reply is no reply.
+    long for the model or its reply is not a reply.
     """
 
     @property

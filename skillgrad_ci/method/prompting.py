@@ -121,7 +121,7 @@ def read_reply(answer: ModelReply, reply: type[Reply]) -> Reply:
 
 
 def _first_object(text: str) -> object:
-    """The first JSON object in `text`; ReplyError where there is none, or one that is no text in UTF-8."""
+    """The first JSON object in `text`; ReplyError where there is none, or one that is not text in UTF-8."""
     problem = "there is no JSON object in it"
     for brace in re.finditer(r"\{", text):
         try:

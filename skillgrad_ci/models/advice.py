@@ -8,7 +8,7 @@ from skillgrad_ci.models.litellm_library import litellm
 
 
 class RefusedRequest(EnvironmentFailure):
-    """The provider cannot use the request as it is: asking again is no help."""
+    """The provider cannot use the request as it is: asking again does not help."""
 
 
 def provider_of(model: str) -> str:

@@ -1,6 +1,6 @@
 """The one border that a provider's replies cross, before litellm or any other library reads them.
 
-It stands in the HTTP client that litellm is given, so it holds for every provider that litellm asks over
+It is in the HTTP client that litellm is given, so it holds for every provider that litellm asks over
 HTTP. Bytes are bounded, also after decompression; the body is JSON that `json_text` made safe, in a shape
 that `wire` knows; a prompt never follows a redirect to another host. What does not pass is raised as a
 `Stopped`, which carries its fault through whatever litellm makes of it.

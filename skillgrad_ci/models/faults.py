@@ -43,7 +43,7 @@ class Kind(StrEnum):
     LOST = "lost"  # the reply was lost, and may have been charged
     TOO_LONG = "too long"  # the conversation does not fit the model
     FILTERED = "filtered"  # the provider will not answer this
-    REFUSED = "refused"  # the provider cannot use the request: asking again is no help
+    REFUSED = "refused"  # the provider cannot use the request: asking again does not help
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""litellm itself: imported at the first call, for that takes seconds, and called on threads that can be left."""
+"""litellm itself: imported at the first call (which takes seconds) and called on threads that can be left."""
 
 import logging
 import threading

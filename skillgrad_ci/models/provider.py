@@ -36,7 +36,7 @@ OWNED = {
     "num_retries",
     "max_retries",
 }
-SECRETS = ("api_key", "access_key", "token", "password")  # how names of parameters end that are no settings
+SECRETS = ("api_key", "access_key", "token", "password")  # how names of parameters end that are not settings
 ROOM = 256  # tokens for the check's reply: some reasoning models refuse a request with less
 
 

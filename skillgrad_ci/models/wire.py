@@ -14,8 +14,8 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from skillgrad_ci.document import json_text
 
-MOST_TOKENS = 1_000_000_000  # of one call: a count beyond it is no count
-ANSWERS = {"choices", "content", "candidates", "output"}  # what a reply holds that is no error
+MOST_TOKENS = 1_000_000_000  # of one call: a count beyond it is not a count
+ANSWERS = {"choices", "content", "candidates", "output"}  # what a reply holds that is not an error
 STATUS = {  # of errors that come with HTTP 200
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
@@ -76,7 +76,7 @@ def _input(value: Any) -> Any:
 
 
 def _name(value: Any) -> Any:
-    """A name or an id; what is no text stands for none."""
+    """A name or an id; what is not text stands for none."""
     return value if isinstance(value, str) else None
 
 

@@ -38,7 +38,7 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 def unpack(stream: IO[bytes], folder: Path, limits: Limits) -> list[str]:
     """Read a tar stream into the empty `folder`. Returns what was left out, one line each.
 
-    Raises TooMuch past a limit, `tarfile.TarError` or OSError for a stream that is no archive.
+    Raises TooMuch past a limit, `tarfile.TarError` or OSError for a stream that is not an archive.
     """
     dropped: list[str] = []
     size = count = 0

@@ -198,7 +198,7 @@ def client_environment() -> dict[str, str]:
 
 
 def last_line(text: str) -> str:
-    """What Docker says last that is no hint on how to use it."""
+    """What Docker says last that is not a hint on how to use it."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(("See 'docker", "Run 'docker"))]
     return told[-1].removeprefix("docker: ")[:500] if told else "it said nothing"

@@ -128,7 +128,7 @@ def with_triggers(world: World, triggers: Suite | None, trials: int) -> World:
 
 
 def refuse_twins(skills: Sequence[Skill]) -> None:
-    """Raises UserError where an agent could not tell two skills apart, or where a name is no folder's name."""
+    """Raises UserError where an agent could not tell two skills apart, or where a name is not a folder's name."""
     seen: dict[str, Skill] = {}
     for skill in skills:
         if "/" in skill.name or "\0" in skill.name or skill.name in (".", ".."):

@@ -51,7 +51,7 @@ class Edit:
 
     @property
     def _says(self) -> str:
-        """The first line of its content that is no heading, printable."""
+        """The first line of its content that is not a heading, printable."""
         lines = [printable(line) for line in self.content.splitlines() if line.strip()]
         return next((line for line in lines if not line.startswith("#")), lines[0] if lines else "")
 
@@ -150,7 +150,7 @@ def _edited(edit: Edit, head: str, body: str, content: str, newline: str) -> str
 def _end(structure: Outline, section: Section | None, content: str) -> int:
     """The line before which text is appended to a section, or to the file: above a thematic break that ends it.
 
-    An item is no part of a deeper section's list: it goes to the end of the text above the first deeper heading.
+    An item is not part of a deeper section's list: it goes to the end of the text above the first deeper heading.
     """
     end = structure.before_break(section.end if section else len(structure.lines))
     if not _ITEM.match(content) or outline(content).sections or not structure.ends_in_list(end):

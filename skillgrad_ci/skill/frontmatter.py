@@ -22,7 +22,7 @@ _OPENING = re.compile(r"\ufeff?---[ \t]*\r?\n")
 _CLOSING = re.compile(r"^---[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
 
 _FIELD = re.compile(r"([\w-]+)[ \t]*:(?:[ \t]+(.*)|\Z)")
-_INDICATORS = set("@`%&*!{}[],?|>-#")  # a value that starts with one of these is no plain text to YAML
+_INDICATORS = set("@`%&*!{}[],?|>-#")  # a value that starts with one of these is not plain text to YAML
 _BREAKS = re.compile(r":(?:\s|\Z)|\s#")
 
 _OPENERS = (
@@ -71,7 +71,7 @@ def body_offset(text: str) -> int:
 
 
 def read_fields(fields: str, where: str) -> dict[str, Any]:
-    """The fields' values. Raises UserError with the line for what is no plain mapping of YAML."""
+    """The fields' values. Raises UserError with the line for what is not a plain mapping of YAML."""
     try:
         values = yaml.SafeLoader("").construct_document(_tree(fields, where))
     except yaml.YAMLError as problem:

@@ -14,7 +14,7 @@ HostName = Literal["claude-code", "claude-api", "codex", "copilot", "cursor", "g
 
 @dataclass(frozen=True)
 class Host:
-    """`fields` maps a field of the host's own to what it holds. `reserved` words cannot stand in a name."""
+    """`fields` maps a field of the host's own to what it holds. `reserved` words cannot be in a name."""
 
     fields: Mapping[str, Kind] = field(default_factory=dict)
     tools_may_be_a_list: bool = False

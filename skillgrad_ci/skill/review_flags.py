@@ -1,6 +1,6 @@
 """Flags: what a patch adds that a reviewer should see by name.
 
-They help a person look, and are no wall: a command can be written so that no pattern knows it. The
+They help a person look, and are not a wall: a command can be written so that no pattern knows it. The
 wall is the sandbox.
 """
 
@@ -45,7 +45,7 @@ _PATTERNS = {kind: re.compile("|".join(patterns), re.IGNORECASE) for kind, patte
 
 @dataclass(frozen=True)
 class Flag:
-    """Something to look at: what kind of thing it is, and the added line it stands in (from 1)."""
+    """Something to look at: what kind of thing it is, and the added line it is in (from 1)."""
 
     kind: str
     file: str

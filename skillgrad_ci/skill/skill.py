@@ -25,7 +25,7 @@ NAMELESS = "skill"  # a skill that is a whole repository and whose frontmatter h
 class Skill:
     """An immutable skill. `files` maps a relative POSIX path to bytes, `SKILL.md` among them.
 
-    Links are no files of it, and no edit changes what they are: `links` maps one to the file of the skill that
+    Links are not files of it, and no edit changes what they are: `links` maps one to the file of the skill that
     it points to, `linked` one to the bytes of a file elsewhere in the repository. `stray` are links that lead
     out, or nowhere.
     """
@@ -39,7 +39,7 @@ class Skill:
 
     @classmethod
     def load(cls, path: Path, leave_out: Collection[Path] = (), *, stray: bool = False) -> "Skill":
-        """Read a skill's folder. Raises UserError for what is no skill: file, and what to do.
+        """Read a skill's folder. Raises UserError for what is not a skill: file, and what to do.
 
         `leave_out` are the files and folders of its suites: an agent must not see them, and their changes
         are not the skill's. Links that lead out are refused, unless `stray` asks for them to be told.
@@ -91,7 +91,7 @@ class Skill:
 
     @cached_property
     def metadata(self) -> Mapping[str, Any]:
-        """H as read. Raises UserError where it is no YAML mapping."""
+        """H as read. Raises UserError where it is not a YAML mapping."""
         return frontmatter.read_fields(self.frontmatter, f"{self.folder}/{MAIN}")
 
     @property

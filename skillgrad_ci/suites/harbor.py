@@ -160,7 +160,7 @@ def _has_network(place: EnvironmentSection, phase: Phase) -> bool:
 
 
 def _given(variables: dict[str, str]) -> dict[str, str]:
-    """The variables whose value stands in the file. One taken from the machine could be a key."""
+    """The variables whose value is in the file. One taken from the machine could be a key."""
     return {name: value for name, value in variables.items() if "${" not in value}
 
 

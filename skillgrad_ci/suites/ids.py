@@ -1,4 +1,4 @@
-"""What identifies tasks, checked where it stands in a suite's file."""
+"""What identifies tasks, checked where it is in a suite's file."""
 
 from collections.abc import Sequence
 

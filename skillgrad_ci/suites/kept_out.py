@@ -1,4 +1,4 @@
-"""What of a skill's folder belongs to its suites: no agent may see it, and it is no part of the skill.
+"""What of a skill's folder belongs to its suites: no agent may see it, and it is not part of the skill.
 
 Decided by what suites name, wherever they lie: those that a run measures by, and any other that can be
 recognised beside `SKILL.md` or in a folder of the skill.

@@ -93,7 +93,7 @@ def load(path: Path) -> Suite:
 
 
 def _rows(document: Document, files: Files) -> Iterator[tuple[Document, Any, list[str | int]]]:
-    """Each task's row, the document that it stands in, and where."""
+    """Each task's row, the document that it is in, and where."""
     value = document.value
     if _scenarios(value):
         for position, row in enumerate(value["scenarios"]):

@@ -1,4 +1,4 @@
-"""What happened decides what is done, whatever words stand in it."""
+"""What happened decides what is done, whatever words are in it."""
 
 import io
 import re

@@ -193,7 +193,7 @@ def test_a_job_that_left_nothing_is_told_of_and_its_claim_is_taken_back(bot: Sta
 
 
 def test_an_outcome_that_somebody_bent_is_not_pushed(bot: Stage) -> None:
-    """What is delivered is what was measured: the names of the contents stand in the outcome."""
+    """What is delivered is what was measured: the names of the contents are in the outcome."""
     issue = bot.github.hub.issue("Make it better", "skill: writer")
     for step in ("preflight", "optimize"):
         ended = bot.label(issue.number, step=step)

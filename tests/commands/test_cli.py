@@ -197,7 +197,7 @@ def test_grade_needs_no_model_and_accounts_for_every_task(shell: Shell) -> None:
         (shell.root / "out" / task).mkdir(parents=True)
         (shell.root / "out" / task / "greeting.txt").write_text(content)
     (shell.root / "out/greet-cora").mkdir()
-    (shell.root / "out/greet-cora/greeting.txt").symlink_to(secret)  # the reference itself: a link is no output
+    (shell.root / "out/greet-cora/greeting.txt").symlink_to(secret)  # the reference itself: a link is not an output
     done = shell("grade", "evals", "--outputs", "out", "--json")
     assert done.code == 0, done.err
     verdicts = {task["id"]: (task["verdict"], task["score"], task["feedback"]) for task in done.document["tasks"]}

@@ -29,7 +29,7 @@ def _evals(folder: Path) -> None:
 
 
 def _tasks(folder: Path) -> None:
-    """Files that a check reads, by a reference file whose bytes are no text, and plain answers."""
+    """Files that a check reads, by a reference file whose bytes are not text, and plain answers."""
     (folder / "golden.bin").write_bytes(bytes(range(256)))
     rows = ["version: 1", "tasks:"]
     for number in range(6):

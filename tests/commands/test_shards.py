@@ -47,7 +47,7 @@ def test_three_shards_and_a_merge_give_the_report_of_one_machine(run: Run, tmp_p
     costs = [json.loads((path / "report.json").read_text())["cost"] for path in (folder, many / planned["folder"])]
     assert costs[0].pop("usd") == pytest.approx(costs[1].pop("usd"))  # sums of other orders
     assert [cost.pop("by_role").keys() for cost in costs] == [{"executor", "diagnoser", "momentum", "patcher"}] * 2
-    for cost in costs:  # rows stand in the order in which executions ended
+    for cost in costs:  # rows are in the order in which executions ended
         cost["by_purpose"] = sorted(
             sorted((key, value) for key, value in row.items() if key != "usd") for row in cost["by_purpose"]
         )

@@ -35,7 +35,7 @@ def run(*command: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -
 
 @pytest.fixture
 def newer_releases(tmp_path: Path) -> Iterator[Mapping[str, str]]:
-    """The environment of an index that lists version 9999 of each trap, which is no package."""
+    """The environment of an index that lists version 9999 of each trap, which is not a package."""
     for name in TRAPS:
         folder = tmp_path / "index" / name
         folder.mkdir(parents=True)

@@ -118,7 +118,7 @@ def test_without_a_skill_there_is_none_and_one_beside_is_not_the_measured_one(tm
 
 
 def test_a_login_by_the_protocol_hands_over_address_and_key() -> None:
-    """Also where the agent writes a line that is no message of the protocol."""
+    """Also where the agent writes a line that is not a message of the protocol."""
     login = {"base": "{{gateway}}", "headers": {"authorization": "Bearer {{key}}"}}
     changed = {"login": login, "environment": {"MODEL": "{{model}}", "SHOUT": "1"}}
     agent = AgentDescription.model_validate(AGENT.model_dump() | changed)

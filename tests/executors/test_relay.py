@@ -1,4 +1,4 @@
-"""The way from a sandbox to the gateway: real connections over a real pipe, and what is no frame."""
+"""The way from a sandbox to the gateway: real connections over a real pipe, and what is not a frame."""
 
 import struct
 import subprocess

@@ -145,7 +145,7 @@ def test_a_failed_setup_is_unmeasured_even_where_a_crash_is_a_failure(work: Path
 
 
 def test_the_agents_own_traceback_is_its_failure(work: Path, tmp_path: Path) -> None:
-    """A check that runs the agent's script and says no is no crash, whatever that script prints."""
+    """A check that runs the agent's script and says no is not a crash, whatever that script prints."""
     (work / "solve.py").write_text("raise ValueError('mine')\n")
     (tmp_path / "check.py").write_text("import sys\nsys.path.insert(0, '.')\nimport solve\n")
     references = {"check.py": tmp_path / "check.py"}

@@ -192,7 +192,7 @@ def test_a_failure_is_replayed_unless_it_is_to_be_asked_afresh() -> None:
 
 
 def test_after_a_restart_every_call_counts_once_whatever_became_of_its_work(tmp_path: Path) -> None:
-    """Calls of an execution that was cut, and lost replies, stand in no result; they were paid for all the same."""
+    """Calls of an execution that was cut, and lost replies, are in no result; they were paid for all the same."""
     bound, takes = Usage(1, 90, 0, 90, 0.2), Usage(1, 5, 2, 5, 0.1)
     spent: list[dict[str, Usage]] = []
     for errors in ([], [EnvironmentFailure("reset", billed=True)], [EnvironmentFailure("no network")]):
@@ -222,7 +222,7 @@ class Choice(BaseModel):
 def test_a_reply_without_use_is_asked_for_again_once_after_each_end_that_lacks_measurements(
     role: str, starts: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """A kill is no end: what was asked for since the last one is not paid twice."""
+    """A kill is not an end: what was asked for since the last one is not paid twice."""
     messages = [{"role": each, "content": "x"} for each in ("system", "user", "assistant", "user")]
     first, repair = ModelRequest(messages[:2], schema=Choice), ModelRequest(messages, schema=Choice)
     folder, ended, asked = tmp_path_factory.mktemp("run"), "", False

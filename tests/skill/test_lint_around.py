@@ -1,4 +1,4 @@
-"""What a pointer may lead to beside the skill, what is no pointer, what a host allows, and how much work lint is."""
+"""What a pointer may lead to beside the skill, what is not a pointer, what a host allows, and how much work lint is."""
 
 import subprocess
 from pathlib import Path

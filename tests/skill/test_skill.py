@@ -1,4 +1,4 @@
-"""The parameter: what is loaded is what is written, and what is no skill is refused in one line."""
+"""The parameter: what is loaded is what is written, and what is not a skill is refused in one line."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""A suite's secrets are no part of the skill, whatever its format and wherever it lies."""
+"""A suite's secrets are not part of the skill, whatever its format and wherever it lies."""
 
 import json
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """A small agent that speaks the Agent Client Protocol, in plain Python: a real loop over a real shell.
 
 It asks the address in GATEWAY with the key in KEY, in the form of chat completions. Words in the
-prompt have it misbehave: CRASH, HANG, SLOW, EARLY, ERROR; the variable SHOUT has it write what is no message.
+prompt have it misbehave: CRASH, HANG, SLOW, EARLY, ERROR; the variable SHOUT has it write what is not a message.
 """
 
 import json

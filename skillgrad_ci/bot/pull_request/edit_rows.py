@@ -17,7 +17,7 @@ LAYERS = {"H": "description", "B": "body", "Q": "resource"}
 
 @dataclass(frozen=True)
 class Row:
-    """One edit that stands in the branch, as the reader meets it."""
+    """One edit that is in the branch, as the reader meets it."""
 
     edit: EditFacts
     link: str
@@ -29,7 +29,7 @@ class Row:
 def edit_rows(
     report: Report, dropped: Container[str], replaced: Container[str], commits: Mapping[str, str]
 ) -> tuple[list[Row], list[tuple[EditFacts, str, str]]]:
-    """The edits whose words stand in the branch, and the others: each with its outcome, and why.
+    """The edits whose words are in the branch, and the others: each with its outcome, and why.
 
     `dropped` and `replaced` are ids of edits; `commits` are the addresses of the edits' commits by edit id.
     """
@@ -81,7 +81,7 @@ def _place(edit: EditFacts) -> str:
 
 
 def _says(edit: EditFacts) -> str:
-    """The sentence that an edit adds: its first line that is no heading, without a list's mark."""
+    """The sentence that an edit adds: its first line that is not a heading, without a list's mark."""
     if edit.op == "delete":
         return f"(removed) {edit.address or edit.file}"
     lines = [line.strip() for line in edit.content.splitlines() if line.strip()]

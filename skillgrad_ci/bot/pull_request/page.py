@@ -55,7 +55,7 @@ class Around:
 
 
 def title(report: Report, dropped: Iterable[str] = ()) -> str:
-    """One line; a figure stands in it only where tasks that did not choose these edits show it clearly."""
+    """One line; a figure is in it only where tasks that did not choose these edits show it clearly."""
     delta, name = report.heldout.delta, trailer(report.skill, 64)
     if without := ", ".join(dropped):
         return f"Optimize skill {name}, without {without}"

@@ -31,7 +31,7 @@ def say_suite(facts: Mapping[str, Any]) -> None:
 
 
 def _unproved(proofs: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """A row for each thing that stands in the way, with the tasks of which it is said."""
+    """A row for each thing that is in the way, with the tasks of which it is said."""
     tasks: dict[tuple[str, ...], list[str]] = {}
     for proof in proofs:
         if proof["standing"] not in (Standing.PROVED, Standing.UNPROVED):

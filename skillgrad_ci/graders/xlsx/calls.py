@@ -20,7 +20,7 @@ _ATTRIBUTES = {
     "aarch64": [52, 53, 54, 55, 5, 6, 7, 14, 15, 16, 88, *_NEWER],
 }
 _IO_URING_SETUP = 425  # through it every call below could be made unseen
-_TYPE = 0xF  # of a socket's type, the part that is no flag
+_TYPE = 0xF  # of a socket's type, the part that is not a flag
 
 
 def office_filter() -> bytes:

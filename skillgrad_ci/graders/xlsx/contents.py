@@ -39,7 +39,7 @@ BROKEN = (
 
 
 class BadWorkbook(Exception):
-    """The bytes are no workbook that can be graded; the message says why."""
+    """The bytes are not a workbook that can be graded; the message says why."""
 
 
 def contents(data: bytes, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def contents(data: bytes, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check(data: bytes) -> None:
-    """Refuse what is no workbook, or one that unpacks to more than is ever needed."""
+    """Refuse what is not a workbook, or one that unpacks to more than is ever needed."""
     if data.startswith(OLD_FORMAT):
         raise BadWorkbook("an encrypted workbook or one in the old .xls format; save it as .xlsx without a password")
     try:

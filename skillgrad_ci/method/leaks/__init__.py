@@ -19,7 +19,7 @@ from skillgrad_ci.skill.lint import Finding, finding
 from skillgrad_ci.skill.review_flags import added_lines
 from skillgrad_ci.skill.skill import Skill
 
-MIN_CHARACTERS = 6  # shorter strings stand in ordinary guidance by chance
+MIN_CHARACTERS = 6  # shorter strings are in ordinary guidance by chance
 _SPACELESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"  # scripts without word spaces
 _WORD = rf"[^\W{_SPACELESS}]"
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:[,'_ ]\d{3})+|\d+)(?:\.\d+)?(?!\w)")

@@ -91,7 +91,7 @@ def _table(spec: GraderSpec) -> Iterator[Words]:
 
 
 def _csv(spec: GraderSpec, task: Task) -> Iterator[Words]:
-    """The golden's cells that stand in no input."""
+    """The golden's cells that are in no input."""
     given = [_read(source) for source in task.files.values()]
     for cell in _cells(spec.references["golden"], spec.options.get("delimiter", ",")):
         if not any(cell in text for text in given):

@@ -10,7 +10,7 @@ from skillgrad_ci.method.leaks.grader_words import Words
 # Words in a row that repeat a text, and that come near it. Code repeats itself more than prose does.
 REPEATS = {"statement": 6, "program": 10}
 NEAR = {"statement": 4, "program": 7}
-MIN_WORDS, MIN_CHARACTERS = 2, 10  # a shorter statement stands in ordinary guidance by chance
+MIN_WORDS, MIN_CHARACTERS = 2, 10  # a shorter statement is in ordinary guidance by chance
 SHARE = 0.7  # of a statement's own words in one added line: the same in another order
 MIN_OWN = 4
 _SPACELESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
@@ -57,7 +57,7 @@ class PlacedWords:
 
 @dataclass(frozen=True)
 class SharedRun:
-    """Shared words and where they stand in the added text; `near`: they come near the text, and do not repeat it."""
+    """Shared words and where they are in the added text; `near`: they come near the text, and do not repeat it."""
 
     words: str
     offset: int

@@ -50,7 +50,7 @@ _FIELDS = {
 
 @dataclass
 class _Entry:
-    """One entry as it stands in the file: its heading's parts, its line, and its fields in order."""
+    """One entry as it is in the file: its heading's parts, its line, and its fields in order."""
 
     where: str
     line: int

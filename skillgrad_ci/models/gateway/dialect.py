@@ -85,7 +85,7 @@ class Dialect(Protocol):
         ...
 
     def asked(self, path: str, body: Json) -> Asked | None:
-        """The call, or None where this path is no model call. Raises ValueError for one that is badly formed."""
+        """The call, or None where this path is not a model call. Raises ValueError for one that is badly formed."""
         ...
 
     def limited(self, body: Json, max_tokens: int) -> Json:
@@ -106,7 +106,7 @@ class Dialect(Protocol):
 
 
 def server_events(body: bytes) -> Iterator[Json]:
-    """The JSON of each server-sent event (its `data` lines). Raises Broken for one that is no JSON object."""
+    """The JSON of each server-sent event (its `data` lines). Raises Broken for one that is not a JSON object."""
     for block in body.decode("utf-8", "replace").replace("\r\n", "\n").split("\n\n"):
         lines = (line[5:].removeprefix(" ") for line in block.split("\n") if line.startswith("data:"))
         data = "\n".join(lines)
@@ -115,7 +115,7 @@ def server_events(body: bytes) -> Iterator[Json]:
 
 
 def json_object(text: str | bytes) -> Json:
-    """Raises Broken where the text is no JSON object."""
+    """Raises Broken where the text is not a JSON object."""
     try:
         value = json.loads(text)
     except ValueError:

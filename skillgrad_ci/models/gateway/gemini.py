@@ -1,4 +1,4 @@
-"""Gemini's generateContent (https://ai.google.dev/api/generate-content): the model stands in the path."""
+"""Gemini's generateContent (https://ai.google.dev/api/generate-content): the model is in the path."""
 
 import json
 import re

@@ -150,7 +150,7 @@ class OpenLine:
             with self._waiting():
                 outcome = self._ask(call, beat)
         except (BudgetExceeded, Cancelled) as error:
-            self._end(error)  # unless the line itself was stopped, which is no error
+            self._end(error)  # unless the line itself was stopped, which is not an error
             return self.gateway.dialect.refusal(self.refusal, OVER.format(error), stream=stream)
         if isinstance(outcome, Fault):
             return self._refused(outcome, stream=stream)

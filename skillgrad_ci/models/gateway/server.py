@@ -41,7 +41,7 @@ class Answering(Protocol):
 
 
 def serve(connection: socket, line: Answering) -> None:
-    """Answer every request of a connection. An agent that goes away in the middle of one is no error."""
+    """Answer every request of a connection. An agent that goes away in the middle of one is not an error."""
     with suppress(OSError), connection:
         _Handler(connection, line)
 

@@ -1,6 +1,6 @@
 """The generic rehearsal: a script for a suite that has none beside it, made from the suite's own references.
 
-The tasks take turns: some are solved from the start, some once marked lines stand in a layer of the
+The tasks take turns: some are solved from the start, some once marked lines are in a layer of the
 skill, and some never are. A solution is seen by the rehearsal's executor alone. All that
 it writes into a skill says that it is a rehearsal's.
 """

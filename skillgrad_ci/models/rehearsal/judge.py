@@ -1,4 +1,4 @@
-"""The rehearsal's judge: a statement passes where the words that the script asks for stand in the result."""
+"""The rehearsal's judge: a statement passes where the words that the script asks for are in the result."""
 
 import functools
 import re

@@ -2,7 +2,7 @@
 
 They read what any model would read there: the task's instruction, the skill in force, the batch's
 diagnoses and what was tried before. So a remedy is followed by the next one because its words already
-stand in the skill or among the rejected edits, not because something was counted.
+are in the skill or among the rejected edits, not because something was counted.
 """
 
 import re
@@ -59,7 +59,7 @@ def _diagnosis(label: str, summary: str, cause: str) -> dict[str, Any]:
 
 
 def _guidance(mechanism: Mechanism, skill: str) -> str:
-    """`ignored` where all that is needed stands in its layer, `weak` where a weak form does, else `missing`.
+    """`ignored` where all that is needed is in its layer, `weak` where a weak form does, else `missing`.
 
     Of a task that passes, `ignored` means that the guidance is there and was followed.
     """
@@ -100,7 +100,7 @@ def momentum_reply(script: Script, prompt: str) -> dict[str, Any]:
 
 
 def _place(remedies: Sequence[ScriptedRemedy]) -> str:
-    """Where the last of these remedies stands in the skill."""
+    """Where the last of these remedies is in the skill."""
     edit = remedies[-1].edits[-1] if remedies else None
     return ", ".join(filter(None, [edit.file, edit.address[:60] if edit.target == "heading" else ""])) if edit else ""
 
@@ -150,7 +150,7 @@ def _batch(prompt: str) -> list[Diagnosed]:
 
 
 def next_remedy(mechanism: Mechanism, prompt: str) -> ScriptedRemedy | None:
-    """The remedy after the last one whose words stand in the prompt; None when all were tried."""
+    """The remedy after the last one whose words are in the prompt; None when all were tried."""
     left: list[ScriptedRemedy] = []
     for remedy in reversed(mechanism.remedies):
         if _tried(remedy, prompt):
@@ -165,7 +165,7 @@ def _tried(remedy: ScriptedRemedy, prompt: str) -> bool:
 
 
 def _first_line(content: str) -> str:
-    """The beginning of the first line that is no heading, as far as the record's short form shows it."""
+    """The beginning of the first line that is not a heading, as far as the record's short form shows it."""
     return next((line for line in content.splitlines() if line.strip() and not line.startswith("#")), content)[:200]
 
 

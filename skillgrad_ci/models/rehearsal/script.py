@@ -132,7 +132,7 @@ class ScriptedTheme(Known):
 
 
 class JudgeRule(Known):
-    """What the judge looks for: a statement like this passes where `evidence` stands in the result."""
+    """What the judge looks for: a statement like this passes where `evidence` is in the result."""
 
     statement: Expression
     evidence: str = Field(min_length=1)
@@ -156,7 +156,7 @@ class FixedReply(Known):
 class ScriptedProposals(Known):
     """Tasks that the proposer knows, one for each entry of `values`, which fill `{{placeholders}}` of `task`.
 
-    `task` has the fields of a proposal; it is proposed where its `quote` stands in the material.
+    `task` has the fields of a proposal; it is proposed where its `quote` is in the material.
     """
 
     values: list[dict[str, str]] = Field(default_factory=list)

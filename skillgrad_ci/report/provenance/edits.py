@@ -1,4 +1,4 @@
-"""Where an edit's words stand in the skill, and which batch taught the patterns that it names."""
+"""Where an edit's words are in the skill, and which batch taught the patterns that it names."""
 
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.run import Iteration, Run

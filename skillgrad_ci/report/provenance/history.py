@@ -30,7 +30,7 @@ def in_git(folder: Path) -> bool:
 
 
 def committed_lines(folder: Path, file: str) -> Sequence[CommittedLine]:
-    """The lines of a file as they stand in the folder; none of a file that git does not know."""
+    """The lines of a file as they are in the folder; none of a file that git does not know."""
     if not _git(folder, "ls-files", "--", f"./{file}").strip():
         return []
     found, commit, number = [], "", 0

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from skillgrad_ci.method.task import Task
 
-ALIKE = 0.8  # share of the words of two instructions that stand in both, in one order
+ALIKE = 0.8  # share of the words of two instructions that are in both, in one order
 _WORD = re.compile(r"\w+")
 
 

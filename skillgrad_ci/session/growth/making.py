@@ -21,7 +21,7 @@ Contents = Mapping[str, bytes]
 
 @dataclass(frozen=True)
 class MadeTask:
-    """A proposal as it would stand in the suite: the row, and its files by their path beside `grown.yaml`."""
+    """A proposal as it would be in the suite: the row, and its files by their path beside `grown.yaml`."""
 
     row: Mapping[str, Any]
     files: Contents

@@ -1,6 +1,6 @@
 """What must not get from a recording or an issue into a suite: secrets by their form, and personal data.
 
-A scan is no review: names, customers and passwords in prose have no form, so a person reads every task.
+A scan is not a review: names, customers and passwords in prose have no form, so a person reads every task.
 """
 
 import io
@@ -17,7 +17,7 @@ MOST_BYTES = 20_000_000  # of what one archive unpacks to; more is not looked at
 
 @dataclass(frozen=True)
 class Sensitive:
-    """What was found, in words, and where it stands in the text. The value itself is never shown."""
+    """What was found, in words, and where it is in the text. The value itself is never shown."""
 
     what: str
     start: int

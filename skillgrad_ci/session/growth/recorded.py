@@ -65,7 +65,7 @@ Reader = Callable[[Rows, Recording], None]
 
 
 def files_below(path: Path) -> list[Path]:
-    """The logs at `path`. Sub-agents of Claude Code have folders and files of their own, and are no user's sessions."""
+    """The logs at `path`. Sub-agents of Claude Code have files of their own, and are not sessions of a user."""
     if path.is_file():
         return [path]
     found = [*path.rglob("*.jsonl"), *path.rglob("*.atif.json"), *path.rglob("trajectory.json")]

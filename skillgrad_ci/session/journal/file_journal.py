@@ -34,7 +34,7 @@ from skillgrad_ci.session.journal.records import Record, line_of, parse_line, pi
 NAME = "journal.jsonl"
 END = "end"  # key and kind of the record of how a run last ended
 SMALL = 2_048  # bytes of a record that is kept in memory
-PART = ": "  # stands in a key after the name of the part that it belongs to; a content address has none
+PART = ": "  # is in a key after the name of the part that it belongs to; a content address has none
 EVIDENCE = TypeAdapter(Evidence)  # its fields, by their names, are what a journal keeps of an execution
 
 Place = tuple[int, int]  # where a record's bytes begin in the file, and how many they are

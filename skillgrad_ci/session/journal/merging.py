@@ -3,7 +3,7 @@
 A key with two values is an error: two machines did the same work, and nobody can say whose result counts. Records of
 work that was in flight (a model's reply within an execution or for a judge) only spare a call; where two machines
 have different ones they are left out, and the call is made again if something still needs it. A journal
-that goes on from an earlier copy of itself is no second value: what it replaced, it replaced knowingly.
+that goes on from an earlier copy of itself is not a second value: what it replaced, it replaced knowingly.
 """
 
 import os

@@ -54,7 +54,7 @@ def told(kept: int, lost: int) -> str:
 
 
 def pieces_of(line: bytes) -> list[tuple[bytes, Record | None]]:
-    """A line's records: one, or several where the newline between them was damaged; None for what is no record."""
+    """A line's records: one, or several where the newline between them was damaged; None for what is not a record."""
     whole = parse_line(line)
     if whole is not None:
         return [(line, whole)]

@@ -41,7 +41,7 @@ def grade_outputs(suite: Suite, outputs: Path, made: Parts, each: Each) -> Seque
 
 
 def _left(outputs: Path, task: Task) -> Path:
-    """The folder of a task's output: its id, or where that is no plain name, the name made of it."""
+    """The folder of a task's output: its id, or where that is not a plain name, the name made of it."""
     given = outputs / task.id
     return given if given.is_dir() else outputs / folder_of(task.id)
 

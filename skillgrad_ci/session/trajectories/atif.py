@@ -77,7 +77,7 @@ def _step(steps: list[dict[str, Any]], source: str, message: str) -> dict[str, A
 
 
 def _call(event: Mapping[str, Any]) -> dict[str, Any]:
-    """A call. Arguments that are no JSON object stand as text, for the format wants an object."""
+    """A call. Arguments that are not a JSON object stand as text, for the format wants an object."""
     given = event["arguments"]
     arguments = dict(given) if isinstance(given, Mapping) else {"text": str(given)}
     return {"tool_call_id": str(event["id"]), "function_name": str(event["tool"]), "arguments": arguments}

@@ -13,7 +13,7 @@ Event = tuple[str, Mapping[str, Any]]  # its name ('' where the dialect names no
 
 
 def as_object(arguments: str) -> Mapping[str, Any]:
-    """A call's arguments; what is no JSON object stands in one, so that the tool can say what is wrong."""
+    """A call's arguments; what is not a JSON object is in one, so that the tool can say what is wrong."""
     try:
         value = json.loads(arguments or "{}")
     except ValueError:
