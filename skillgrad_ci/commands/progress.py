@@ -23,6 +23,7 @@ from skillgrad_ci.method.events import (
     Measuring,
     Noted,
     Replied,
+    Starting,
 )
 from skillgrad_ci.method.evidence import Outcome
 from skillgrad_ci.secrets import Redactor
@@ -48,6 +49,8 @@ def _line(event: Event, redact: Redactor) -> str:
     match event:
         case Noted(text):
             return redact(text)
+        case Starting(stage):
+            return redact(f"starting: {stage}")
         case Estimated(text):
             return redact(f"estimate: {text}")
         case Measuring(name, number, at_most):
@@ -137,7 +140,7 @@ def showing(stream: TextIO, verbose: bool = False) -> "Iterator[Observer]":
     """The view that fits `stream`."""
     if not stream.isatty():
         lines = Lines(stream, verbose)
-        lines(Noted("starting"))  # the models' library alone takes seconds
+        lines(Starting("reading skill and suite"))
         yield lines
         return
     from rich.console import Console

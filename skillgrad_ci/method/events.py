@@ -17,6 +17,13 @@ class Noted:
 
 
 @dataclass(frozen=True)
+class Starting:
+    """A stage of the start begins or has come on, before anything is measured: it can take a minute."""
+
+    stage: str
+
+
+@dataclass(frozen=True)
 class Estimated:
     """What the run may take, in one line; told again once the base run is in."""
 
@@ -79,4 +86,4 @@ class IterationDone:
     verdict: str
 
 
-Event = Noted | Estimated | Measuring | BatchBegun | Executed | Replied | Dropped | IterationDone
+Event = Noted | Starting | Estimated | Measuring | BatchBegun | Executed | Replied | Dropped | IterationDone

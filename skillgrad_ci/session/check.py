@@ -4,6 +4,7 @@ A reference answer must pass, and what an agent leaves that did nothing must fai
 untouched cannot teach; one whose reference fails would teach wrongly.
 """
 
+import itertools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,11 +14,14 @@ from pathlib import Path
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.graders import grade
+from skillgrad_ci.method.events import Starting
 from skillgrad_ci.method.evidence import Grade, Outcome
-from skillgrad_ci.method.ports import Each, Result
+from skillgrad_ci.method.ports import Each, Observer, R, Result
 from skillgrad_ci.method.task import Suite, Task
 from skillgrad_ci.session.parts import Parts
 from skillgrad_ci.suites import reference_result, untouched_result
+
+FEW = 25  # tasks that are proved without a word between
 
 
 class Standing(StrEnum):
@@ -44,7 +48,22 @@ class Proof:
 def check_suite(suite: Suite, made: Parts, each: Each) -> list[Proof]:
     """The check of every task, in the suite's order. Raises UserError where a grader cannot be had at all."""
     _ = made.graders  # once, before threads ask for them
-    return list(each(lambda task: check_task(suite, task, made), suite.tasks))
+    tell = told_on_the_way(made.observe, len(suite.tasks), "tasks are checked")
+    return list(each(lambda task: tell(check_task(suite, task, made)), suite.tasks))
+
+
+def told_on_the_way(observe: Observer, total: int, what: str) -> Callable[[R], R]:
+    """Passes each result on, and tells how many there are: at the start, and after each tenth of many. Thread-safe."""
+    numbers, often = itertools.count(1), max(FEW, total // 10)
+    observe(Starting(f"0 of {total} {what}"))
+
+    def tell(result: R) -> R:
+        number = next(numbers)
+        if number % often == 0 and number < total:
+            observe(Starting(f"{number} of {total} {what}"))
+        return result
+
+    return tell
 
 
 def check_task(suite: Suite, task: Task, made: Parts) -> Proof:

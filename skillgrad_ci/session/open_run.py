@@ -14,12 +14,12 @@ from typing import Any
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.budget import Ledger
-from skillgrad_ci.method.events import Estimated, Noted
+from skillgrad_ci.method.events import Estimated, Noted, Starting
 from skillgrad_ci.method.evidence import Evidence, Outcome
 from skillgrad_ci.method.ports import Agent, Each, Observer, Rollout
 from skillgrad_ci.method.task import Suite
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.check import prove_task
+from skillgrad_ci.session.check import prove_task, told_on_the_way
 from skillgrad_ci.session.estimate import estimate
 from skillgrad_ci.session.inputs import RUNS, Measurement
 from skillgrad_ci.session.journal.file_journal import FileJournal
@@ -106,10 +106,13 @@ def open_with(
         refuse_other_parameters(job, journal)
         for line in journal.damage:
             observe(Noted(line))
+        observe(Starting("loading the models' library"))
         parts.ledger.resume(journal, journal.replayed_of("spent"), journal.earlier)
         keep = keep_in(folder, redactor)
+        observe(Starting("testing the sandbox"))
         rollout = Rollouts(parts.executor, parts.sandbox, parts.graders, journal, observe, keep, inputs.others)
         suite, doubts = prove(inputs.suite, parts, pool.map)
+        observe(Starting("asking whether the models can be used"))
         parts.check_access()
         if journal.recall(PARAMETERS) is None:
             journal.record(PARAMETERS, PARAMETERS, _parameters(job))
@@ -173,7 +176,8 @@ def prove(suite: Suite, parts: Parts, each: Each) -> tuple[Suite, list[str]]:
     Tasks that a judge grades are taken on trust here, for a judge's calls cost money.
     """
     provable = [task for task in suite.tasks if all(spec.kind != "judge" for spec in task.graders)]
-    standings = list(each(lambda task: prove_task(suite, task, parts), provable))
+    tell = told_on_the_way(parts.observe, len(provable), "references are proved")
+    standings = list(each(lambda task: tell(prove_task(suite, task, parts)), provable))
     referenced = [grade for grade in standings if grade is not None and grade.outcome is not Outcome.UNMEASURED]
     wrong = {
         task.id: grade.feedback

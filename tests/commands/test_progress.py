@@ -57,7 +57,7 @@ def test_lines_tell_each_event_once_with_the_time() -> None:
 def test_a_run_into_a_pipe_says_at_once_that_it_has_started() -> None:
     stream = io.StringIO()
     with showing(stream):
-        assert stream.getvalue() == "  0:00 starting\n"
+        assert stream.getvalue() == "  0:00 starting: reading skill and suite\n"
 
 
 def test_a_secret_is_masked_before_its_line_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

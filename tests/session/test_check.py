@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.errors import UserError
+from skillgrad_ci.method.events import Event, Starting
 from skillgrad_ci.method.evidence import Grade, Outcome
-from skillgrad_ci.session.check import Standing, check_suite, standing_of
+from skillgrad_ci.session.check import Standing, check_suite, standing_of, told_on_the_way
 from skillgrad_ci.session.json_documents import check_facts, power_facts
 from skillgrad_ci.session.outputs.grade_outputs import grade_outputs
 from skillgrad_ci.session.parts import Parts
@@ -51,6 +52,17 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
+
+
+@given(st.integers(0, 400))
+def test_a_long_proof_is_told_on_its_way_and_a_short_one_once(total: int) -> None:
+    told: list[Event] = []
+    tell = told_on_the_way(told.append, total, "tasks are checked")
+    assert [tell(number) for number in range(total)] == list(range(total))
+    stages = [event.stage for event in told if isinstance(event, Starting)]
+    assert stages[0] == f"0 of {total} tasks are checked"
+    assert (len(stages) > 1) == (total > 25)
+    assert len(stages) <= 16
 
 
 def test_each_task_has_its_standing(bench: Bench) -> None:
