@@ -8,7 +8,7 @@ import sys
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
-from skillgrad_ci.commands.terminal import GO_ON, MEND, say, say_json, say_table
+from skillgrad_ci.commands.terminal import GO_ON, GO_ON_RAISED, MEND, say, say_json, say_table
 from skillgrad_ci.method.run import Stop
 from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
@@ -59,7 +59,9 @@ def _say_optimized(done: Finished, in_place: bool) -> None:
     elif report.kept:
         folder, diff = (shlex.quote(os.path.relpath(path)) for path in (report.skill_path, files["skill.patch"]))
         say(f"To take it: git apply --directory={folder} {diff}")
-    if report.stopped in (Stop.CANCELLED, Stop.BUDGET):
+    if report.stopped == Stop.CANCELLED:
         say(GO_ON)
+    elif report.stopped == Stop.BUDGET:  # what was spent counts in the next start: the same cap would end it again
+        say(GO_ON_RAISED)
     elif report.stopped == Stop.UNMEASURED:
         say(MEND)

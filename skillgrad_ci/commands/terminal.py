@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 GO_ON = "Start it again to go on: what is measured is not measured twice."
+GO_ON_RAISED = "Start it again with a larger budget to go on: what is measured is not measured twice."
 MEND = (
     "Mend what the first one says, then start it again: calls that failed, or gave a reply that could not be used, "
     "are made again."

@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, create_model
 
 from skillgrad_ci.document.inert_text import fence, one_line
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
-from skillgrad_ci.graders.judge_exhibit import Exhibit
+from skillgrad_ci.graders.judge_exhibit import Exhibit, is_short
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.ports import Agent, Result
@@ -154,7 +154,9 @@ def _proved(statement: str, verdict: StatementVerdict, exhibit: Exhibit) -> Stat
         return verdict
     if is_negative(statement):
         return verdict.model_copy(update={"evidence": ""})
-    why = "the judge quoted nothing" if not verdict.evidence.strip() else "its quote does not stand in the result"
+    why = "its quote does not stand in the result"
+    if is_short(verdict.evidence):
+        why = "its quote is too short to prove it" if verdict.evidence.strip() else "the judge quoted nothing"
     return verdict.model_copy(update={"verdict": CANNOT_TELL, "reason": f"{why} ({verdict.reason})"})
 
 

@@ -58,10 +58,14 @@ class Exhibit:
         A quote of fewer than four letters and digits counts only as a whole text or file: one letter proves nothing.
         """
         wanted = _words(quote)
-        size = sum(character.isalnum() for character in wanted)
-        if size < MIN_QUOTE:
-            return size > 0 and wanted in self.words.split(_BREAK)
+        if is_short(quote):
+            return any(map(str.isalnum, wanted)) and wanted in self.words.split(_BREAK)
         return re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", self.words) is not None
+
+
+def is_short(quote: str) -> bool:
+    """Whether a quote is too short to prove anything of a longer text."""
+    return sum(character.isalnum() for character in _words(quote)) < MIN_QUOTE
 
 
 def _words(text: str) -> str:

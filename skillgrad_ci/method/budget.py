@@ -154,12 +154,12 @@ class Ledger:
 
         A call is counted by itself, and not with the result that it was for: work that was cut or could
         not be measured was paid for too. `keys` are the records that the journal held at the start, `seconds`
-        is the time that the processes before this one took.
+        is the time that the run took up to now, in this process and those before it.
         """
         for value in filter(None, map(journal.recall, keys)):
             if "spent" in value:
                 self._count(value["role"], Purpose(**value.get("on", {})), Usage(**value["spent"]))
-        self._started -= seconds
+        self._started = self.clock() - seconds
         self.journal = journal
 
     def reserve_share(self, share: float) -> None:

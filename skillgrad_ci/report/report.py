@@ -12,6 +12,7 @@ from skillgrad_ci.method.budget import Purpose
 from skillgrad_ci.method.evidence import Accuracy, Evidence, Usage
 from skillgrad_ci.method.gradient import Diagnosis
 from skillgrad_ci.method.leaks import gaming, leaks
+from skillgrad_ci.method.optimizers.presets import optimizer_of
 from skillgrad_ci.method.patch import EditResult
 from skillgrad_ci.method.run import Iteration, Run, Stop
 from skillgrad_ci.method.task import Split, Suite
@@ -178,10 +179,15 @@ def _not_executed(run: Run) -> Iterable[str]:
     if not known:
         return
     if left[Split.TRAIN]:
-        failed = len({row.task_id for row in run.baseline if row.failed})
+        train = {task.id for task in run.suite.of(Split.TRAIN)}
+        failed = len({row.task_id for row in run.baseline if row.failed and row.task_id in train})
+        enough = optimizer_of(run.settings.optimizer).enough(run.settings)
+        cut = run.stop in (Stop.BUDGET, Stop.CANCELLED) and (enough is None or failed < enough)
+        why = "was cut" if cut else "ended"
+        filled = "" if cut else ", enough for all batches"
         yield (
-            f"the base run ended when {failed} tasks had failed, enough for all batches: "
-            f"{len(left[Split.TRAIN])} training tasks were not executed"
+            f"the base run {why} when {failed} training task{'s' if failed != 1 else ''} had failed{filled}: "
+            f"{len(left[Split.TRAIN])} of {len(train)} training tasks were not executed"
         )
     if left[Split.HELDOUT] and run.stop not in (Stop.BUDGET, Stop.CANCELLED):
         yield "heldout tasks were not measured, for no candidate survived"

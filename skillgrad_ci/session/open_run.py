@@ -107,7 +107,7 @@ def open_with(
         for line in journal.damage:
             observe(Noted(line))
         observe(Starting("loading the models' library"))
-        parts.ledger.resume(journal, journal.replayed_of("spent"), journal.earlier)
+        parts.ledger.resume(journal, journal.replayed_of("spent"), journal.elapsed)
         keep = keep_in(folder, redactor)
         observe(Starting("testing the sandbox"))
         rollout = Rollouts(parts.executor, parts.sandbox, parts.graders, journal, observe, keep, inputs.others)

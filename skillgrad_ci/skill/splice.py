@@ -7,7 +7,7 @@ import re
 
 from skillgrad_ci.skill.markdown import Outline, Section, outline
 
-_ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)]|\|)")
+_ITEM = re.compile(r"\s*(?:(?P<mark>[-*+]|\d+[.)])(?:\s|$)|\|)")  # not "**bold**", "1.5 m" or "---"
 
 
 def insert(structure: Outline, at: int, content: str, newline: str, *, parted: bool = True) -> str:
@@ -23,9 +23,16 @@ def insert(structure: Outline, at: int, content: str, newline: str, *, parted: b
     if above and not above.endswith(("\n", "\r")):
         lines[at - 1] += newline
     first, last = content.split("\n")[0], content.split("\n")[-1]
-    gap_above = newline if parted and above.strip() and not (_ITEM.match(above) and _ITEM.match(first)) else ""
-    gap_below = newline if parted and below.strip() and not (_ITEM.match(below) and _ITEM.match(last)) else ""
+    gap_above = newline if parted and above.strip() and not _alike(above, first) else ""
+    gap_below = newline if parted and below.strip() and not _alike(last, below) else ""
     return "".join([*lines[:at], gap_above, content, newline, gap_below, *lines[at:]])
+
+
+def _alike(above: str, below: str) -> bool:
+    """Whether both lines are items of a list, or both are rows of a table."""
+    items = [_ITEM.match(line) for line in (above, below)]
+    kinds = {item and bool(item["mark"]) for item in items}
+    return len(kinds) == 1 and None not in kinds
 
 
 def replace_section(structure: Outline, section: Section, content: str, newline: str) -> str:

@@ -74,6 +74,13 @@ def test_a_short_answer_is_its_own_quote(tmp_path: Path) -> None:
         judged(model, Result(tmp_path, "It is 42 or so."))
 
 
+def test_a_short_quote_out_of_a_longer_text_is_said_to_be_short(tmp_path: Path) -> None:
+    """It does stand in the result, so a reader must not be told that it does not."""
+    model = JudgeModel(lambda s, r, n: ("failed", "") if "exact text" in s else ("passed", "42"))
+    with pytest.raises(EnvironmentFailure, match="its quote is too short to prove it"):
+        judged(model, Result(tmp_path, "It is 42 or so."))
+
+
 TABLE = "| region | total |\n| --- | ---: |\n| North | 150.5 |\n\n## So\n\n- [x] checked – twice\n1. done"
 
 

@@ -118,7 +118,7 @@ def test_minutes_of_earlier_processes_count(tmp_path: Path) -> None:
     for process in range(3):
         ledger = Ledger(Cap(minutes=2), clock=lambda: now[0])
         with FileJournal(tmp_path, clock=lambda: now[0]) as journal:
-            ledger.resume(journal, journal.replayed, journal.earlier)
+            ledger.resume(journal, journal.replayed, journal.elapsed)
             assert ledger.minutes == pytest.approx(process * 50 / 60)
             if process == 2:
                 now[0] += 21

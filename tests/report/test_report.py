@@ -98,6 +98,18 @@ def test_a_diagnosis_that_could_not_be_had_stands_in_run_and_report_with_its_rea
     assert render_page(report(lost), NOWHERE).count('<td class="soft">diagnoser: no reply') == 5
 
 
+def test_each_entry_of_an_overlay_is_a_line_of_its_own_and_a_table_follows_a_blank_line() -> None:
+    document = report()
+    step = document.iterations[0]
+    entries = [
+        replace(entry, gap="too weak", change=change) for entry, change in zip(step.overlay, ("", "x"), strict=False)
+    ]
+    page = as_markdown(document.model_copy(update={"iterations": (step.model_copy(update={"overlay": entries}),)}), 1)
+    lines = page.splitlines()
+    assert [line.endswith("Gap: too weak") for line in lines if "Gap:" in line] == [True, False]
+    assert lines[lines.index(next(line for line in lines if line.startswith("| edit |"))) - 1] == ""
+
+
 def test_a_task_that_changed_shows_its_prompt_its_scores_and_both_verdicts() -> None:
     result = run()
     judged = '- failed: It is signed (no name; "Yours")\n- passed: It is short (five lines; "Dear all")'

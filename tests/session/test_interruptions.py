@@ -103,12 +103,31 @@ def test_a_base_run_that_a_person_cuts_is_reported_with_its_figures(
     assert "skill.patch" not in told + Path("out/report.md").read_text(), "an empty patch cannot be applied"
 
 
-def test_a_base_run_that_a_cap_cuts_is_reported_with_its_figures(repository: Path) -> None:
+def test_a_base_run_that_a_cap_cuts_is_reported_with_its_figures(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(repository, "optimize", "--out", "out", "--budget-tokens", "30000") == 3
+    assert "Start it again with a larger budget to go on" in capsys.readouterr().out
     report = json.loads(Path("out/report.json").read_text())
     assert report["iterations"] == []
     assert 0 < sum(task["baseline"] is not None for task in report["tasks"]) < 24
     assert report["suite"]["counts"]["heldout"] > 0
+    last = json.loads(Path("out/journal.jsonl").read_text().splitlines()[-1])
+    assert 60 * report["minutes"] > last["elapsed"] - 1, "a start-up counts as in the next start"
+    known = report["train"]["baseline"]
+    failed, left = known["measured"] - known["passed"], report["suite"]["counts"]["train"] - known["measured"]
+    assert 0 < failed < 6, "six fill the batches"
+    (told,) = [remark for remark in report["remarks"] if remark.startswith("the base run")]
+    assert told == (
+        f"the base run was cut when {failed} training task{'s' if failed > 1 else ''} had failed: "
+        f"{left} of 12 training tasks were not executed"
+    )
+    assert run(repository, "optimize", "--out", "out") == 0
+    (told,) = [remark for remark in json.loads(Path("out/report.json").read_text())["remarks"] if "base run" in remark]
+    assert told == (
+        "the base run ended when 6 training tasks had failed, enough for all batches: "
+        "6 of 12 training tasks were not executed"
+    ), "tasks that report count no more than those that teach"
 
 
 def test_the_folder_of_runs_keeps_itself_out_of_git(repository: Path) -> None:

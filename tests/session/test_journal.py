@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
+from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory, Usage
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.journal.file_journal import EVIDENCE, FileJournal
@@ -81,7 +82,7 @@ def test_a_damaged_last_line_is_told_and_counted(tmp_path: Path) -> None:
     with FileJournal(tmp_path) as journal:
         assert journal.dropped == 1
         (told,) = journal.damage
-        assert told.startswith("journal.jsonl:3: 1 records at its end")
+        assert told.startswith("journal.jsonl:3: the record at its end was torn or damaged and is dropped")
         assert (journal.recall("b"), journal.recall("c")) == ({"n": 2}, None)
     with FileJournal(tmp_path) as journal:
         assert (journal.dropped, list(journal.damage)) == (0, []), "it was cut off"
@@ -148,7 +149,13 @@ def test_the_time_that_a_run_took_is_kept_over_its_processes(tmp_path: Path) -> 
     for process in range(3):
         with FileJournal(tmp_path, clock=lambda: now[0]) as journal:
             assert journal.earlier == 60.0 * process
-            now[0] += 60
+            now[0] += 40
+            ledger = Ledger(
+                clock=lambda: now[0]
+            )  # of a run whose parts took 40 seconds to start: they count in every process
+            ledger.resume(journal, journal.replayed, journal.elapsed)
+            assert ledger.minutes == pytest.approx((60 * process + 40) / 60)
+            now[0] += 20
             journal.record(f"k{process}", "call", {})
         now[0] = 5.0 * process  # each process has a clock of its own, and the time between them does not count
 

@@ -90,7 +90,7 @@ class Machine:
     dies: int | None = None
 
     def _world(self, journal: FileJournal, ledger: Ledger) -> World:
-        ledger.resume(journal, journal.replayed_of("spent"), journal.earlier)
+        ledger.resume(journal, journal.replayed_of("spent"), journal.elapsed)
         parts = Reader(ledger, self.dies), NoCommands(), {"text": TextGrader()}
         rollout = Rollouts(*parts, journal, worlds.silent, lambda iteration, evidence: None)
         return replace(worlds.world(agent=worlds.Oracle(), ledger=ledger), rollout=rollout)

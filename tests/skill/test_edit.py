@@ -80,6 +80,12 @@ def test_items_join_their_list_and_paragraphs_stand_apart() -> None:
     assert body_after("insert_after", "text", "x = 1", "y = 2") == BODY.replace("x = 1\n", "x = 1\ny = 2\n")
 
 
+@pytest.mark.parametrize("content", ["**Always** look twice.", "-5 is a number.", "1.5 m is enough.", "| a |\n| - |"])
+def test_what_only_begins_like_an_item_does_not_become_a_part_of_the_list_above(content: str) -> None:
+    for target, address in (("file", ""), ("heading", "Checks")):
+        assert body_after("append", target, address, content) == f"{BODY}\n{content}\n"  # type: ignore[arg-type]
+
+
 def test_insert_after_a_heading_stands_right_below_it() -> None:
     assert body_after("insert_after", "heading", "Steps", "First.") == BODY.replace(
         "## Steps\n", "## Steps\n\nFirst.\n"

@@ -8,7 +8,7 @@ from skillgrad_ci.commands.jobs import suite_job
 from skillgrad_ci.commands.suite.told import SHOWN
 from skillgrad_ci.commands.suite.workshop import workshop
 from skillgrad_ci.commands.terminal import say, say_json, say_table
-from skillgrad_ci.method.evidence import Outcome
+from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.report.headline import percent
 from skillgrad_ci.session.json_documents import GradeDocument, as_printed
 from skillgrad_ci.session.outputs.grade_outputs import grade_outputs
@@ -29,7 +29,12 @@ def grade_command(arguments: argparse.Namespace) -> int:
         say_json(as_printed(GradeDocument, {"suite": suite.name, "passed": passed, "measured": measured,
                                             "unmeasured": lost, "accuracy": accuracy, "tasks": tasks}))  # fmt: skip
     else:
-        lines = [[row.task, row.grade.outcome, f"{row.grade.score:.2f}", row.grade.feedback[:SHOWN]] for row in rows]
+        lines = [[row.task, row.grade.outcome, _score(row.grade), row.grade.feedback[:SHOWN]] for row in rows]
         say_table(["task", "verdict", "score", "feedback"], lines)
         say(f"{percent(accuracy)}: {passed} of {measured} tasks pass" + (f", {lost} unmeasured" if lost else ""))
     return DONE if measured else ELSE
+
+
+def _score(grade: Grade) -> str:
+    """What is unmeasured has no score; 0.00 would read as a verdict."""
+    return "" if grade.outcome is Outcome.UNMEASURED else f"{grade.score:.2f}"

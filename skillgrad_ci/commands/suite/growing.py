@@ -44,7 +44,7 @@ def grow_suite(arguments: argparse.Namespace) -> int:
         open_parts(job, base, observe, stop, journal) as parts,
     ):
         keep_out_of_git(folder)
-        parts.ledger.resume(journal, journal.replayed_of("spent"), journal.earlier)
+        parts.ledger.resume(journal, journal.replayed_of("spent"), journal.elapsed)
         model = job.settings.models.of("optimizer")
         stop.begin_work()
         grown = grow(growth, arguments.grow, Admission(parts, redactor, model), journal, journal.replayed_of(TURN))

@@ -135,10 +135,14 @@ class FileJournal:
         except OSError as error:
             raise EnvironmentFailure(f"{self.path}: cannot be read ({error.strerror})") from None
 
+    @property
+    def elapsed(self) -> float:
+        """The seconds that this run took up to now: earlier processes, and this one from its start on."""
+        return self.earlier + self._clock() - self._started
+
     def record(self, key: str, kind: str, value: Mapping[str, Any]) -> None:
         """Keep a result. Raises EnvironmentFailure where it could not be put on disk."""
-        elapsed = round(self.earlier + self._clock() - self._started, 3)
-        facts = {"key": key, "kind": kind, "time": datetime.now(UTC).isoformat(), "elapsed": elapsed}
+        facts = {"key": key, "kind": kind, "time": datetime.now(UTC).isoformat(), "elapsed": round(self.elapsed, 3)}
         content = json.dumps({**facts, "value": mend(self._redactor.clean(value))})
         with self._guard:
             begins, line = self._end, line_of(content)

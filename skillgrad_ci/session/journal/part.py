@@ -31,7 +31,7 @@ class JournalPart:
         return self.whole.path
 
     @property
-    def earlier(self) -> float:
+    def elapsed(self) -> float:
         """The seconds from this part's first record to its last, in the processes before this one."""
         first, last = self.whole.spans.get(self.name, (0.0, 0.0))
         return last - first

@@ -47,9 +47,10 @@ class Record:
 def told(kept: int, lost: int) -> str:
     """What a person reads of a line that is not one whole record."""
     parts = [f"{kept} records stood on one line and are kept"] if kept > 1 else []
-    parts += (
-        [f"{lost} records at its end were torn or damaged and are dropped; their work is done again"] if lost else []
-    )
+    if lost == 1:
+        parts.append("the record at its end was torn or damaged and is dropped; its work is done again")
+    elif lost:
+        parts.append(f"{lost} records at its end were torn or damaged and are dropped; their work is done again")
     return "; ".join(parts)
 
 
