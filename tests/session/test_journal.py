@@ -150,9 +150,7 @@ def test_the_time_that_a_run_took_is_kept_over_its_processes(tmp_path: Path) -> 
         with FileJournal(tmp_path, clock=lambda: now[0]) as journal:
             assert journal.earlier == 60.0 * process
             now[0] += 40
-            ledger = Ledger(
-                clock=lambda: now[0]
-            )  # of a run whose parts took 40 seconds to start: they count in every process
+            ledger = Ledger(clock=lambda: now[0])  # it comes after a start of 40 seconds, which counts as well
             ledger.resume(journal, journal.replayed, journal.elapsed)
             assert ledger.minutes == pytest.approx((60 * process + 40) / 60)
             now[0] += 20
