@@ -110,7 +110,14 @@ def _api(context: Context, log: WorkflowLog, redactor: Redactor, patience: Patie
     readable = bool(inputs.token or app)
     if not readable:
         log.say("dry run without a token: nothing is read from GitHub, and nobody's access is checked")
-    return DryRun(context.repository, folder, log, redactor.clean, client if readable else None, inputs.bot_login)
+    return DryRun(
+        context.repository or "OWNER/REPOSITORY",
+        folder,
+        log,
+        redactor.clean,
+        client if readable else None,
+        inputs.bot_login,
+    )
 
 
 def _report(log: WorkflowLog, endings: Sequence[Ending], context: Context | None) -> None:

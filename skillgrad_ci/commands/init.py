@@ -11,18 +11,19 @@ from skillgrad_ci.commands.cli import DONE
 from skillgrad_ci.commands.demo import example
 from skillgrad_ci.commands.terminal import say
 from skillgrad_ci.config.config import FILE, load_config, with_flags
-from skillgrad_ci.config.settings import Settings
+from skillgrad_ci.config.settings import REHEARSAL, Settings
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.session.estimate import planned_executions
 from skillgrad_ci.session.inputs import read_inputs
 from skillgrad_ci.session.split import assign
 from skillgrad_ci.skill.folder import write_atomically
-from skillgrad_ci.suites import load_suite
+from skillgrad_ci.suites import is_suite, load_suite
 
 WORKFLOW = Path(".github", "workflows", "skillgrad.yml")
 FORM = Path(".github", "ISSUE_TEMPLATE", "optimize-skill.yml")
 BESIDE = ("evals", "tests", "tasks", "benchmarks")  # folders in which repositories keep a suite for each skill
 COPY = "Copy this file to .github/workflows/skillgrad.yml"  # what the example says first, done here
+KEY = "OPENAI_API_KEY"  # what the example's workflow hands on
 NOT_OURS = {"node_modules", "venv", "runs", "skillgrad-demo"}
 
 
@@ -50,6 +51,11 @@ def init(arguments: argparse.Namespace) -> int:
         suite = inputs.suite.with_splits(assign(inputs.suite.tasks, None, {}, job.settings.seed).splits)
         most = planned_executions(suite, job.settings).total
         say(f"{job.name}: a run executes tasks {most} times at most ({len(suite.tasks)} tasks).")
+    if model == REHEARSAL:
+        say(
+            f"The rehearsal writes nothing to GitHub: before you push, name a model in {FILE}, "
+            f"and its key in {WORKFLOW}."
+        )
     say("Written. Next: skillgrad-ci doctor" + (f" {root}" if root != Path() else ""))
     return DONE
 
@@ -96,7 +102,7 @@ def made(root: Path, pairs: Mapping[Path, Path], model: str, agent: str | None) 
     files = {
         Path(FILE): "# What SkillGrad CI optimizes here: docs/configuration.md lists every key.\n"
         + yaml.safe_dump(content, sort_keys=False),
-        WORKFLOW: workflow.replace(COPY, "It works").replace("OPENAI_API_KEY", _key_of(model)),
+        WORKFLOW: workflow.replace(COPY, "It works").replace(KEY, _key_of(model)),
         FORM: _form([skill.name for skill in pairs]),
     }
     return {path: text for path, text in files.items() if not (root / path).exists()}
@@ -113,6 +119,8 @@ def _key_of(model: str) -> str:
     from skillgrad_ci.models.litellm_library import litellm
 
     provider = model.split("/")[0]
+    if provider == REHEARSAL:  # it has no key: the example's stands until a model takes its place
+        return KEY
     found = litellm().validate_environment(model, api_key=None)
     return str((found["missing_keys"] or [f"{provider.upper()}_API_KEY"])[0])
 
@@ -129,8 +137,11 @@ def _form(names: list[str]) -> str:
 
 
 def _nothing(root: Path, alone: list[Path]) -> str:
+    """What to do where no skill has a suite. Raises UserError for a suite with a mistake in it."""
     if not alone:
         return f"{root}: no SKILL.md is below this folder; name a repository that holds a skill"
+    for place in (place for skill in alone for place in _places(root, skill) if place.exists() and is_suite(place)):
+        load_suite(place)  # what lies there cannot be read, or it would have been found: its own error says where
     names = ", ".join(map(str, alone[:3]))
     return (
         f"{root}: no suite was found for {names}; put one at evals/{alone[0].name} "

@@ -20,13 +20,14 @@ def provider_of(model: str) -> str:
         raise UserError(f"model {model!r}: no such provider; write provider/model, as openai/gpt-5.4") from None
 
 
-def failure(model: str, fault: Fault) -> SkillGradError:
-    """The error that a fault is raised as, once it is not waited out."""
+def failure(model: str, fault: Fault, at: str | None = None) -> SkillGradError:
+    """The error that a fault is raised as, once it is not waited out. `at` is the address that its person named."""
     match fault.kind:
         case Kind.KEY:
             return UserError(f"{model}: no key that is accepted ({fault.said}); {_key_advice(model)}")
         case Kind.MODEL:
-            return UserError(f"model {model!r}: the provider does not know it ({fault.said}); correct its name")
+            wrong = f"its name, or the address {at} (it ends in /v1 mostly)" if at else "its name"
+            return UserError(f"model {model!r}: the provider does not know it ({fault.said}); correct {wrong}")
         case Kind.QUOTA:
             return UserError(f"{model}: the account cannot pay for calls: {fault.said}")
         case Kind.PACKAGE:
@@ -38,7 +39,8 @@ def failure(model: str, fault: Fault) -> SkillGradError:
         case Kind.LOST:
             return EnvironmentFailure(f"{model}: the reply was lost: {fault.said}", billed=True)
         case _:
-            return EnvironmentFailure(f"{model}: {fault.said}")
+            server = f" at {at}; does a server answer there?" if at else ""
+            return EnvironmentFailure(f"{model}: {fault.said}{server}")
 
 
 def _key_advice(model: str) -> str:

@@ -89,10 +89,11 @@ class LitellmModel:
                 self._schema_refused.set()  # the prompt holds the schema as well: do without
                 continue
             if answer.kind is not Kind.BUSY:
-                raise failure(self.name, answer)
+                raise failure(self.name, answer, self.api_base)
             if waits == self.retries or (answer.wait or 0.0) > LONGEST_WAIT:
                 asked = f", and asks to wait {answer.wait:.0f} s" if answer.wait else ""
-                raise failure(self.name, replace(answer, said=f"{answer.said} ({waits + 1} attempts{asked})"))
+                tried = replace(answer, said=f"{answer.said} ({waits + 1} attempts{asked})")
+                raise failure(self.name, tried, self.api_base)
             self._wait(waits, answer.wait)
             waits += 1
 

@@ -1,7 +1,9 @@
 """What a run would meet on this machine, looked at without spending anything: what is there, what is missing, and how
 to mend it. Nothing here calls a model."""
 
+import os
 import platform
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -62,14 +64,21 @@ def examine(root: Path) -> Iterator[Check]:
 def _skill(inputs: Inputs) -> Iterator[Check]:
     job = inputs.job
     errors = sum(finding.severity == "error" for finding in lint(inputs.skill))
-    remedy = f"run: skillgrad-ci lint {job.path}" if errors else ""
+    remedy = f"run: skillgrad-ci lint {_typed(job.path)}" if errors else ""
     yield Check(f"skill {job.name}", not errors, f"{errors} error(s)" if errors else "reads well", remedy)
     tasks = len(inputs.suite.tasks)
     small = ""
     if tasks < 20:
         small = ": fewer than 20 have no validation split" if tasks >= 10 else ": fewer than 10 have no heldout split"
     found = f"{tasks} task(s) of the format {inputs.suite.format}{small}"
-    yield Check(f"suite of {job.name}", True, found, f"prove its graders: skillgrad-ci suite {job.tasks} --check")
+    yield Check(
+        f"suite of {job.name}", True, found, f"prove its graders: skillgrad-ci suite {_typed(job.tasks)} --check"
+    )
+
+
+def _typed(path: Path) -> str:
+    """A path as a shell takes it, from the folder where the person is."""
+    return shlex.quote(os.path.relpath(path))
 
 
 def _key(model: str, own_server: bool) -> Check:

@@ -101,7 +101,7 @@ class Parts:
             name = settings.of(player)
             price = settings.prices.get(name)
             made[player] = LitellmModel(
-                self._rehearsal() if name == REHEARSAL else name,
+                self._rehearsal if name == REHEARSAL else name,
                 api_base=settings.api_base,
                 price=price.as_price() if price else None,
                 parameters=settings.parameters.get(player, {}),
@@ -110,6 +110,7 @@ class Parts:
             )
         return made
 
+    @cached_property
     def _rehearsal(self) -> str:
         """litellm's name for the rehearsal: the script that the settings name, else the suite's, else a generic one."""
         from skillgrad_ci.models.rehearsal.generic import generic_script

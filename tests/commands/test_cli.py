@@ -169,6 +169,8 @@ def test_a_cap_ends_with_3_and_a_report(shell: Shell) -> None:
     assert any("budget" in remark for remark in done.document["remarks"])
     cost = done.document["cost"]
     assert cost["prompt_tokens"] + cost["completion_tokens"] <= 60_000
+    told = shell("optimize", "skills/greeter", *OPEN, "--budget-tokens", "60000")
+    assert "Start it again with a larger budget" in told.out, "the same budget would end at the same call"
 
 
 def test_evaluate_compares_with_and_without_the_skill(shell: Shell) -> None:

@@ -1,6 +1,7 @@
 """From a repository with a skill and tasks to a configuration that the next command takes."""
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -41,6 +42,10 @@ def test_skills_and_suites_are_found_and_the_next_command_reads_them(
     assert workflow.startswith("# It works on the default branch")
     form = yaml.safe_load((repository / ".github/ISSUE_TEMPLATE/optimize-skill.yml").read_text())
     assert form["labels"] == ["optimize-skill"]
+    main(["doctor", str(repository)])
+    command = next(line for line in capsys.readouterr().out.splitlines() if "prove its graders: " in line)
+    suite = shlex.split(command.split("prove its graders: ")[1])[2]
+    assert Path(suite).is_dir(), "the command can be pasted, whatever the folder's name"
     monkeypatch.chdir(repository)
     main(["doctor"])
     said = capsys.readouterr().out
@@ -60,6 +65,16 @@ def test_a_missing_key_is_named_with_its_remedy(
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     missing = rows["model anthropic/some-model"]
     assert (missing["ok"], missing["remedy"]) == (False, "export ANTHROPIC_API_KEY=…")
+
+
+def test_a_rehearsal_leaves_a_workflow_that_names_a_real_key(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", str(repository), "--yes", "--model", "rehearsal"]) == 0
+    workflow = (repository / ".github/workflows/skillgrad.yml").read_text()
+    assert "secrets.OPENAI_API_KEY" in workflow
+    assert "REHEARSAL_API_KEY" not in workflow
+    assert "before you push, name a model" in capsys.readouterr().out
 
 
 def test_nothing_is_overwritten_and_nothing_is_written_unasked(
@@ -100,3 +115,14 @@ def test_a_repository_without_a_suite_or_a_skill_hears_what_to_do(
     assert ("put one at evals/lonely" if skill else "no SKILL.md is below") in capsys.readouterr().err
     assert main(["doctor", str(tmp_path)]) == 2
     assert "run: skillgrad-ci init" in capsys.readouterr().out
+
+
+def test_a_suite_with_a_mistake_is_named_with_its_place_and_not_called_missing(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(repository / "skills" / "workbook-reports")
+    (repository / "skills/greeter/evals/evals.json").write_text('{"evals": [{"id": 1, "prmpt": "Greet."}]}')
+    assert main(["init", str(repository), "--yes", "--model", MODEL]) == 2
+    said = capsys.readouterr().err
+    assert "evals.json:1: evals[0].prmpt: unknown key; did you mean prompt?" in said
+    assert not (repository / ".skillgrad.yml").exists()

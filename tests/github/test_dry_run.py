@@ -66,6 +66,16 @@ def test_a_dry_run_without_a_token_asks_github_for_nothing_at_all(bot: Stage) ->
     for name in ("skill.patch", "momentum.md", "pull-request.md", "report.json"):
         assert (run / name).is_file(), name
     assert "dry run, not sent: POST /repos/acme/skills/pulls" in ended.log
+    assert re.search(r"the pull request's text is in \S*/pull-request\.md", ended.log)
+
+
+def test_a_repository_without_a_name_gets_a_placeholder_and_no_broken_address(bot: Stage) -> None:
+    bot.environ["GITHUB_REPOSITORY"] = ""
+    ended = bot.run("schedule", {}, token="", dry_run="true", skill="writer")
+    assert ended.outputs["status"] == "dry_run"
+    assert "/repos/OWNER/REPOSITORY/pulls" in ended.log
+    text = (bot.checkout / ended.outputs["report"] / "pull-request.md").read_text()
+    assert "github.com//" not in text
 
 
 @pytest.mark.parametrize("event", ["schedule", "workflow_dispatch"])

@@ -252,9 +252,15 @@ def test_nothing_is_sent_twice_when_a_reply_is_lost() -> None:
 
 def test_an_unreachable_provider_is_waited_for_and_not_billed() -> None:
     model = LitellmModel("openai/x", api_base="http://127.0.0.1:9/v1", api_key="k", retries=1, backoff=0.001)
-    with pytest.raises(EnvironmentFailure, match="2 attempts") as caught:
+    with pytest.raises(EnvironmentFailure, match=r"2 attempts\) at http://127.0.0.1:9/v1") as caught:
         model.complete(ask())
     assert not caught.value.billed
+
+
+def test_a_wrong_address_is_named_beside_the_models_name() -> None:
+    with serve([error(404, "no such path", code="model_not_found")]) as server, pytest.raises(UserError) as caught:
+        check_access(model_of(server))
+    assert f"or the address {server.url}" in str(caught.value)
 
 
 @pytest.mark.parametrize("stall", [Stall(seconds=30), Stall(drip=0.2)], ids=["silence", "drip"])

@@ -46,7 +46,10 @@ def deliver(bot: Bot, job: SkillRun, outcome: EndedRun, record: SkillState) -> t
     around = around_of(bot, content, pushed, outcome.issue)
     wish = wish_of(bot, report, body(report, memory, around), draft=draft)
     page = bot.log.redact(f"# {wish.title}\n\n{wish.body}")
-    write_atomically(bot.context.workspace / outcome.folder / PULL_REQUEST, page.encode())
+    file = bot.context.workspace / outcome.folder / PULL_REQUEST
+    write_atomically(file, page.encode())
+    if bot.api.dry:
+        bot.log.say(f"dry run: the pull request's text is in {file}")
     published = publish(bot.api, pushed, wish, bot.default_branch, bot.context.server_url, bot.log)
     if pushed.avoided:
         tell_avoided(bot.api, branch_name(content.skill), pushed, published)
