@@ -11,7 +11,7 @@ from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.side_by_side.setups import REHEARSAL_NOTE, compare_setups, interval
 from skillgrad_ci.commands.suite.told import say_reliability
-from skillgrad_ci.commands.terminal import GO_ON, GO_ON_RAISED, MEND, say, say_json, say_table
+from skillgrad_ci.commands.terminal import GO_ON, GO_ON_RAISED, MEND, say, say_json, say_table, say_text
 from skillgrad_ci.document.inert_text import one_line
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.templating import usd
@@ -41,12 +41,12 @@ def evaluate_skill(arguments: argparse.Namespace) -> int:
     else:
         _say(facts)
     if done.evaluation.cut and not arguments.json:
-        say(GO_ON if done.evaluation.cancelled else GO_ON_RAISED)
+        say_text(GO_ON if done.evaluation.cancelled else GO_ON_RAISED)
     if done.evaluation.cut:
         return ELSE if done.evaluation.cancelled else BUDGET
     measured = all(any(row.measured for row in rows) for rows in done.evaluation.arms.values())
     if not measured and not arguments.json:
-        say(MEND)
+        say_text(MEND)
     return DONE if measured and not facts["refused"] else ELSE
 
 
@@ -71,21 +71,21 @@ def _say(facts: Mapping[str, Any]) -> None:
         low, high = delta["interval"]
         what = "the mean score" if delta["by"] == "score" else "accuracy"
         within = f"95% interval {points(low, '')} to {points(high)}"
-        say(
+        say_text(
             "",
             f"The skill changes {what} by {points(delta['change'])} ({within}).",
         )
     late = [f"{arm['timed_out']} of {arm['measured']} {name}" for name, arm in arms.items() if arm["timed_out"]]
-    say(*([f"Executions that ended at a time limit: {', '.join(late)}."] if late else []))
+    say_text(*([f"Executions that ended at a time limit: {', '.join(late)}."] if late else []))
     for name, why in facts["refused"].items():
-        say(f"Not compared with {name}, for a clock is not a verdict: {why}.")
-    say(
+        say_text(f"Not compared with {name}, for a clock is not a verdict: {why}.")
+    say_text(
         f"The skill takes about {size['description']} tokens always, {size['body']} more when it is activated, "
         f"and has {size['resources']} in resources."
     )
     for arm in arms.values():
         say_reliability(arm["trials"])
-    say(*([REHEARSAL_NOTE] if facts["rehearsal"] else []), *facts["warnings"], *filter(None, [facts["cut"]]))
+    say_text(*([REHEARSAL_NOTE] if facts["rehearsal"] else []), *facts["warnings"], *filter(None, [facts["cut"]]))
 
 
 def _rate(rate: float | None) -> str:

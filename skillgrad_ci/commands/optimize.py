@@ -8,7 +8,7 @@ import sys
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
-from skillgrad_ci.commands.terminal import GO_ON, GO_ON_RAISED, MEND, say, say_json, say_table
+from skillgrad_ci.commands.terminal import GO_ON, GO_ON_RAISED, MEND, say, say_json, say_table, say_text
 from skillgrad_ci.method.run import Stop
 from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
@@ -43,7 +43,7 @@ def optimize_command(arguments: argparse.Namespace) -> int:
 
 def _say_optimized(done: Finished, in_place: bool) -> None:
     report, files = done.report, done.files
-    say("", report.headline, *(f"  {remark}" for remark in report.remarks), "")
+    say_text("", report.headline, *(f"  {remark}" for remark in report.remarks), "")
     if report.accepted:
         rows = [[edit.id, edit.layer, edit.file, ", ".join(edit.patterns), edit.why] for edit in report.accepted]
         say_table(["edit", "layer", "file", "patterns", "why"], rows)
@@ -53,15 +53,15 @@ def _say_optimized(done: Finished, in_place: bool) -> None:
     patch = [f"patch   {files['skill.patch']}"] if report.kept else []  # an empty one cannot be applied
     say(f"report  {files['report.html']}", *patch, f"memory  {files['momentum.md']}")
     if in_place and report.kept:
-        say(f"The skill in {report.skill_path} is changed, and its memory is beside the configuration.")
+        say_text(f"The skill in {report.skill_path} is changed, and its memory is beside the configuration.")
     elif in_place and done.run.memory.extent:
-        say(f"The skill in {report.skill_path} is as it was; its memory is beside the configuration.")
+        say_text(f"The skill in {report.skill_path} is as it was; its memory is beside the configuration.")
     elif report.kept:
         folder, diff = (shlex.quote(os.path.relpath(path)) for path in (report.skill_path, files["skill.patch"]))
         say(f"To take it: git apply --directory={folder} {diff}")
     if report.stopped == Stop.CANCELLED:
-        say(GO_ON)
+        say_text(GO_ON)
     elif report.stopped == Stop.BUDGET:  # what was spent counts in the next start: the same cap would end it again
-        say(GO_ON_RAISED)
+        say_text(GO_ON_RAISED)
     elif report.stopped == Stop.UNMEASURED:
-        say(MEND)
+        say_text(MEND)

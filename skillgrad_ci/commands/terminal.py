@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from shutil import get_terminal_size
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from skillgrad_ci.document.inert_text import printable, terminal_safe
@@ -30,6 +31,19 @@ WIDTH = 160  # columns where the output is not a terminal and COLUMNS is not set
 def say(*lines: object) -> None:
     redact = Redactor.from_environment(os.environ)
     sys.stdout.write("".join(f"{terminal_safe(redact(str(line)))}\n" for line in lines))
+
+
+def say_text(*lines: str) -> None:
+    """Sentences, broken between words where a terminal, or COLUMNS, is narrower; a pipe gets each on one line."""
+    redact = Redactor.from_environment(os.environ)
+    narrow = sys.stdout.isatty() or "COLUMNS" in os.environ
+    width = get_terminal_size((WIDTH, 1)).columns if narrow else sys.maxsize
+    for line in lines:
+        text = terminal_safe(redact(line))
+        indent = " " * (len(text) - len(text.lstrip(" ")))
+        sys.stdout.write(
+            fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) + "\n"
+        )
 
 
 def say_json(document: Any) -> None:
@@ -66,10 +80,12 @@ def _say_columns(console: "Console", headers: Sequence[str], rows: Sequence[Sequ
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     *names, last = zip(headers, *rows, strict=True)
-    widths = [max(map(len, column)) for column in names]
-    roomy = sum(widths) + GAP * len(widths) + min(LAST, max(map(len, last))) <= console.width
-    for header in headers[:-1]:
-        table.add_column(header, overflow="fold", no_wrap=roomy)
+    least = [max(len(word) for cell in column for word in cell.split() or [""]) for column in names]
+    spare = console.width - sum(least) - GAP * len(least) - min(LAST, max(map(len, last)))
+    for header, column, width in zip(headers[:-1], names, least, strict=True):
+        more = min(max(map(len, column)) - width, max(spare, 0))  # what is left over goes to the first columns
+        spare -= more
+        table.add_column(header, overflow="fold", width=width + more)
     table.add_column(headers[-1], overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
