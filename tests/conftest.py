@@ -5,7 +5,9 @@ With SKILLGRAD_REQUIRE_ALL=1 (the project's own CI) a skip is a failure.
 
 import os
 import shutil
+import signal
 import subprocess
+import threading
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started with it ignored
 os.environ.pop("COLUMNS", None)  # parallel workers are told 80; a test that means a width says it
 settings.register_profile("any machine", deadline=None)  # a busy machine is not a failure
 settings.load_profile("any machine")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def agree(
 ) -> tuple[int, dict[str, Any]]:
     script = suite / "official.py"
     script.write_text(OFFICIAL.replace("ROUGHLY", rule))
-    code = main(["agree", str(suite), "--official", f"{sys.executable} {script}", "--json", *words])
+    code = main(["agree", str(suite), "--official", shlex.join([sys.executable, str(script)]), "--json", *words])
     out = capsys.readouterr().out
     return code, json.loads(out) if out else {}
 
@@ -74,7 +75,7 @@ def test_a_grader_that_is_as_ours_agrees_but_where_the_rules_differ(
     assert facts["kinds"]["untouched"] == {"agree": 2}
     assert facts["kinds"]["truncated"] == facts["kinds"]["empty"] == facts["kinds"]["re-saved"] == {"agree": 1}
     assert facts["agree"] + len(facts["disagreements"]) == facts["compared"]
-    assert main(["agree", str(suite), "--official", f"{sys.executable} {suite / 'official.py'}"]) == 1
+    assert main(["agree", str(suite), "--official", shlex.join([sys.executable, str(suite / "official.py")])]) == 1
     text = capsys.readouterr().out
     assert "table, one cell: a number a little more (1e-9): passes here, fails there" in text
     assert f"{facts['agree']} of {facts['compared']} verdicts agree" in text
