@@ -36,7 +36,17 @@ def headline(report: Report) -> tuple[str, list[str]]:
         remarks.append(f"The run stopped early ({report.stopped}): {report.why}.")
     if report.sandbox.startswith("none"):
         remarks.append("Commands chosen by the model ran without a sandbox.")
-    return sentence, [*remarks, *report.warnings]
+    return sentence, [*remarks, *_untaught(report), *report.warnings]
+
+
+def _untaught(report: Report) -> list[str]:
+    """Iterations that could not learn, for a skill that stays as it was is else taken for one without a fault."""
+    lost = [step for step in report.iterations if step.dropped and not step.diagnoses]
+    if not lost:
+        return []
+    why = next(iter(lost[0].dropped.values()))
+    told = f"{len(lost)} of {len(report.iterations)} iterations learned nothing: no diagnosis could be had ({why})."
+    return [f"{told} Where replies cannot be used, name another model: --optimizer-model."]
 
 
 def _sentence(report: Report, shown: str | None) -> str:

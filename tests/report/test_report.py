@@ -92,6 +92,10 @@ def test_a_diagnosis_that_could_not_be_had_stands_in_run_and_report_with_its_rea
     assert first.verdict == "no diagnosis: diagnoser: no reply"
     assert set(first.dropped) == set(first.batch)
     assert len(second.dropped) == 1
+    of = len(report(lost).iterations)
+    untaught = f"1 of {of} iterations learned nothing: no diagnosis could be had (diagnoser: no reply)."
+    assert any(remark.startswith(untaught) for remark in report(lost).remarks)
+    assert not any("learned nothing" in remark for remark in report(run()).remarks)
     for step in (first, second):
         page = as_markdown(report(lost), step.number)
         assert all(f"- `{task}`: diagnoser: no reply" in page for task in step.dropped)
