@@ -63,9 +63,9 @@ def provider(script_file: Path) -> Iterator[tuple[ScriptedServer, dict[str, Any]
 
 
 def essence(out: Path) -> dict[str, Any]:
-    """A report without what a clock says, and where it was made."""
+    """A report without what a clock says, and where it was made; a run is named by its settings, addresses included."""
     report: dict[str, Any] = json.loads((out / "report.json").read_text())
-    for name in ("minutes", "cost", "reproduce", "settings"):
+    for name in ("minutes", "cost", "reproduce", "settings", "run"):
         report.pop(name)
     report["suite"].pop("path")
     return report
