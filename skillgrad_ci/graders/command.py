@@ -213,7 +213,8 @@ def _report(output: str) -> Mapping[str, Any] | None:
     """
     decoder, end = json.JSONDecoder(), len(output.rstrip())
     last = output.rfind("\n", 0, end) + 1
-    ending = [brace.start() for brace in re.finditer(r"\{", output[last:end])][-1000:]
+    theirs = output.startswith(guest.MARK, last)  # a whole line of the agent's program, as $RUN writes it
+    ending = [] if theirs else [brace.start() for brace in re.finditer(r"\{", output[last:end])][-1000:]
     starting = [brace.end() - 1 for brace in re.finditer(r"^[ \t]*\{", output, re.M)][-1000:]
     for place, to_the_end in [*((last + p, True) for p in reversed(ending)), *((p, False) for p in reversed(starting))]:
         try:

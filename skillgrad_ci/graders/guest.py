@@ -42,6 +42,7 @@ SYSTEM = ("bin", "dev", "etc", "lib", "lib32", "lib64", "nix", "opt", "sbin", "s
 CREATE, ADD, RESTRICT = 444, 445, 446
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
 REFER, TRUNCATE, IOCTL = 1 << 13, 1 << 14, 1 << 15
+MARK = "| "  # before each line of the program in the check's own output
 FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL
 ALL_SCOPES = 3  # abstract sockets, signals
 NO_NEW_PRIVS, PDEATHSIG, CHILD_SUBREAPER, SECCOMP = 38, 1, 36, 22
@@ -200,7 +201,7 @@ def relay(end: int, target: int) -> None:
     marked = checks == f"{place.st_dev}:{place.st_ino}" if checks else not UNPROTECTED.exists()
     with os.fdopen(end, "rb") as source:
         for chunk in iter(lambda: source.readline(LINE) if marked else source.read1(LINE), b""):
-            data = b"| " + chunk.rstrip(b"\n") + b"\n" if marked else chunk
+            data = MARK.encode() + chunk.rstrip(b"\n") + b"\n" if marked else chunk
             with suppress(OSError):  # nobody reads it: the program may go on
                 while data:
                     data = data[os.write(target, data) :]

@@ -134,7 +134,7 @@ def test_a_probe_ends_when_a_skill_is_activated_and_never_later_than_its_turns(t
         assert len(world.requests) == 1
     assert (trajectory.activated, trajectory.stopped) == (True, "activated")
     with provider(lambda _: shell("true")) as world:
-        trajectory, _ = executed(executor(world), task(probe=True), greeter)
+        trajectory, _ = executed(executor(world, probe_turns=3), task(probe=True), greeter)
     assert (trajectory.activated, trajectory.stopped, trajectory.turns) == (False, "turns", 3)
 
 
