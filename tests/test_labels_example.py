@@ -47,8 +47,8 @@ def test_the_rehearsal_learns_it_through_chat_without_a_sandbox(
     assert report["heldout"]["final"]["passed"] > report["heldout"]["baseline"]["passed"]
     for page in ("report.md", "report.html"):
         assert "chat/1" in (tmp_path / page).read_text()
-    executor, steps = report["cost"]["by_role"]["executor"], report["iterations"]
-    assert executor["calls"] == 40 + sum(len(step["batch"]) for step in steps) + 20, "one call an execution"
+    executed = (tmp_path / "journal.jsonl").read_text().count('"kind": "execution"')
+    assert report["cost"]["by_role"]["executor"]["calls"] == executed > 40, "one call an execution"
 
 
 def test_the_agent_of_a_flag_wins_and_an_unknown_one_is_named(capsys: pytest.CaptureFixture[str]) -> None:

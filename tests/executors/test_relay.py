@@ -107,5 +107,6 @@ def test_what_our_forwarder_would_not_send_ends_the_way(name: str) -> None:
     with relay(line, code):
         while left := set(threading.enumerate()) - before:
             for thread in left:
-                thread.join(120)
+                with suppress(RuntimeError):  # listed before it has begun
+                    thread.join(120)
     assert line.served == {"too long": 0, "too many": CONNECTIONS}[name]

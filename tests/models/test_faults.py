@@ -226,7 +226,7 @@ def optimized(agents: Agents, rollout: Synthetic | None = None) -> Run:
         ledger = Ledger()
         agent = StructuredAgent(lambda role: Metered(model, ledger, role), agents.observe)
         parts = world(rollout, agent=agent, ledger=ledger, observe=agents.observe)
-        settings = LoopSettings(iterations=2, batch_size=3, accept="always")
+        settings = LoopSettings(iterations=2, batch_size=3, accept="always", seed=2)  # both batches hold failures
         return optimize(SKILL, suite(), settings, PatternMemory(), parts)
 
 
