@@ -5,7 +5,7 @@ RUN := .venv/bin/python
 # on the day that a newer release comes out.
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help setup demo real bench test coverage lint types install-test e2e lock clean
+.PHONY: help setup demo real bench test coverage lint types install-test e2e site lock clean
 
 help:
 	@echo "make demo   install, then optimize the example skill with the rehearsal model (no key, no network)"
@@ -14,6 +14,7 @@ help:
 	@echo "make test   install, then run the whole test suite"
 	@echo "make coverage   how much of the method and the skill their own tests reach"
 	@echo "make lint   check style; make types: check types; make e2e: Docker image and act, for real"
+	@echo "make site   the documents as a site"
 	@echo "make install-test   install from the locks with the oldest pip, and the wheel alone"
 
 setup: .venv/.installed
@@ -70,10 +71,17 @@ e2e: setup
 	done
 	@docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' skillgrad-ci
 
+site: setup
+	@test -x .cache/site-venv/bin/mkdocs || { $(PYTHON) -m venv .cache/site-venv && \
+		.cache/site-venv/bin/pip -q install --no-deps --require-hashes -r site/requirements.lock; }
+	@NO_MKDOCS_2_WARNING=1 .cache/site-venv/bin/mkdocs build --strict --quiet && echo "the documents are in .cache/site/index.html"
+
 LOCK := $(RUN) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --upgrade pyproject.toml
 lock: setup
 	$(LOCK) -o requirements.lock --custom-compile-command "make lock"
 	$(LOCK) --extra dev -o requirements-dev.lock --custom-compile-command "make lock"
+	$(RUN) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --upgrade --no-header \
+		site/requirements.in -o site/requirements.lock
 	$(RUN) -m uv pip compile --quiet --no-deps --universal --generate-hashes --python-version 3.11 --no-header \
 		benchmarks/real_model/requirements.in -o benchmarks/real_model/requirements.lock
 

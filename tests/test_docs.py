@@ -52,3 +52,10 @@ def test_the_schema_of_what_commands_print_is_made_of_the_models() -> None:
     """After a change of a document, replace the file's content by what this test expects."""
     written = (ROOT / "docs/output.schema.json").read_text("utf-8")
     assert written == json.dumps(output_schema(), indent=2) + "\n", "write output_schema() to docs/output.schema.json"
+
+
+def test_the_questions_quote_messages_that_the_program_has() -> None:
+    quoted = re.findall(r"^## `(.+)`$", (ROOT / "docs/questions.md").read_text("utf-8"), re.MULTILINE)
+    code = "\n".join(file.read_text("utf-8") for file in PACKAGE.rglob("*.py"))
+    assert len(quoted) >= 8
+    assert [words for words in quoted if words not in code] == []
