@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from skillgrad_ci.document.json_text import loads
 from skillgrad_ci.session.growth.recorded import Reader, Recording, Row, Rows, text_in
 
 MOST_BYTES = 100_000_000
@@ -149,7 +150,7 @@ def _codex_call(line: int, payload: Mapping[str, Any], recording: Recording) -> 
 
 def _decoded(text: str) -> Mapping[str, Any]:
     try:
-        return _mapping(json.loads(text))
+        return _mapping(loads(text))
     except ValueError:
         return {}
 
@@ -212,7 +213,7 @@ def read_recording(path: Path) -> Recording | None:
     if path.stat().st_size > MOST_BYTES:
         return None
     data = path.read_bytes()
-    rows = list(_rows(data.decode("utf-8", "replace")))
+    rows = list(objects_in(data.decode("utf-8", "replace")))
     for agent, (knows, reader) in READERS.items():
         if any(knows(row) for _, row in rows):
             recording = Recording(agent, sha256(data).hexdigest()[:8])
@@ -221,19 +222,19 @@ def read_recording(path: Path) -> Recording | None:
     return None
 
 
-def _rows(text: str) -> Iterator[tuple[int, Row]]:
-    """The JSON objects of a file: one a line, or one that is the whole file."""
+def objects_in(text: str) -> Iterator[tuple[int, Row]]:
+    """The JSON objects of a file: one a line, or one that is the whole file. A text in them may hold U+2028."""
     try:
-        whole = json.loads(text)
+        whole = loads(text)
     except ValueError:
         whole = None
     if isinstance(whole, dict):
         yield 1, whole
         return
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+            row = loads(line)
+        except ValueError:
             continue  # torn, or of another kind
         if isinstance(row, dict):
             yield number, row

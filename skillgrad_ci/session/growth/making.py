@@ -1,6 +1,5 @@
 """A proposal made real: its programs are run in the sandbox, and it becomes files and a row of a `tasks.yaml`."""
 
-import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from skillgrad_ci.document.json_text import loads
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.ports import Sandbox, Workspace
 from skillgrad_ci.session.growth.proposal import ProposedFile, ProposedGrader, ProposedTask
@@ -131,7 +131,7 @@ def _text(grader: ProposedGrader) -> dict[str, Any]:
         raise UserError("its text grader names no check")
     values: Mapping[str, Callable[[str], Any]] = {
         "number": float,
-        "json": json.loads,
+        "json": loads,
         "contains": lambda value: [line for line in value.splitlines() if line.strip()],
     }
     try:

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
+from skillgrad_ci.document.json_text import loads
 from skillgrad_ci.document.parsing import read_text
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.prompting import cut_middle
 from skillgrad_ci.method.task import Split, Suite, folder_of
-from skillgrad_ci.session.growth.logs import read_recording
+from skillgrad_ci.session.growth.logs import objects_in, read_recording
 from skillgrad_ci.session.growth.personal import masked
 from skillgrad_ci.session.growth.recorded import Recording, files_below
 from skillgrad_ci.session.journal.file_journal import NAME as JOURNAL
@@ -109,7 +109,8 @@ def _of_run(folder: Path, suite: Suite | None) -> Gathered:
     training = {folder_of(task.id): task for task in suite.tasks if splits.get(task.id) is Split.TRAIN}
     pieces, seen = [], set()
     for path in sorted((folder / "trajectories").rglob("*.jsonl")):
-        task, rows = training.get(path.name.rsplit(".", 2)[0]), _lines(path)
+        task = training.get(path.name.rsplit(".", 2)[0])
+        rows = [row for _, row in objects_in(path.read_text("utf-8"))]
         verdict = next((row for row in reversed(rows) if row.get("kind") == "verdict"), None)
         if task is None or verdict is None or verdict.get("outcome") != "failed" or task.id in seen:
             continue
@@ -129,10 +130,6 @@ def _splits_of(folder: Path) -> Mapping[str, Split]:
         return {row["id"]: Split(row["split"]) for row in rows if row.get("split")}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-
-
-def _lines(path: Path) -> list[Mapping[str, Any]]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.startswith("{")]
 
 
 def _kept_places() -> list[Path]:
@@ -211,9 +208,9 @@ def _issue_texts(path: Path) -> Iterator[str]:
         starts = [0, *(found.start() for found in _HEADING.finditer(text)), len(text)]
         yield from (text[start:end].strip("-\n ") for start, end in pairwise(starts))
         return
-    lines = [line for line in text.splitlines() if line.strip()] if path.suffix == ".jsonl" else []
+    lines = [line for line in text.split("\n") if line.strip()] if path.suffix == ".jsonl" else []
     try:
-        value = [json.loads(line) for line in lines] or json.loads(text)
+        value = [loads(line) for line in lines] or loads(text)
     except ValueError as error:
         raise UserError(f"--from {path}: no valid JSON ({str(error)[:80]})") from None
     rows = next((item for item in value.values() if isinstance(item, list)), []) if isinstance(value, dict) else value

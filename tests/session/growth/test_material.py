@@ -45,10 +45,11 @@ def test_only_failures_of_tasks_that_train_are_material(tmp_path: Path) -> None:
     (run / "journal.jsonl").write_text("")
     for task in ("taught", "kept"):
         rows = [
-            {"kind": "message", "role": "assistant", "text": f"I am {task}; mail ida.holm@northwind-cables.se"},
+            {"kind": "message", "role": "assistant", "text": f"I am\u2028{task}; mail ida.holm@northwind-cables.se"},
             {"kind": "verdict", "outcome": "failed", "text": "expected 13"},
         ]
-        (run / f"trajectories/base/{task}.0.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+        (run / f"trajectories/base/{task}.0.jsonl").write_text("\n".join(lines))
     found = gather(str(run), None, load_suite(tmp_path / "suite"))
     assert [piece.origin for piece in found.pieces] == ["a failure of the task taught in a run"]
     text = found.pieces[0].text
@@ -115,6 +116,12 @@ def test_issues_come_one_by_one(tmp_path: Path, skill: Skill, name: str, content
     assert [piece.origin for piece in pieces] == [f"issue 1 of {name}", f"issue 2 of {name}"]
     assert "Wrong sum" in pieces[0].text
     assert "Slow" in pieces[1].text
+
+
+def test_issues_that_nest_without_end_are_refused(tmp_path: Path, skill: Skill) -> None:
+    (tmp_path / "issues.json").write_text('{"a":' * 100_000)
+    with pytest.raises(UserError, match="no valid JSON"):
+        gather(str(tmp_path / "issues.json"), skill, None)
 
 
 def test_without_a_skill_it_asks_for_one() -> None:

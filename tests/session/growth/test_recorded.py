@@ -156,6 +156,26 @@ def test_our_own_trajectory(tmp_path: Path) -> None:
     assert told(recording)[-1] == ("correction", "the grader said: expected 13")
 
 
+def test_a_line_end_of_unicode_parts_no_line_and_half_a_character_is_mended(tmp_path: Path) -> None:
+    path = tmp_path / "s.jsonl"
+    lines = [json.dumps(user("Sum\u2028it\x85now."), ensure_ascii=False), json.dumps(user("Half: \ud83d"))]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    recording = read_recording(path)
+    assert recording is not None
+    assert [(moment.line, moment.text) for moment in recording.moments] == [
+        (1, "Sum\u2028it\x85now."),
+        (2, "Half: \ufffd"),
+    ]
+
+
+def test_what_nests_without_end_ends_no_reading(tmp_path: Path) -> None:
+    deep = '{"a":' * 100_000
+    (tmp_path / "deep.jsonl").write_text(deep)
+    assert read_recording(tmp_path / "deep.jsonl") is None
+    recording = read(tmp_path, [*CODEX, codex("response_item", type="function_call", name="exec", arguments=deep)])
+    assert recording.skills == {"ledger-sums"}
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
