@@ -79,7 +79,8 @@ def _in_order(report: Report) -> list[str]:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    """The lines of a file. Their texts hold U+2028 and the like as they are, so newlines alone part them."""
+    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
 
 
 def _cell(path: Path, events: Sequence[Row], verdict: Row) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def attacked(row: Evidence) -> Evidence:
         {"kind": "message", "role": "user", "text": f"Add up. {ATTACK}"},
         {"kind": "tool_call", "id": "1", "tool": "shell", "arguments": {"command": f"echo {ATTACK}"}},
         {"kind": "tool_result", "id": "1", "tool": "shell", "output": ATTACK, "exit_code": 0},
-        {"kind": "message", "role": "assistant", "text": f"Done. {ATTACK}"},
+        {"kind": "message", "role": "assistant", "text": f"Done.\u2028\x85 {ATTACK}"},
     )
     feedback = f"Sheet1!B2: expected 3, got 4\n{ATTACK}" if row.outcome is Outcome.FAILED else ""
     return replace(row, trajectory=Trajectory(events, "Done.", 2, stopped="answered"), feedback=feedback)
