@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillgrad_ci.method.acceptance import Verdict, check_split, compare
+from skillgrad_ci.method.acceptance import Verdict, check_split, compare, score
 from skillgrad_ci.method.budget import Cap, Ledger
 from skillgrad_ci.method.evidence import Evidence, Outcome
 from skillgrad_ci.method.memory import PatternMemory
@@ -256,6 +256,30 @@ def test_who_is_accepted_is_what_the_full_measurement_says(
             assert (step.verdict == "accepted") == better
             held = candidate if better else held
         assert step.skill == held
+
+
+@given(worlds, sizes, st.integers(3, 6))
+@settings(max_examples=40, deadline=None)
+def test_a_frontier_is_entered_by_what_beats_its_weakest_skill(
+    chances: dict[str, Any], size: tuple[int, int, int], steps: int
+) -> None:
+    """A candidate that cannot beat the best one is measured whole all the same: the bound is of one skill in hand."""
+    tasks, rollout = suite_of(size[0], size[1] + 4, size[2], easy=3), Chancy(**chances)
+    config = LoopSettings.model_validate(
+        {"iterations": steps, "batch_size": 2, "accept": "validate", "optimizer": {"frontier": 2}}
+    )
+    result = run(config, tasks, rollout)
+    asked, held = Chancy(**chances), [CAREFUL]
+
+    def full(skill: Skill) -> Sequence[Evidence]:
+        return [asked(skill, task, iteration="full") for task in tasks.of(Split.VALIDATION)]
+
+    for step in result.iterations:
+        candidate = rollout.skills.get(f"validate-{step.number}")
+        if candidate is not None:
+            weakest = min(held, key=lambda skill: score(full(skill)))
+            assert (step.verdict == "accepted") == (not config.gate.refusal(full(candidate), full(weakest)))
+        held = [one.skill for one in step.frontier]
 
 
 def test_the_reserve_is_what_the_end_will_take() -> None:
