@@ -85,12 +85,15 @@ def test_the_base_run_ends_when_the_pool_is_full_and_measures_no_other_task() ->
     assert {split for name, split in base} == {"train"}
 
 
-@pytest.mark.parametrize("accept", ["always", "validate", "final"])
-def test_a_run_without_a_candidate_pays_for_no_heldout_task(accept: str) -> None:
+@pytest.mark.parametrize(
+    ("preset", "accept"),
+    [("skillgrad", "always"), ("skillgrad", "validate"), ("skillgrad", "final"), ("skillopt", "validate")],
+)
+def test_a_run_without_a_candidate_pays_for_no_heldout_task(preset: str, accept: str) -> None:
+    """Also where an optimizer asks for every training task."""
     tasks, rollout = suite_of(12, 8, 8, easy=2), Synthetic()
-    result = run(
-        LoopSettings(iterations=3, accept=accept), tasks, rollout, agent=Oracle(fails=lambda role, number: True)
-    )
+    config = LoopSettings.model_validate({"iterations": 3, "accept": accept, "optimizer": preset})
+    result = run(config, tasks, rollout, agent=Oracle(fails=lambda role, number: True))
     assert result.final == CAREFUL
     assert not [key for key in counts(rollout, tasks) if key[1] == "heldout"]
 
