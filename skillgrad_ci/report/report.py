@@ -6,26 +6,22 @@ from dataclasses import asdict, dataclass, field
 
 from skillgrad_ci import __version__
 from skillgrad_ci.config.settings import Settings
-from skillgrad_ci.method.acceptance import DecideBy, check_split, pass_rates
+from skillgrad_ci.method.acceptance import DecideBy, check_split
 from skillgrad_ci.method.acceptance.clock import incomparable
 from skillgrad_ci.method.budget import Purpose
 from skillgrad_ci.method.evidence import Accuracy, Evidence, Usage
 from skillgrad_ci.method.gradient import Diagnosis
-from skillgrad_ci.method.leaks import gaming, leaks
 from skillgrad_ci.method.optimizers.presets import optimizer_of
 from skillgrad_ci.method.patch import EditResult
 from skillgrad_ci.method.run import Iteration, Run, Stop
 from skillgrad_ci.method.task import Split, Suite
 from skillgrad_ci.report import document as doc
+from skillgrad_ci.report.flagged import flagged, on_graders
 from skillgrad_ci.report.headline import headline, split_notes
 from skillgrad_ci.report.provenance.edits import stands_under, taught_in
 from skillgrad_ci.report.statistics import paired
-from skillgrad_ci.skill.review_flags import Flag, flags
+from skillgrad_ci.report.task_rows import task_rows
 from skillgrad_ci.skill.skill import Skill
-
-NEAR = "comes near a grader"  # a flag's kind
-TEXT_BOUND = 2_000  # characters of a prompt, and of what a grader said before or after
-FEEDBACK_BOUND = 300  # characters of a grader's feedback in the table of tasks
 
 
 @dataclass(frozen=True)
@@ -73,9 +69,9 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         iterations=tuple(_iteration(run, step) for step in run.iterations),
         triggers=_triggers(run),
         tokens=(_tokens(run.initial), _tokens(run.candidate)),
-        tasks=tuple(_tasks(run, split_of)),
+        tasks=tuple(task_rows(run, split_of)),
         chapters=tuple(_chapters(run)),
-        flags=tuple(_flags(run)),
+        flags=tuple(flagged(run)),
         cost=cost_of(around.cost, around.spent_on),
         minutes=round(around.minutes, 2),
         sandbox=around.sandbox,
@@ -91,7 +87,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         why=run.why.rstrip("."),
     )
     sentence, remarks = headline(report)
-    return report.model_copy(update={"headline": sentence, "remarks": (*remarks, *_on_graders(report))})
+    return report.model_copy(update={"headline": sentence, "remarks": (*remarks, *on_graders(report))})
 
 
 def measured_of(evidence: Iterable[Evidence]) -> doc.Measured:
@@ -224,77 +220,6 @@ def _edit(run: Run, step: Iteration, result: EditResult) -> doc.EditFacts:
     under = stands_under(result.edit, run.candidate) if result.status == "accepted" else ""
     taught = taught_in(result.edit, step, run)
     return doc.EditFacts(**fields, status=str(result.status), reason=result.reason, under=under, taught_in=taught)
-
-
-def _on_graders(report: doc.Report) -> Iterable[str]:
-    """What a reviewer may rely on: no edit that repeats a grader was taken; and what they must judge themselves."""
-    if not report.accepted:
-        return
-    near = sum(flag.kind == NEAR for flag in report.flags)
-    lines = f"{near} added line{'s come' if near > 1 else ' comes'} near"
-    yield (
-        f"{lines} a training task's grader: look at them by hand."
-        if near
-        else "No added line repeats a training task's grader, or comes near one."
-    )
-    taught = {(flag.file, flag.line): flag.kind for flag in report.flags if flag.kind in gaming.KINDS}
-    if taught:
-        kinds = ", ".join(kind for kind in gaming.KINDS if kind in taught.values())
-        lines = f"{len(taught)} added line{'s' if len(taught) > 1 else ''} may teach the test and not the work"
-        yield f"{lines} ({kinds}): look at them by hand."
-
-
-def _flags(run: Run) -> Iterable[Flag]:
-    """Added lines to look at: commands and addresses, what may win on these tasks alone, what comes near a grader."""
-    yield from flags(run.initial, run.candidate)
-    yield from gaming.gaming(run.initial, run.candidate, run.suite.of(Split.TRAIN))
-    yield from _near_graders(run)
-
-
-def _near_graders(run: Run) -> Iterable[Flag]:
-    """Added lines that come near a training task's grader; those that repeat one were refused."""
-    for item in leaks(run.initial, run.candidate, run.suite.of(Split.TRAIN)):
-        text = run.candidate.read(item.file).split("\n")[item.line - 1]
-        yield Flag(kind=NEAR, file=item.file, line=item.line, text=text.strip())
-
-
-def _tasks(run: Run, split_of: Mapping[str, str]) -> Iterable[doc.TaskFacts]:
-    before, after = pass_rates(run.baseline), pass_rates(run.measured)
-    feedback = {row.task_id: row.feedback for row in [*run.baseline, *run.measured] if not row.passed}
-    sides = [_by_task(run.baseline), _by_task(run.measured)]
-    for task in run.suite.tasks:
-        old, new = before.get(task.id), after.get(task.id)
-        said = "" if new == 1 else feedback.get(task.id, "")
-        yield doc.TaskFacts(
-            id=task.id,
-            split=split_of[task.id],
-            baseline=None if old is None else float(old),
-            final=None if new is None else float(new),
-            feedback=_cut(said, FEEDBACK_BOUND),
-            prompt=_cut(task.instruction, TEXT_BOUND),
-            scores=(_score(sides[0].get(task.id, ())), _score(sides[1].get(task.id, ()))),
-            said=(_said(sides[0].get(task.id, ())), _said(sides[1].get(task.id, ()))),
-        )
-
-
-def _by_task(evidence: Sequence[Evidence]) -> dict[str, list[Evidence]]:
-    rows: dict[str, list[Evidence]] = {}
-    for row in evidence:
-        rows.setdefault(row.task_id, []).append(row)
-    return rows
-
-
-def _score(rows: Sequence[Evidence]) -> float | None:
-    scores = [row.score for row in rows if row.measured]
-    return sum(scores) / len(scores) if scores else None
-
-
-def _said(rows: Sequence[Evidence]) -> str:
-    return _cut(next((row.feedback for row in rows if row.measured), ""), TEXT_BOUND)
-
-
-def _cut(text: str, bound: int) -> str:
-    return text[:bound] + ("…" if len(text) > bound else "")
 
 
 def _chapters(run: Run) -> Iterable[doc.Chapter]:
