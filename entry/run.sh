@@ -3,7 +3,12 @@
 # Docker daemon have in common; the image's own sandbox works the same way.
 set -eu
 here=$GITHUB_ACTION_PATH
-image=$(sed -n "s|^$IMAGE=||p" "$here/entry/images")
+folder=${INPUT_RUN_FOLDER:-skillgrad-run}
+case /$folder/ in # it is written on this machine at the end, where nothing but the workspace is the job's to fill
+  //* | */../*) echo "::error::input run_folder: not a folder inside the workspace; give one like skillgrad-run"; exit 2 ;;
+esac
+folder=$GITHUB_WORKSPACE/$folder
+image=$(awk -F= '$1 == ENVIRON["IMAGE"] { print $2 }' "$here/entry/images")
 if [ "$image" = build ]; then
   with=0; [ "$IMAGE" = slim ] || with=1
   image=$(docker build --quiet --build-arg "WITH_LIBREOFFICE=$with" "$here")
@@ -42,7 +47,6 @@ while kill -0 "$attached" 2> /dev/null; do wait "$attached" || code=$?; done
 
 docker cp "$id:/io/output" - | tar -xOf - >> "$GITHUB_OUTPUT"
 docker cp "$id:/io/summary" - | tar -xOf - >> "$GITHUB_STEP_SUMMARY"
-folder=$GITHUB_WORKSPACE/$INPUT_RUN_FOLDER
 if docker cp "$id:$folder" - > "$io/run.tar" 2> /dev/null; then
   mkdir -p "$(dirname "$folder")"
   tar -C "$(dirname "$folder")" -xf "$io/run.tar" --no-same-owner
