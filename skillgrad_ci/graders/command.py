@@ -19,12 +19,13 @@ import json
 import math
 import os
 import re
+import secrets
 import shlex
 import shutil
 import stat
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,11 @@ from skillgrad_ci.method.task import GraderSpec, Task
 
 LAST_VERDICT = 123  # exit codes above it are a shell's or timeout(1)'s, not the check's
 SHOWN = 3_000  # characters of a check's output in the feedback
+BRACES = 10_000  # places in a check's output where its report is looked for, from the end
 _TRACEBACK = re.compile(
     r"^Traceback \(most recent call last\):\n(?P<frames>(?:[ \t].*\n)*)(?P<error>[\w.]+)(?:: (?P<message>.*))?", re.M
 )
+_BRACE = re.compile(r"(?P<starts>^[ \t]*)?\{", re.M)
 _FRAME = re.compile(r'^  File "([^"]+)"', re.M)
 # What python3 and bash say, and then end with 1 or 2, where a check's file is missing or does not parse.
 _UNREADABLE = re.compile(
@@ -52,7 +55,7 @@ _UNREADABLE = re.compile(
 # `stat` says which pipe the check's output is: what `$RUN` starts may not write plain lines to that one.
 _PRELUDE = """\
 export HOME="$TMPDIR" PYTHONSAFEPATH=1 PYTHONPATH={modules} RUN="${{PWD%/*}}/run/run" SKILLGRAD_GUESTS="$TMPDIR/guests"
-mkdir -p "$SKILLGRAD_GUESTS"
+export SKILLGRAD_MARK="{mark}"; mkdir -p "$SKILLGRAD_GUESTS"
 exec 9>&1; export SKILLGRAD_OUTPUT=$(stat -L -c %d:%i /proc/self/fd/9 2>/dev/null); exec 9>&-
 """
 _GUESTS = 'ls "$TMPDIR/guests"'  # a file for each that runs, and for each that was killed
@@ -77,14 +80,16 @@ class CommandGrader:
         with tempfile.TemporaryDirectory(prefix="skillgrad-", ignore_cleanup_errors=True) as name:
             workspace = _lay_out(Path(name).resolve(), spec, options, result)
             _lay_guest(workspace.readonly["run"], protected=protected)
-            prelude = _PRELUDE.format(modules=_modules(workspace.readonly["grader"]))
+            mark = f"|{secrets.token_hex(8)}| "  # before each line of the program in the check's own output
+            prelude = _PRELUDE.format(modules=_modules(workspace.readonly["grader"]), mark=mark)
             with self.sandbox.open(workspace, network=options.network) as session:
                 self._set_up(prelude, options, task, session)
                 done = session.run(prelude + options.run, timeout=options.timeout)
+                shown = replace(done, output=done.output.replace(mark, "| "))
                 try:
-                    return read_verdict(done, options)
+                    return read_verdict(shown, own_words(done.output, mark), options)
                 except CheckCrashed as crash:
-                    return _crashed(crash, done, options, task, session)
+                    return _crashed(crash, shown, options, task, session)
 
     def _set_up(self, prelude: str, options: CommandOptions, task: Task, session: Session) -> None:
         if not options.setup:
@@ -162,8 +167,13 @@ def _special(folder: str, names: list[str]) -> list[str]:
     ]
 
 
-def read_verdict(done: CommandResult, options: CommandOptions) -> Grade:
-    """The grade that a check's end stands for. Raises CheckCrashed."""
+def own_words(output: str, mark: str) -> str:
+    """A check's output with a `|` for each line of the agent's program, which begins with `mark`."""
+    return re.sub(f"{re.escape(mark)}.*", "|", output)
+
+
+def read_verdict(done: CommandResult, own: str, options: CommandOptions) -> Grade:
+    """The grade that a check's end stands for; `own` are its own words. Raises CheckCrashed."""
     if done.timed_out:
         raise CheckCrashed(f"took longer than {options.timeout:g} s")
     if done.exit_code is None:
@@ -171,17 +181,17 @@ def read_verdict(done: CommandResult, options: CommandOptions) -> Grade:
     if not 0 <= done.exit_code <= LAST_VERDICT:
         raise CheckCrashed(f"ended with {done.exit_code} (not found, or killed)")
     if done.exit_code == 1:
-        _refuse_traceback(done.output)
-    if done.exit_code in (1, 2) and (unreadable := _UNREADABLE.match(done.output)):
+        _refuse_traceback(own)
+    if done.exit_code in (1, 2) and (unreadable := _UNREADABLE.match(own)):
         raise CheckCrashed(f"cannot be read: {unreadable[0].splitlines()[-1][:200]}")
-    report = _report(done.output)
+    report = _report(own)
     if done.exit_code != 0:
         shown = _feedback(report) if report is not None else done.output
         return Grade(Outcome.FAILED, 0.0, cut_middle(f"exit code {done.exit_code}\n{shown}".strip(), SHOWN))
     if report is None:
         if options.verdict == "json":
             raise CheckCrashed("printed no JSON object with a score")
-        if done.output.lstrip().startswith("{"):
+        if own.lstrip().startswith("{"):
             raise CheckCrashed("printed JSON without a usable score")
         return Grade(Outcome.PASSED, 1.0, cut_middle(done.output.strip(), SHOWN))
     score = float(report["score"])
@@ -205,25 +215,25 @@ def _refuse_traceback(output: str) -> None:
         raise CheckCrashed(f"stopped with {found[-1]['error']}: {(found[-1]['message'] or '')[:200]}")
 
 
-def _report(output: str) -> Mapping[str, Any] | None:
-    """The JSON object with a score that ends `output`, or the last that starts a line; None where there is none.
+def _report(own: str) -> Mapping[str, Any] | None:
+    """The JSON object with a score that ends `own`, or the last that starts a line; None where there is none.
 
     The first may stand behind other words: a check that shows what the agent's program printed has no say in how
     that ends. Raises CheckCrashed where its score is not a number from 0 to 1.
     """
-    decoder, end = json.JSONDecoder(), len(output.rstrip())
-    last = output.rfind("\n", 0, end) + 1
-    theirs = output.startswith(guest.MARK, last)  # a whole line of the agent's program, as $RUN writes it
-    ending = [] if theirs else [brace.start() for brace in re.finditer(r"\{", output[last:end])][-1000:]
-    starting = [brace.end() - 1 for brace in re.finditer(r"^[ \t]*\{", output, re.M)][-1000:]
-    for place, to_the_end in [*((last + p, True) for p in reversed(ending)), *((p, False) for p in reversed(starting))]:
+    decoder, end, starting = json.JSONDecoder(), len(own.rstrip()), None
+    for brace in reversed(list(_BRACE.finditer(own))[-BRACES:]):
         try:
-            value, stop = decoder.raw_decode(output, place)
+            value, stop = decoder.raw_decode(own, brace.end() - 1)
         except (ValueError, RecursionError):
             continue
-        if isinstance(value, dict) and "score" in value and (stop == end or not to_the_end):
+        if not isinstance(value, dict) or "score" not in value:
+            continue
+        if stop == end:
             return _checked(value)
-    return None
+        if starting is None and brace["starts"] is not None:
+            starting = value
+    return None if starting is None else _checked(starting)
 
 
 def _checked(report: Mapping[str, Any]) -> Mapping[str, Any]:

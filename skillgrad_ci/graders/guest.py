@@ -5,7 +5,8 @@ the sandbox has a door, the program runs in a sandbox beside the check's. Elsewh
 its own. Either way it reads the system, reads and writes the work folder and a temporary folder, and has nothing
 of the check: not its files, its memory, its open files, its command line; nor can it signal or trace it. Its
 output goes through this process, so it holds no end of the check's own; where it would be in the check's
-output, each line begins with `| ` and can be no verdict. What it leaves running is killed.
+output, each line begins with a mark that the program cannot know, and can be no verdict. What it leaves running is
+killed.
 
 A file in `$SKILLGRAD_GUESTS` stands while it runs: the grader sees by it that a check died in the meantime.
 """
@@ -31,6 +32,7 @@ LINUX = sys.platform == "linux"
 DOOR = Path(os.environ.get("TMPDIR", "/tmp"), ".door")  # noqa: S108
 UNPROTECTED = Path(__file__).with_name("unprotected")  # beside it with `sandbox: none`, which promises nothing
 LINE = 1 << 16  # bytes of output handed on at once
+MARKED = 4000  # bytes of a marked line: with its mark a pipe takes it whole (PIPE_BUF), in no other line's middle
 REFUSED, NOT_FOUND = 125, 127  # as env(1) and timeout(1) end when it is they who fail
 
 # Beside the system: what no program can do without in /proc. Another process's entry would show its command line.
@@ -42,7 +44,6 @@ SYSTEM = ("bin", "dev", "etc", "lib", "lib32", "lib64", "nix", "opt", "sbin", "s
 CREATE, ADD, RESTRICT = 444, 445, 446
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
 REFER, TRUNCATE, IOCTL = 1 << 13, 1 << 14, 1 << 15
-MARK = "| "  # before each line of the program in the check's own output
 FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL
 ALL_SCOPES = 3  # abstract sockets, signals
 NO_NEW_PRIVS, PDEATHSIG, CHILD_SUBREAPER, SECCOMP = 38, 1, 36, 22
@@ -106,7 +107,7 @@ def _call(what: str, result: int) -> int:
 
 def surroundings(temporary: Path) -> tuple[str, dict[str, str]]:
     """The folder and the environment that the program starts with: the check's, but for what is the check's alone."""
-    hidden = {"RUN", "PYTHONPATH", "PYTHONSAFEPATH", "SKILLGRAD_GUESTS", "SKILLGRAD_OUTPUT"}
+    hidden = {"RUN", "PYTHONPATH", "PYTHONSAFEPATH", "SKILLGRAD_GUESTS", "SKILLGRAD_MARK", "SKILLGRAD_OUTPUT"}
     own = {"HOME": str(WORK), "TMPDIR": str(temporary), "XDG_CACHE_HOME": f"{temporary}/cache"}
     here = Path.cwd()
     kept = {name: value for name, value in os.environ.items() if name not in hidden}
@@ -199,9 +200,11 @@ def relay(end: int, target: int) -> None:
     """Hand output on; into what is or may be the check's own output, with a mark before each line."""
     place, checks = os.fstat(target), os.environ.get("SKILLGRAD_OUTPUT")
     marked = checks == f"{place.st_dev}:{place.st_ino}" if checks else not UNPROTECTED.exists()
+    mark = os.environ["SKILLGRAD_MARK"].encode()
     with os.fdopen(end, "rb") as source:
-        for chunk in iter(lambda: source.readline(LINE) if marked else source.read1(LINE), b""):
-            data = MARK.encode() + chunk.rstrip(b"\n") + b"\n" if marked else chunk
+        for chunk in iter(lambda: source.readline(MARKED) if marked else source.read1(LINE), b""):
+            # A carriage return would begin a line: the sandbox makes a line's end of it.
+            data = mark + chunk.rstrip(b"\r\n").replace(b"\r", b" ") + b"\n" if marked else chunk
             with suppress(OSError):  # nobody reads it: the program may go on
                 while data:
                     data = data[os.write(target, data) :]

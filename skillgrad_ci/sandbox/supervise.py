@@ -69,11 +69,11 @@ class Excerpt:
         return self.total - len(self._head) - len(self._tail)
 
     def text(self) -> str:
-        """Plain text: invalid UTF-8 replaced, the cut said in the middle."""
+        """Plain text: invalid UTF-8 replaced, the cut said in the middle. What comes after it begins no line."""
         if not self.cut:
             return without_escapes(bytes(self._head + self._tail).decode("utf-8", "replace"))
         head, tail = (without_escapes(bytes(part).decode("utf-8", "replace")) for part in (self._head, self._tail))
-        return f"{head}\n[{self.cut:,} bytes of output cut here]\n{tail}"
+        return f"{head}\n[{self.cut:,} bytes of output cut here]\n…{tail}"
 
 
 class Child(Protocol):

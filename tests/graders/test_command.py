@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skillgrad_ci.errors import EnvironmentFailure
-from skillgrad_ci.graders.command import CheckCrashed, CommandGrader, read_verdict
+from skillgrad_ci.graders.command import CheckCrashed, CommandGrader, own_words, read_verdict
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.grader_options import CommandOptions
 from skillgrad_ci.method.ports import CommandResult, Result
 from skillgrad_ci.method.task import GraderSpec, Task
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
+
+MARK = "|2f6e| "
 
 
 def graded(
@@ -25,7 +27,8 @@ def graded(
 
 
 def verdict(output: str, exit_code: int | None = 0, **options: object) -> Grade:
-    return read_verdict(CommandResult(output, exit_code), CommandOptions.model_validate({"run": "x", **options}))
+    own = own_words(output, MARK)
+    return read_verdict(CommandResult(output, exit_code), own, CommandOptions.model_validate({"run": "x", **options}))
 
 
 @pytest.fixture
@@ -196,12 +199,21 @@ def test_special_files_are_not_copied(work: Path) -> None:
     assert graded("test ! -e pipe", work).outcome is Outcome.PASSED
 
 
-def test_a_line_of_the_agents_program_is_no_verdict() -> None:
-    assert verdict('{"score": 0.5}\n| {"score": 1.0}\n').score == 0.5
-    assert verdict('{"score": 0.5}\n| so far {"score": 1.0}').score == 0.5
+@pytest.mark.parametrize("before", ["", "so far ", '{"x": '])
+def test_a_line_of_the_agents_program_is_no_verdict(before: str) -> None:
+    assert verdict(f'{{"score": 0.5}}\n{before}{MARK}{{"score": 1.0}}\n').score == 0.5
+    assert verdict(f'{{"score": 0.5}}\n{before}{MARK}so far {{"score": 1.0}}').score == 0.5
 
 
-@pytest.mark.parametrize("shown", ["words", "{", '{"score": 1.0}', '{"score": 1.0, "x": "', "[{}, {", "x" * 100_000])
+def test_a_part_of_a_report_is_no_verdict() -> None:
+    report = {"score": 0.0, "details": '{"score": 1}', "checks": [{"name": "a", "score": 1.0, "passed": True}]}
+    for indent in (None, 2):
+        assert verdict(f"shown {json.dumps(report, indent=indent)}\n").score == 0.0
+
+
+@pytest.mark.parametrize(
+    "shown", ["words", "{", '{"score": 1.0}', '{"score": 1.0, "x": "', "[{}, {", "x" * 100_000, "\n| "]
+)
 def test_what_a_check_shows_of_a_program_does_not_hide_its_verdict(shown: str) -> None:
     """The check writes the program's output to its own standard error, without a line's end."""
     assert verdict(shown + '{"score": 0.0, "details": "wrong", "checks": []}\n').outcome is Outcome.FAILED

@@ -26,7 +26,7 @@ def test_what_fits_is_whole_and_what_does_not_keeps_head_and_tail(chunks: list[b
         assert excerpt.text() == without_escapes(data.decode("utf-8", "replace"))
     else:
         assert excerpt.cut == len(data) - limit
-        head, _, tail = excerpt.text().partition(f"\n[{excerpt.cut:,} bytes of output cut here]\n")
+        head, _, tail = excerpt.text().partition(f"\n[{excerpt.cut:,} bytes of output cut here]\n…")
         assert head == without_escapes(data[: limit - limit // 2].decode("utf-8", "replace"))
         assert tail == without_escapes(data[len(data) - limit // 2 :].decode("utf-8", "replace"))
 
