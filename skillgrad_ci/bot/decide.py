@@ -26,7 +26,7 @@ class Nothing:
 
 @dataclass(frozen=True)
 class Unsafe:
-    """LabelledIssue for in a way that is not safe; `fix` is what the workflow's owner can do, if anything."""
+    """Asked for in a way that is not safe; `fix` is what the workflow's owner can do, if anything."""
 
     why: str
     fix: str = ""

@@ -12,7 +12,7 @@ from skillgrad_ci.bot import state
 from skillgrad_ci.bot.bot import Bot, Ending
 from skillgrad_ci.bot.committed import Moved
 from skillgrad_ci.bot.ended_run import FILE, EndedRun, found_in
-from skillgrad_ci.bot.preflight import release
+from skillgrad_ci.bot.preflight import release, released
 from skillgrad_ci.bot.pull_request.deliver import deliver
 from skillgrad_ci.bot.pull_request.publish import close_superseded
 from skillgrad_ci.bot.state import Proposal, SkillState
@@ -28,7 +28,7 @@ def deliver_outcome(bot: Bot, job: SkillRun, outcome: EndedRun) -> Ending:
     if outcome.report is None:
 
         def settled(record: SkillState) -> SkillState:
-            return _free(bot, outcome.recorded(record, record.outcome))
+            return released(outcome.recorded(record, record.outcome), bot.context.run_id)
 
         state.update_state(bot.api, job.name, settled, month=outcome.month, usd=outcome.usd)
         return Ending("unchanged", f"{job.name}: measured again, and it did not lose")
@@ -75,15 +75,9 @@ def _remember(bot: Bot, outcome: EndedRun, ended: Ending, proposal: Proposal | N
         record = outcome.lessons.applied(record)
         record = record.with_proposal(proposal) if proposal else record
         record = outcome.recorded(record, ended.status, ended.pull_request)
-        return _free(bot, record.model_copy(update={"undelivered": None}))
+        return released(record.model_copy(update={"undelivered": None}), bot.context.run_id)
 
     state.update_state(bot.api, outcome.skill, remembered, month=outcome.month, usd=outcome.usd)
-
-
-def _free(bot: Bot, record: SkillState) -> SkillState:
-    """The record without this run's claim."""
-    mine = record.running is not None and record.running.run == bot.context.run_id
-    return record.model_copy(update={"running": None}) if mine else record
 
 
 def _kept(bot: Bot, outcome: EndedRun, error: SkillGradError) -> Ending:
@@ -94,7 +88,7 @@ def _kept(bot: Bot, outcome: EndedRun, error: SkillGradError) -> Ending:
 
     def kept(record: SkillState) -> SkillState:
         record = outcome.recorded(outcome.lessons.applied(record), "undelivered", record.pull_request)
-        return _free(bot, record.model_copy(update=facts))
+        return released(record.model_copy(update=facts), bot.context.run_id)
 
     try:
         state.update_state(bot.api, outcome.skill, kept, month=outcome.month, usd=outcome.usd)
