@@ -15,14 +15,12 @@ class BodyPart:
     """A part of a body. `head` (heading, table head) and `tail` always stay, `rows` give way from the end.
 
     Each row is whole by itself: a table's row, a list's item, a paragraph or a fenced block. Where no
-    row is left, `head` and `tail` go too, unless `essential`. `weight` is its share where all want room.
+    row is left, `head` and `tail` go too, unless `essential`.
     """
 
     head: str
     rows: Sequence[str] = ()
     tail: str = ""
-    weight: int = 1
-    between: str = "\n"
     essential: bool = False
 
     def text(self, rows: int) -> str:
@@ -32,8 +30,8 @@ class BodyPart:
                 return ""
             left = len(self.rows) - len(kept)
             note = f"_{left} more in the run's report._"
-            return "\n\n".join(part for part in (_joined(self.head, kept, self.between), note, self.tail) if part)
-        return "\n\n".join(part for part in (_joined(self.head, kept, self.between), self.tail) if part)
+            return "\n\n".join(part for part in (_joined(self.head, kept), note, self.tail) if part)
+        return "\n\n".join(part for part in (_joined(self.head, kept), self.tail) if part)
 
     def fitting(self, room: int) -> int:
         """The most rows that fit in `room` characters (0 where not even one does)."""
@@ -44,25 +42,22 @@ class BodyPart:
         return low
 
 
-def _joined(head: str, rows: Sequence[str], between: str) -> str:
-    return between.join(part for part in [head, *rows] if part)
+def _joined(head: str, rows: Sequence[str]) -> str:
+    return "\n".join(part for part in [head, *rows] if part)
 
 
 def compose(sections: Sequence[BodyPart], limit: int = LIMIT - MARGIN) -> str:
     """All sections in order, within `limit` characters; one without rows only if it is essential.
 
-    Small sections get what they ask for; the rest is shared by weight, and what one leaves over goes to
-    the next.
+    Small sections get what they ask for; the rest is shared alike, and what one leaves over goes to the next.
     """
     sections = [section for section in sections if section.rows or section.essential]
     rows = {number: len(section.rows) for number, section in enumerate(sections)}
     whole = {number: len(section.text(rows[number])) + 2 for number, section in enumerate(sections)}
-    room, weights = limit, sum(section.weight for section in sections)
-    for number in sorted(whole, key=lambda number: whole[number] / sections[number].weight):
-        section = sections[number]
-        share = room * section.weight // weights
+    room = limit
+    for waiting, number in zip(range(len(sections), 0, -1), sorted(whole, key=whole.__getitem__), strict=True):
+        section, share = sections[number], room // waiting
         if whole[number] > share:
             rows[number] = section.fitting(share - 2)
         room -= len(section.text(rows[number])) + 2
-        weights -= section.weight
     return "\n\n".join(filter(None, (section.text(rows[number]) for number, section in enumerate(sections)))) + "\n"
