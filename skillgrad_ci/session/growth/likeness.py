@@ -7,9 +7,11 @@ same answer, or the same inputs and no fixed answer, measure one thing twice.
 import hashlib
 import io
 import re
+import struct
 import unicodedata
 import zipfile
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import SequenceMatcher
 from pathlib import Path
 
@@ -65,10 +67,8 @@ def _contents(paths: Iterable[Path]) -> frozenset[str]:
 def _content(path: Path) -> str:
     """A file's content by digest. Of a workbook or a document its parts count, not when and by whom it was saved."""
     data = path.read_bytes() if path.is_file() else b""
-    if zipfile.is_zipfile(io.BytesIO(data)):
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = sorted(
-                (item.filename, item.CRC) for item in archive.infolist() if "docProps" not in item.filename
-            )
-        return f"archive {members}"
+    no_archive = (zipfile.BadZipFile, struct.error, NotImplementedError, ValueError)  # or a damaged one
+    with suppress(*no_archive), zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = [(item.filename, item.CRC) for item in archive.infolist() if "docProps" not in item.filename]
+        return f"archive {sorted(members)}"
     return hashlib.sha256(data).hexdigest()

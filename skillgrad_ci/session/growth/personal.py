@@ -4,15 +4,21 @@ A scan is not a review: names, customers and passwords in prose have no form, so
 """
 
 import io
+import lzma
 import re
+import struct
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 
 from skillgrad_ci.secrets import IN_ADDRESS, MASK, SECRET_NAME
 
-MOST_BYTES = 20_000_000  # of what one archive unpacks to; more is not looked at, and so not admitted
+MOST_BYTES = 20_000_000  # of what a file unpacks to, with the archives in it; more is not looked at, nor admitted
+UNREAD = "an archive that cannot be looked into"
+# What zipfile raises for a damaged or an encrypted archive.
+BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -84,9 +90,22 @@ def findings(text: str) -> list[Sensitive]:
 
 def findings_in(content: bytes) -> list[str]:
     """What a file holds, in words. The members of an archive (a workbook, a document) are looked at one by one."""
-    if zipfile.is_zipfile(io.BytesIO(content)):
-        return [what for member in _members(content) for what in findings_in(member)]
-    return [finding.what for finding in findings(content.decode("utf-8", "replace"))]
+    found: list[str] = []
+    waiting, left = [content], MOST_BYTES
+    while waiting:
+        one = waiting.pop()
+        if not zipfile.is_zipfile(io.BytesIO(one)):
+            found += [finding.what for finding in findings(one.decode("utf-8", "replace"))]
+            continue
+        try:
+            with zipfile.ZipFile(io.BytesIO(one)) as archive:
+                left -= sum(member.file_size for member in archive.infolist())
+                if left < 0:
+                    return [*found, UNREAD]
+                waiting += map(archive.read, archive.infolist())
+        except BROKEN:
+            found.append(UNREAD)
+    return found
 
 
 def masked(text: str) -> str:
@@ -97,15 +116,6 @@ def masked(text: str) -> str:
             parts += [text[kept : finding.start], f"{MASK}({finding.what.split(' ', 1)[-1]})"]
         kept = max(kept, finding.end)
     return "".join([*parts, text[kept:]])
-
-
-def _members(content: bytes) -> Iterator[bytes]:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:
-            yield b"password=archive-too-large-to-be-looked-at"
-            return
-        for member in archive.infolist():
-            yield archive.read(member)
 
 
 def _is_someones_mail(match: re.Match[str]) -> bool:

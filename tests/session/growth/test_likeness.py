@@ -49,6 +49,17 @@ def test_a_workbook_counts_by_its_cells_and_not_by_when_it_was_saved(tmp_path: P
     assert not near_duplicate(golden[2], [golden[0]])
 
 
+def test_a_damaged_archive_counts_by_its_bytes(tmp_path: Path) -> None:
+    judged = [GraderSpec("judge", {"assertions": ["It says what is lost."]})]
+    tasks: list[Task] = []
+    for name in "abb":
+        path = tmp_path / f"{len(tasks)}.xlsx"
+        path.write_bytes(name.encode() + b"PK\x05\x06" + b"\x01\x00" * 4 + b"\xff" * 10 + b"\0\0")
+        tasks.append(Task(path.stem, "Say what is lost in the book.", judged, files={"book.xlsx": path}))
+    assert not near_duplicate(tasks[1], [tasks[0]])
+    assert near_duplicate(tasks[2], [tasks[1]]) == "1"
+
+
 def test_statements_fix_no_answer_so_the_inputs_decide(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).write_text(name)

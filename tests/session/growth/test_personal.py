@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillgrad_ci.session.growth.personal import findings, findings_in, masked
+from skillgrad_ci.session.growth import personal
+from skillgrad_ci.session.growth.personal import UNREAD, findings, findings_in, masked
 
 BODY = "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5bC7d"  # of no service: no token is real
 HEX = "0123456789abcdef0123456789abcdef"
@@ -75,6 +76,36 @@ def test_a_workbook_is_looked_into() -> None:
         archive.writestr("xl/sharedStrings.xml", "<t>ida.holm@northwind-cables.se</t>" * 50)
     assert "an email address" in findings_in(packed.getvalue())
     assert findings_in(b"plain") == []
+
+
+def packed(*contents: bytes) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+        for number, content in enumerate(contents):
+            opened.writestr(f"member {number}", content)
+    return archive.getvalue()
+
+
+def test_an_archive_that_cannot_be_looked_into_is_a_finding() -> None:
+    whole = packed(b"nothing of anybody's " * 50)
+    assert findings_in(whole) == []
+    damaged = bytearray(whole)
+    damaged[45] ^= 0xFF
+    encrypted = bytearray(whole)
+    encrypted[whole.index(b"PK\x01\x02") + 8] |= 1
+    for content in (bytes(damaged), bytes(encrypted), packed(bytes(21_000_000)), whole[50:]):
+        assert findings_in(content) == [UNREAD]
+
+
+def test_archives_in_archives_share_one_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(personal, "MOST_BYTES", 2000)
+    assert findings_in(packed(packed(b"mail ida.holm@northwind-cables.se"))) == ["an email address"]
+    assert findings_in(packed(packed(bytes(900)))) == []
+    assert findings_in(packed(packed(bytes(900)), packed(bytes(900)))) == [UNREAD]
+    content = b"deep"
+    for _ in range(15):
+        content = packed(content)
+    assert findings_in(content) == [UNREAD]
 
 
 @given(st.text(max_size=200))
