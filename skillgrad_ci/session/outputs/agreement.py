@@ -24,7 +24,7 @@ from skillgrad_ci.graders import grade
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.ports import Result
 from skillgrad_ci.method.task import Suite, Task
-from skillgrad_ci.secrets import secrets_in
+from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.check import empty_folder, without_judge
 from skillgrad_ci.session.outputs.variants import COPIED, UNTOUCHED, changes, folder_with, graded_file
 from skillgrad_ci.session.parts import Parts
@@ -59,8 +59,8 @@ class Official:
 
     @contextmanager
     def started(self) -> Iterator["Official"]:
-        secret = set(secrets_in(os.environ))
-        env = {name: value for name, value in os.environ.items() if value not in secret}
+        redactor = Redactor.from_environment(os.environ)
+        env = {name: value for name, value in os.environ.items() if redactor(value) == value}
         self._process = subprocess.Popen(  # noqa: S602 (the owner's own command)
             self.command, shell=True, text=True, encoding="utf-8", env=env,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
