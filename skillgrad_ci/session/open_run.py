@@ -5,7 +5,7 @@ Optimizing, evaluating, running a suite's trials and the bot all open their runs
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from skillgrad_ci.session.estimate import estimate
 from skillgrad_ci.session.inputs import RUNS, Measurement
 from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.journal.part import RunJournal
-from skillgrad_ci.session.parts import Parts, StopRequest, open_parts
+from skillgrad_ci.session.parts import Parts, StopRequest
 from skillgrad_ci.session.rollout import Rollouts
 from skillgrad_ci.session.split import assign, settled
 from skillgrad_ci.session.trajectories.kept import keep_in
@@ -100,7 +100,7 @@ def open_with(
     """As `open_run`, with a journal that is open already."""
     job, folder = inputs.job, journal.folder
     with (
-        open_parts(job, inputs.suite, observe, stop, journal, inputs.others, share) as parts,
+        closing(Parts(job, inputs.suite, observe, stop, journal, inputs.others, share)) as parts,
         ThreadPoolExecutor(job.settings.concurrency) as pool,
     ):
         refuse_other_parameters(job, journal)

@@ -49,7 +49,7 @@ ROLES: Mapping[str, Player] = {
 
 @dataclass(frozen=True)
 class Parts:
-    """The real parts of one skill's run, each made when it is first asked for.
+    """The real parts of one skill's run, each made when it is first asked for, to be closed at its end.
 
     `stop`, once set, ends model calls and kills what runs in the sandbox. `others` are the skills
     that lie beside the measured one. `share` is the part of the whole run's cap that these parts may spend.
@@ -73,6 +73,7 @@ class Parts:
         return made
 
     def close(self) -> None:
+        """Stop LibreOffice, which a grader may have started."""
         self._closing.close()
 
     @cached_property
@@ -242,24 +243,6 @@ def solution_of(task: Task) -> "Solution | None":
     judged = [JudgeOptions.model_validate(spec.options) for spec in task.graders if spec.kind == "judge"]
     words = [*task.expected, *(text for options in judged for text in statements_of(options))]
     return Solution(task.instruction, answer="\n".join(words)) if words else None
-
-
-@contextmanager
-def open_parts(
-    job: SkillRun,
-    suite: Suite,
-    observe: Observer,
-    stop: threading.Event,
-    journal: Journal | None = None,
-    others: Sequence[Skill] = (),
-    share: float = 1.0,
-) -> Iterator[Parts]:
-    """The parts of a run, closed at its end: LibreOffice stopped, sandboxes gone."""
-    made = Parts(job, suite, observe, stop, journal or NoJournal(), others, share)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 class StopRequest(threading.Event):

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
@@ -11,7 +12,7 @@ from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.terminal import say, say_json
 from skillgrad_ci.config.config import SkillRun, load_config
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.method.task import Suite, Task
+from skillgrad_ci.method.task import Suite, Task, digest_of
 from skillgrad_ci.report.report import cost_of
 from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
@@ -22,7 +23,7 @@ from skillgrad_ci.session.inputs import RUNS, read_skill
 from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.json_documents import GrowthDocument, as_printed
 from skillgrad_ci.session.open_run import keep_out_of_git
-from skillgrad_ci.session.parts import open_parts, stop_on_signals
+from skillgrad_ci.session.parts import Parts, stop_on_signals
 from skillgrad_ci.skill.skill import MAIN
 from skillgrad_ci.suites import is_suite, load_suite
 from skillgrad_ci.suites.native.grown import GROWN, folder_beside
@@ -41,7 +42,7 @@ def grow_suite(arguments: argparse.Namespace) -> int:
         stop_on_signals() as stop,
         showing(sys.stderr, arguments.verbose) as observe,
         FileJournal(folder, redactor) as journal,
-        open_parts(job, base, observe, stop, journal) as parts,
+        closing(Parts(job, base, observe, stop, journal)) as parts,
     ):
         keep_out_of_git(folder)
         parts.ledger.resume(journal, journal.replayed_of("spent"), journal.elapsed)
@@ -97,8 +98,6 @@ def _name(growth: Growth) -> str:
 
 
 def _key(growth: Growth, job: SkillRun) -> str:
-    from skillgrad_ci.method.task import digest_of
-
     return digest_of([str(growth.root.resolve()), growth.digest, job.settings.digest])[:12]
 
 

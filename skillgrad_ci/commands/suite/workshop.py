@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.method.ports import Each
 from skillgrad_ci.method.task import Suite
-from skillgrad_ci.session.parts import Parts, open_parts, stop_on_signals
+from skillgrad_ci.session.parts import Parts, stop_on_signals
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def workshop(job: SkillRun, suite: Suite, verbose: bool) -> Iterator[tuple[Parts
     with (
         stop_on_signals() as stop,
         showing(sys.stderr, verbose) as observe,
-        open_parts(job, suite, observe, stop) as parts,
+        closing(Parts(job, suite, observe, stop)) as parts,
         ThreadPoolExecutor(job.settings.concurrency) as pool,
     ):
         _ = parts.ledger  # once, before threads ask for it
