@@ -150,7 +150,7 @@ def _of_sessions(places: Sequence[Path], skill: Skill) -> Gathered:
     pieces = []
     for path in (file for place in places if place.exists() for file in files_below(place)):
         recording = read_recording(path)
-        left_out = _left_out(recording, skill)
+        left_out = "of runs, each to be named itself" if _in_run(path) else _left_out(recording, skill)
         counts[left_out or "kept"] += 1
         if recording is not None and not left_out:
             origin = f"a session of {recording.agent}, {recording.digest}"
@@ -161,6 +161,11 @@ def _of_sessions(places: Sequence[Path], skill: Skill) -> Gathered:
         looked = ", ".join(map(str, places))
         raise UserError(f"--from: no session with the skill {skill.name}; {told}; looked in {looked}")
     return Gathered(pieces, told)
+
+
+def _in_run(path: Path) -> bool:
+    """Whether a recording is a run's trajectory: read as a session, a heldout task's would become a lesson."""
+    return any((folder / JOURNAL).is_file() for folder in path.resolve().parents)
 
 
 def _left_out(recording: Recording | None, skill: Skill) -> str:

@@ -87,6 +87,17 @@ def test_sessions_are_kept_where_this_skill_was_used_and_the_rest_is_counted(tmp
         assert private not in piece.text + piece.origin
 
 
+def test_a_runs_trajectories_are_no_sessions(tmp_path: Path, skill: Skill) -> None:
+    base = tmp_path / "run/trajectories/base"
+    base.mkdir(parents=True)
+    session(base, "kept.0", "ledger-sums")
+    assert len(gather(str(base), skill, None).pieces) == 1
+    (tmp_path / "run/journal.jsonl").write_text("")
+    for place in (base, base / "kept.0.jsonl", tmp_path):
+        with pytest.raises(UserError, match=r"[12] of runs, each to be named itself"):
+            gather(str(place), skill, None)
+
+
 def test_where_no_session_is_found_it_says_where_it_looked(
     tmp_path: Path, skill: Skill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
