@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillgrad_ci.method.acceptance import Verdict, check_split, compare, score
+from skillgrad_ci.method.acceptance import DecideBy, Verdict, check_split, compare, score
 from skillgrad_ci.method.budget import Cap, Ledger
 from skillgrad_ci.method.evidence import Evidence, Outcome
 from skillgrad_ci.method.memory import PatternMemory
@@ -219,23 +219,41 @@ def test_a_small_pool_is_taken_three_times_where_nobody_said_how_often() -> None
     assert len(said.iterations) == 10
 
 
-def test_a_candidate_that_cannot_win_is_measured_on_half_of_the_validation_tasks() -> None:
-    """A patch that fixes nothing there: once the tasks that the skill fails are through, nothing can be won."""
+def unfixable() -> Suite:
+    """The validation tasks that the skill fails need what no patch brings."""
     tasks = suite_of(12, 20, 8, easy=2)
 
     def unfixed(task: Task) -> Task:
         hard = task.split is Split.VALIDATION and "careful" not in task.instruction
         return replace(task, instruction="Needs delta.") if hard else task
 
+    return replace(tasks, tasks=[*map(unfixed, tasks.tasks)])
+
+
+def test_a_candidate_that_cannot_win_is_measured_on_half_of_the_validation_tasks() -> None:
+    """A patch that fixes nothing there: once the tasks that the skill fails are through, nothing can be won."""
     rollout = Synthetic()
-    result = run(
-        LoopSettings(iterations=3, accept="validate"), replace(tasks, tasks=[*map(unfixed, tasks.tasks)]), rollout
-    )
+    result = run(LoopSettings(iterations=3, accept="validate"), unfixable(), rollout)
     verdicts = [step.verdict for step in result.iterations]
     assert set(verdicts) == {"rejected: no better on validation"}
     checks = [task for name, task in rollout.done if name.startswith("validate-")]
     assert len(checks) == 10 * len(verdicts)
     assert result.final == CAREFUL
+
+
+def test_what_decides_also_ends_a_measurement() -> None:
+    """A patch that brings half of what the failing tasks ask: by passes nothing can be won, by scores it wins."""
+
+    class Halved(Synthetic):
+        def __call__(self, skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
+            row = super().__call__(skill, task, iteration=iteration, trial=trial)
+            return replace(row, score=0.5) if row.failed and skill != CAREFUL else row
+
+    def verdict(by: DecideBy) -> str:
+        config = LoopSettings(iterations=1, accept="validate", decide_by=by)
+        return run(config, unfixable(), Halved()).iterations[0].verdict
+
+    assert [verdict("pass"), verdict("score")] == ["rejected: no better on validation", "accepted"]
 
 
 @given(worlds, sizes, st.integers(2, 5), st.integers(1, 2), st.sampled_from([1, 4]))
