@@ -40,8 +40,9 @@ def on_graders(report: Report) -> Iterable[str]:
         if near
         else "No added line repeats a training task's grader, or comes near one."
     )
-    taught = {(flag.file, flag.line): flag.kind for flag in report.flags if flag.kind in gaming.KINDS}
+    taught = [flag for flag in report.flags if flag.kind in gaming.KINDS]
     if taught:
-        kinds = ", ".join(kind for kind in gaming.KINDS if kind in taught.values())
-        lines = f"{len(taught)} added line{'s' if len(taught) > 1 else ''} may teach the test and not the work"
+        number, found = len({(flag.file, flag.line) for flag in taught}), {flag.kind for flag in taught}
+        kinds = ", ".join(kind for kind in gaming.KINDS if kind in found)
+        lines = f"{number} added line{'s' if number > 1 else ''} may teach the test and not the work"
         yield f"{lines} ({kinds}): look at them by hand."

@@ -48,13 +48,14 @@ def report() -> Report:
 
 def test_a_line_that_may_teach_the_test_and_not_the_work_is_shown_to_the_reviewer() -> None:
     run = optimize(SKILL, suite(24), LoopSettings(iterations=4, accept="final"), PatternMemory(SKILL.name), world())
-    gamed = run.candidate.with_file(MAIN, f"{run.candidate.text}\nThe grader reads the first line alone.\n")
+    line = "The grader reads the first line verbatim."
+    gamed = run.candidate.with_file(MAIN, f"{run.candidate.text}\n{line}\n")
     around = Circumstances(Settings(models=Models(executor="p/m")), "skills/s", "evals/s", "synthetic", "")
     plain, found = (report_of(replace(run, candidate=skill, final=skill), around) for skill in (run.candidate, gamed))
     for shown in (body(found, PatternMemory(SKILL.name), Around()), as_markdown(found)):
-        assert "speaks of the grader" in shown
-        assert "The grader reads the first line alone." in shown
-        assert "may teach the test and not the work" in shown
+        assert line in shown
+        kinds = "speaks of the grader, speaks of how results are compared"
+        assert f"1 added line may teach the test and not the work ({kinds}): look at them by hand." in shown
     assert "speaks of the grader" not in as_markdown(plain)
 
 
