@@ -11,13 +11,10 @@ task once, every candidate every validation task, and small suites had ten itera
 import re
 import threading
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from skillgrad_ci.method.budget import Ledger
-from skillgrad_ci.method.events import Event
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
@@ -25,10 +22,8 @@ from skillgrad_ci.method.ports import Reply
 from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
-from skillgrad_ci.method.world import World
 from skillgrad_ci.skill.skill import Skill
-
-SKILL = Skill("s", {"SKILL.md": b"---\nname: s\ndescription: Use it for tests.\n---\n# Guide\n\nBe careful.\n"})
+from tests.support.worlds import SKILL, diagnosis, edit, patterns, world
 
 
 @dataclass(frozen=True)
@@ -97,19 +92,12 @@ class Scripted:
             self.characters += len(system) + len(user)
             number = self.calls[role]
         if role == "diagnoser":
-            said: dict[str, Any] = {
-                "label": "wrong", "summary": "s", "cause": "c", "guidance": "missing", "skipped_step": "",
-                "robust": True, "quote": "",
-            }  # fmt: skip
+            said = diagnosis("wrong")
         elif role == "momentum":
-            tasks = re.findall(r"- task (\S+):", user)
-            change = {"slug": "wrong", "kind": "operation", "line": "wrong", "anchor": "", "description": "",
-                      "absorption": "new", "latest_executor_action": "", "remedy": "", "tasks": tasks}  # fmt: skip
-            said = {"changes": [change], "overlay": [], "themes": []}
+            said = patterns(user)
         else:
-            edit = {"op": "append", "file": "SKILL.md", "target": "file", "address": "", "why": "it helps",
-                    "content": f"Rule {number}: look twice.", "patterns": ["wrong"]}  # fmt: skip
-            said = {"edits": [] if self.setting.name == "no patch at all" else [edit]}
+            idle = self.setting.name == "no patch at all"
+            said = {"edits": [] if idle else [edit(f"Rule {number}: look twice.", "wrong")]}
         return reply.model_validate(said)
 
 
@@ -143,14 +131,8 @@ class Counted:
 def count(setting: Setting) -> Counted:
     """Run the loop in a setting's world."""
     scripted = Scripted(setting)
-
-    def silent(event: Event, /) -> None: ...
-
-    def keep(suite: Suite, baseline: Sequence[Evidence]) -> Suite:  # noqa: ARG001  # the port's form
-        return suite
-
-    world = World(scripted.rollout, scripted.agent, keep, Ledger(), map, silent, at_once=4)
-    run = optimize(SKILL, setting.suite, LoopSettings.model_validate(setting.said), PatternMemory("s"), world)
+    parts = world(scripted.rollout, scripted.agent, at_once=4)
+    run = optimize(SKILL, setting.suite, LoopSettings.model_validate(setting.said), PatternMemory("s"), parts)
     return Counted(setting, run, scripted.executions, sum(scripted.calls.values()), scripted.characters // 4)
 
 

@@ -16,7 +16,7 @@ from skillgrad_ci.errors import EnvironmentFailure, ReplyError
 from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.method.events import Event
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory, Usage
-from skillgrad_ci.method.ports import Agent, Reply
+from skillgrad_ci.method.ports import Agent, Reply, Rollout
 from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
 from skillgrad_ci.method.world import World
 from skillgrad_ci.skill.skill import Skill
@@ -85,28 +85,35 @@ class Oracle:
             number = sum(name == role for name, _ in self.prompts)
         if self.fails(role, number):
             raise (ReplyError if number % 2 else EnvironmentFailure)(f"{role}: no reply")
-        answers = {"diagnoser": self._diagnosis, "momentum": self._momentum, "patcher": self._patch}
+        answers = {"diagnoser": self._diagnosis, "momentum": patterns, "patcher": self._patch}
         return reply.model_validate(answers[role](user))
 
     def _diagnosis(self, user: str) -> dict[str, Any]:
         word = re.findall(r"Needs (\w+)\.", user)[-1]
-        fields = {"label": f"lacks-{word}", "summary": "s", "cause": "c", "guidance": "missing", "skipped_step": ""}
-        return fields | {"robust": True, "quote": f"echo {word}"}
-
-    def _momentum(self, user: str) -> dict[str, Any]:
-        rows = re.findall(r"- task (\S+): \w+(?: \([^)]*\))?: (\S+)", user)
-        changes = [
-            {"slug": slug, "kind": "operation", "line": slug, "anchor": "", "description": "", "absorption": "new",
-             "latest_executor_action": "", "remedy": "", "tasks": [task for task, other in rows if other == slug]}
-            for slug in dict.fromkeys(slug for _, slug in rows)
-        ]  # fmt: skip
-        return {"changes": changes, "overlay": [], "themes": []}
+        return diagnosis(f"lacks-{word}", quote=f"echo {word}")
 
     def _patch(self, user: str) -> dict[str, Any]:
         slugs = dict.fromkeys(re.findall(r"^- task \S+: failure: lacks-(\w+)", user, re.MULTILINE))
         skill = user.split("## The record")[0]
         edits = [edit(f"Use always {word}.", f"lacks-{word}") for word in slugs if f"always {word}" not in skill]
         return {"edits": edits}
+
+
+def diagnosis(label: str, quote: str = "") -> dict[str, Any]:
+    """A diagnosis as a model replies it."""
+    fields = {"label": label, "summary": "s", "cause": "c", "guidance": "missing", "skipped_step": ""}
+    return fields | {"robust": True, "quote": quote}
+
+
+def patterns(user: str) -> dict[str, Any]:
+    """The record's changes as a momentum agent replies them: a pattern for each label that its prompt tells."""
+    rows = re.findall(r"- task (\S+): \w+(?: \([^)]*\))?: (\S+)", user)
+    changes = [
+        {"slug": slug, "kind": "operation", "line": slug, "anchor": "", "description": "", "absorption": "new",
+         "latest_executor_action": "", "remedy": "", "tasks": [task for task, other in rows if other == slug]}
+        for slug in dict.fromkeys(slug for _, slug in rows)
+    ]  # fmt: skip
+    return {"changes": changes, "overlay": [], "themes": []}
 
 
 def edit(content: str, *patterns: str, **fields: str) -> dict[str, Any]:
@@ -123,7 +130,7 @@ def keep_splits(whole: Suite, baseline: Sequence[Evidence]) -> Suite:
     return whole
 
 
-def world(rollout: Synthetic | None = None, agent: Agent | None = None, **parts: Any) -> World:
+def world(rollout: Rollout | None = None, agent: Agent | None = None, **parts: Any) -> World:
     known: dict[str, Any] = {
         "rollout": rollout or Synthetic(), "agent": agent or Oracle(), "split": keep_splits,
         "ledger": Ledger(), "each": map, "observe": silent,

@@ -20,13 +20,11 @@ from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.ports import Reply
 from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.settings import LoopSettings
-from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
+from skillgrad_ci.method.task import GraderSpec, Suite, Task
 from skillgrad_ci.skill.skill import Skill
-from tests.support.worlds import edit, world
+from tests.support.worlds import SKILL, SPLITS, diagnosis, edit, patterns, world
 
 WORDS = [f"m{number}" for number in range(6)]
-START = Skill("s", {"SKILL.md": b"---\nname: s\ndescription: Use it for tests.\n---\n# Guide\n\nBe careful.\n"})
-SPLITS = [Split.TRAIN, Split.TRAIN, Split.VALIDATION, Split.HELDOUT]
 SUITE = Suite(
     "s",
     "native",
@@ -71,7 +69,7 @@ class Nature:
 
 def length(skill: Skill) -> int:
     """The lines that edits added."""
-    return skill.body.count("\n") - START.body.count("\n")
+    return skill.body.count("\n") - SKILL.body.count("\n")
 
 
 def uniform(*parts: object) -> float:
@@ -115,7 +113,7 @@ class Agents:
 
     def __call__(self, role: str, system: str, user: str, reply: type[Reply]) -> Reply:
         answers = {
-            "DiagnosisReply": self._diagnosis, "MomentumReply": self._momentum, "PatchReply": self._patch,
+            "DiagnosisReply": self._diagnosis, "MomentumReply": patterns, "PatchReply": self._patch,
             "ReflectionReply": self._reflection, "MergeReply": self._merge, "SlowReply": self._slow,
         }  # fmt: skip
         return reply.model_validate(answers[reply.__name__](user))
@@ -128,17 +126,7 @@ class Agents:
     def _diagnosis(self, user: str) -> dict[str, Any]:
         passed = "A contrastive diagnosis" in user
         word = needed(user) if passed else self._seen(needed(user))
-        fields = {"label": f"lacks-{word}", "summary": "s", "cause": "c", "guidance": "missing", "skipped_step": ""}
-        return fields | {"robust": True, "quote": ""}
-
-    def _momentum(self, user: str) -> dict[str, Any]:
-        rows = re.findall(r"- task (\S+): \w+(?: \([^)]*\))?: (\S+)", user)
-        changes = [
-            {"slug": slug, "kind": "operation", "line": slug, "anchor": "", "description": "", "absorption": "new",
-             "latest_executor_action": "", "remedy": "", "tasks": [task for task, other in rows if other == slug]}
-            for slug in dict.fromkeys(slug for _, slug in rows)
-        ]  # fmt: skip
-        return {"changes": changes, "overlay": [], "themes": []}
+        return diagnosis(f"lacks-{word}")
 
     def _patch(self, user: str) -> dict[str, Any]:
         if "## The skill after your edits" in user:
@@ -238,9 +226,9 @@ def live(nature: Nature, seed: int, **settings: Any) -> Lived:
     """One run of the real loop in this world."""
     config = LoopSettings.model_validate({"seed": seed, "accept": "always", **settings})
     executor, agents = Executor(nature, seed), Agents(nature, random.Random(seed))
-    run = optimize(START, SUITE, config, PatternMemory("s"), world(executor, agents))  # type: ignore[arg-type]
+    run = optimize(SKILL, SUITE, config, PatternMemory("s"), world(executor, agents))
     done = run.final
-    return Lived(run, agents, nature.accuracy(START), nature.accuracy(done), length(done), executor.executions)
+    return Lived(run, agents, nature.accuracy(SKILL), nature.accuracy(done), length(done), executor.executions)
 
 
 def lives(nature: Nature, seeds: int, **settings: Any) -> Sequence[Lived]:

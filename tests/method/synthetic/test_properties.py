@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
 
-from tests.method.synthetic.nature import START, Lived, Nature, lives
+from tests.method.synthetic.nature import Lived, Nature, lives
+from tests.support.worlds import SKILL
 
 SEEDS = 16
 SKILLOPT = {"batch_size": 12, "iterations": 6}
@@ -23,7 +24,7 @@ def test_one_seed_gives_one_run_and_learning_helps() -> None:
     first, second = lives(Nature(), 3), lives(Nature(), 3)
     assert [one.run.final.digest for one in first] == [one.run.final.digest for one in second]
     assert len({one.run.final.digest for one in first}) > 1
-    assert round(Nature().accuracy(START), 6) == 0.1
+    assert round(Nature().accuracy(SKILL), 6) == 0.1
     assert accuracy(first) > 0.7
 
 
