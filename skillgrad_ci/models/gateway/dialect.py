@@ -1,7 +1,7 @@
 """What the gateway must know of a call, whatever dialect it is written in.
 
-A call is passed on as it came, and its reply is passed back as it came. A dialect only reads both: who is
-asked, for how much, what tools answered, what the model said, what it took.
+A dialect reads a call and its reply: who is asked, for how much, what tools answered, what the model said, what it
+took. Where the model's provider speaks it, both are passed on in it (`upstream.py`); else `translation` writes them.
 """
 
 import json

@@ -45,7 +45,7 @@ class ProviderGateway:
 
     @classmethod
     def of(cls, source: LitellmModel, ledger: Ledger, dialect: str, agent: str) -> "ProviderGateway":
-        """Raises UserError where the model's provider does not speak the dialect, or has no key."""
+        """Raises UserError for a model that no provider has or only built-in agents can use, and for want of a key."""
         if source.parameters:
             raise UserError(f"models.parameters: {agent} writes its own calls; parameters of the executor have no use")
         provider, spoken = upstream_of(source, dialect, agent), DIALECTS[dialect]()
