@@ -12,6 +12,7 @@ import pytest
 from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.models.gateway import line as lines
 from skillgrad_ci.models.gateway import server
+from skillgrad_ci.models.gateway.hosted import without_hosted
 from tests.models.test_gateway import KEY, agent, gateway_to, question
 from tests.support.agent_provider import Reply, Stall, provider
 
@@ -200,7 +201,11 @@ HOSTED: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
         {"mcp_servers": [{"type": "url", "url": "https://evil.example/mcp", "name": "m"}], "service_tier": "priority"},
     ),
     "responses": (
-        [{"type": "web_search"}, {"type": "mcp", "server_url": "https://evil.example"}, {"type": "code_interpreter"}],
+        [
+            *({"type": "web_search"}, {"type": "mcp", "server_url": "https://evil.example"}),
+            *({"type": "code_interpreter"}, {"type": "shell"}, {"type": "shell", "environment": "container_auto"}),
+            {"type": "shell", "environment": {"type": "container_auto", "network_policy": {"type": "allowlist"}}},
+        ],
         {"service_tier": "priority", "background": True, "previous_response_id": "resp_of_another"},
     ),
     "chat": ([{"type": "web_search_preview"}], {"web_search_options": {}, "service_tier": "priority"}),
@@ -217,6 +222,11 @@ def test_nothing_is_run_at_the_provider_for_an_agent_without_network(dialect: st
     (sent,) = world.requests
     assert sent["tools"] == body["tools"]
     assert not set(more) & set(sent)
+
+
+def test_a_shell_that_the_agent_runs_itself_is_kept() -> None:
+    shell = {"type": "shell", "environment": {"type": "local"}}
+    assert without_hosted("responses", {"tools": [shell]}) == {"tools": [shell]}
 
 
 def test_what_runs_on_after_the_turn_is_answered_nothing() -> None:

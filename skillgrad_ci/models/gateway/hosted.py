@@ -33,6 +33,9 @@ def _client_side(dialect: str) -> Any:
         return {key: value for key, value in tool.items() if key == "functionDeclarations"}
 
     def typed(tool: Json) -> Json | None:
-        return None if str(tool.get("type", "")).startswith((*RUN_AT_ANTHROPIC, *RUN_AT_OPENAI)) else tool
+        kind, place = str(tool.get("type", "")), tool.get("environment")
+        local = isinstance(place, Mapping) and place.get("type") == "local"  # OpenAI's shell has its containers too
+        hosted = kind.startswith((*RUN_AT_ANTHROPIC, *RUN_AT_OPENAI)) or (kind == "shell" and not local)
+        return None if hosted else tool
 
     return declared if dialect == "gemini" else typed
