@@ -1,9 +1,17 @@
 """What may be claimed of several settings that were looked at together."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillgrad_ci.report.comparison import holm
+from skillgrad_ci.config.settings import Models, Settings
+from skillgrad_ci.method.memory import PatternMemory
+from skillgrad_ci.method.optimize import optimize
+from skillgrad_ci.method.settings import LoopSettings
+from skillgrad_ci.report.comparison import compared, holm
+from skillgrad_ci.report.report import Circumstances, report_of
+from tests.support.worlds import SKILL, suite, world
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
@@ -21,3 +29,17 @@ def test_a_correction_never_helps_a_claim_keeps_the_order_and_is_no_harder_than_
         assert value <= strict <= min(1.0, len(values) * value)
     ranks = sorted(range(len(values)), key=lambda at: values[at])
     assert [corrected[at] for at in ranks] == sorted(corrected)
+
+
+def test_a_change_that_is_clear_alone_is_not_clear_among_many() -> None:
+    """All of six heldout tasks were fixed: a mid-p of 1/64, clear in one look, and not in four."""
+    run = optimize(SKILL, suite(24), LoopSettings(iterations=3), PatternMemory("s"), world())
+    around = Circumstances(Settings(models=Models(executor="p/m")), "skills/s", "evals/s", "synthetic", "")
+    report, control = report_of(run, around), replace(run, final=run.initial)
+
+    def claims(settings: int) -> set[tuple[float | None, bool]]:
+        rows = [("none", True, control, report), *((f"s{n}", False, run, report) for n in range(settings))]
+        return {(claim.corrected, claim.clear) for row in compared(rows) for claim in row.claims}
+
+    assert claims(1) == {(1 / 64, True)}
+    assert claims(4) == {(4 / 64, False)}
