@@ -9,6 +9,7 @@ from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.optimizers.draw import planned, pool_size
 from skillgrad_ci.method.ports import Model, ModelRequest
 from skillgrad_ci.method.task import Split, Suite
+from skillgrad_ci.session.evaluation import executions
 from skillgrad_ci.session.parts import Player
 
 # Before the base run nothing is known of the suite's executions. These stand in, and are called a guess.
@@ -73,9 +74,9 @@ def estimate(
 
     An execution of a trigger query is counted as one turn: it ends when a skill is activated.
     """
-    counts = planned_executions(suite, settings, len(seen) or (_all(suite, settings) if entire else None))
+    counts = planned_executions(suite, settings, len(seen) or (executions(suite, settings.trials) if entire else None))
     steps, _ = planned(settings, len(suite.of(Split.TRAIN)))
-    queries = sum(task.trials or settings.trials for task in triggers.tasks) * (1 + steps) if triggers else 0
+    queries = executions(triggers, settings.trials) * (1 + steps) if triggers else 0
     calls = optimizing_calls(settings, len(suite.of(Split.TRAIN)))
     guess = Usage(TURNS, TURNS * PROMPT, 0, TURNS * COMPLETION)
     mean_of = [guess] if not seen else list(seen)
@@ -92,10 +93,6 @@ def estimate(
         f"at most {counts.total} executions ({_told(counts, settings, bool(seen))}){besides} and {calls} "
         f"optimizing calls; about {tokens / 1e6:.2f} million tokens, {usd} ({basis})"
     )
-
-
-def _all(suite: Suite, settings: Settings) -> int:
-    return sum(task.trials or settings.trials for task in suite.tasks)
 
 
 def _told(counts: ExecutionCounts, settings: Settings, measured: bool) -> str:
