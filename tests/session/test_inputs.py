@@ -294,9 +294,11 @@ def test_a_skill_that_never_fires_stops_the_run_before_anything_is_learned(
 # Several skills side by side
 
 
-def side_by_side(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
+def side_by_side(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> tuple[int, Any]:
     monkeypatch.chdir(root)
-    code = main(["suite", "--triggers", "skills/*", "--model", "rehearsal", "--sandbox", "none", "--json"])
+    code = main(["suite", "--triggers", "skills/*", "--model", "rehearsal", "--sandbox", "none", "--json", *words])
     return code, json.loads(capsys.readouterr().out)
 
 
@@ -328,6 +330,19 @@ def test_the_matrix_names_who_takes_whose_queries(
     greedy_row = next(one for one in facts["skills"] if one["skill"] == "greeter")
     assert greedy_row["precision"] == 3 / 12, "three rightly; three on its own negative query, and six stolen"
     assert "none of 6 executions" in row["broken"]
+
+
+def test_a_cap_ends_the_matrix_with_its_own_exit_code(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_repository.add_neighbour(root)
+    (root / "skills/parting/evals").mkdir()
+    goodbye = [{"query": "Say goodbye to Ada.", "should_trigger": True}]
+    (root / "skills/parting/evals/triggers.json").write_text(json.dumps(goodbye))
+    code, facts = side_by_side(root, monkeypatch, capsys, "--budget-tokens", "100")
+    assert code == 3
+    assert "budget.tokens" in facts["cut"]
+    assert sum(one["executions"] for one in facts["skills"]) == 0
 
 
 def test_without_a_set_the_queries_are_those_of_the_skills_own_suite(

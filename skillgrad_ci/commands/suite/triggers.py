@@ -15,7 +15,7 @@ from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.terminal import say, say_json, say_table
 from skillgrad_ci.config.config import SkillRun, load_config, with_flags
 from skillgrad_ci.config.settings import Settings
-from skillgrad_ci.errors import UserError
+from skillgrad_ci.errors import BudgetExceeded, UserError
 from skillgrad_ci.method.task import Suite, digest_of
 from skillgrad_ci.report.headline import percent
 from skillgrad_ci.report.report import cost_of
@@ -45,21 +45,21 @@ def confusion(arguments: argparse.Namespace) -> int:
         showing(sys.stderr, arguments.verbose) as observe,
         open_run(inputs, Path(RUNS) / f"triggers-{key}", observe, stop, redactor) as opened,
     ):
-        rows, cut = run_all(queries, opened.rollout, opened.each)
+        rows, ended = run_all(queries, opened.rollout, opened.each)
         facts = {
             **confusion_facts(queries, rows),
             "warnings": list(opened.warnings),
             "rehearsal": settings.models.rehearsal,
             "cost": cost_of(dict(opened.ledger.by_role), dict(opened.ledger.by_purpose)).model_dump(mode="json"),
-            "cut": cut,
+            "cut": str(ended or ""),
         }
     facts = redactor.clean(as_printed(TriggersDocument, facts))
     if arguments.json:
         say_json(facts)
     else:
         _say(facts)
-    if cut:
-        return BUDGET if cut.startswith("budget") else ELSE
+    if ended is not None:
+        return BUDGET if isinstance(ended, BudgetExceeded) else ELSE
     return ELSE if any(one["broken"] for one in facts["skills"]) else DONE
 
 

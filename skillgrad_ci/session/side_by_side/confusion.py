@@ -82,20 +82,22 @@ def together(queries: Sequence[Queries]) -> Suite:
     return Suite("triggers", FORMAT, queries[0].root, [task for one in queries for task in one.tasks])
 
 
-def run_all(queries: Sequence[Queries], rollout: Rollout, each: Each) -> tuple[list[Fired], str]:
+def run_all(
+    queries: Sequence[Queries], rollout: Rollout, each: Each
+) -> tuple[list[Fired], BudgetExceeded | Cancelled | None]:
     """Every query as often as it says; and why executions are missing, at a cap or where a person stopped it."""
-    cuts: list[str] = []
+    cuts: list[BudgetExceeded | Cancelled] = []
 
     def execute(job: tuple[Queries, Task, int]) -> Fired | None:
         one, task, trial = job
         try:
             return None if cuts else Fired(one.skill.name, rollout(one.skill, task, iteration="triggers", trial=trial))
         except (BudgetExceeded, Cancelled) as error:
-            cuts.append(str(error))
+            cuts.append(error)
             return None
 
     jobs = [(one, task, trial) for one in queries for task in one.tasks for trial in range(task.trials or 1)]
-    return [row for row in each(execute, jobs) if row is not None], cuts[0] if cuts else ""
+    return [row for row in each(execute, jobs) if row is not None], cuts[0] if cuts else None
 
 
 def confusion_facts(queries: Sequence[Queries], rows: Sequence[Fired]) -> dict[str, Any]:
