@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from skillgrad_ci.bot.schedule import fingerprint_of, rates
+from skillgrad_ci.bot.schedule import fingerprint_of, means
 from skillgrad_ci.bot.state import Fingerprint, SkillState
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.github.git_data import blob_name
@@ -62,7 +62,7 @@ class EndedRun(BaseModel):
     `changed` holds git's names of the contents that the edits lead to, None for a removed file: what is
     delivered is what was measured. `fingerprint` is None where the next schedule should run again.
     Without a `report` the skill was only measured again; `before` are the US dollars that this took.
-    `measured` holds pass rates by skill digest and task.
+    `measured` holds the means of what decides (pass rates, or scores) by skill digest and task.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -138,7 +138,10 @@ def outcome_of(
     run = finished.run
     decides = {task.id for task in run.suite.of(check_split(run.suite))} if run.baseline else set()
     sides = [(run.initial, run.baseline), (run.candidate, run.measured)]
-    measured = {skill.digest: rates([row for row in rows if row.task_id in decides]) for skill, rows in sides if rows}
+    by = run.settings.decide_by
+    measured = {
+        skill.digest: means([row for row in rows if row.task_id in decides], by) for skill, rows in sides if rows
+    }
     return EndedRun(
         skill=inputs.job.name,
         path=path,

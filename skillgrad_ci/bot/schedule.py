@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from skillgrad_ci.bot.state import Fingerprint, SkillState
-from skillgrad_ci.method.acceptance import check_tasks, pass_rates
+from skillgrad_ci.method.acceptance import DecideBy, check_tasks, task_means
 from skillgrad_ci.method.acceptance.clock import overrun
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.task import Task, digest_of
 from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.session.split import assign
+
+ROUNDING = 1e-9  # a record's mean is a float: sums of thirds differ in their last digits
 
 
 @dataclass(frozen=True)
@@ -48,20 +50,23 @@ def due(record: SkillState, now: Fingerprint, moment: datetime, reevaluate_days:
     return Due("nothing", f"skill, suite, models and settings are as in its last run ({when:%Y-%m-%d})")
 
 
-def lost(record: SkillState, skill_digest: str, fresh: Sequence[Evidence]) -> tuple[bool, str]:
+def lost(record: SkillState, skill_digest: str, fresh: Sequence[Evidence], by: DecideBy = "pass") -> tuple[bool, str]:
     """Whether a fresh measurement is worse than the recorded one of the same skill, task by task.
 
-    Without a recorded one there is nothing to lose against, and the skill is optimized.
+    Without a recorded one there is nothing to lose against, and the skill is optimized. The record holds means of what
+    decides, as `fresh` is read here: another `decide_by` is a change of the settings, so such a skill is optimized.
     """
     if clock := overrun(fresh):
         return False, f"a clock is not a verdict: {clock}"
-    before, after = record.measured.get(skill_digest, {}), pass_rates(fresh)
+    before, after = record.measured.get(skill_digest, {}), task_means(fresh, by)
     both = [task for task in before if task in after]
     if not both:
         return True, "no earlier measurement of it is known"
     old, new = sum(before[task] for task in both), sum(float(after[task]) for task in both)
-    share = f"{old / len(both):.0%} → {new / len(both):.0%} on {len(both)} tasks"
-    return new < old, f"it lost: {share}" if new < old else f"it did not lose: {share}"
+    what = " in score" if by == "score" else ""
+    share = f"{old / len(both):.0%} → {new / len(both):.0%}{what} on {len(both)} tasks"
+    worse = new < old - ROUNDING * len(both)
+    return worse, f"it lost: {share}" if worse else f"it did not lose: {share}"
 
 
 def deciding_tasks(inputs: Inputs) -> list[Task]:
@@ -71,6 +76,6 @@ def deciding_tasks(inputs: Inputs) -> list[Task]:
     return check_tasks(suite)
 
 
-def rates(evidence: Sequence[Evidence]) -> dict[str, float]:
-    """Pass rates by task, for the record."""
-    return {task: float(rate) for task, rate in pass_rates(evidence).items()}
+def means(evidence: Sequence[Evidence], by: DecideBy) -> dict[str, float]:
+    """Each task's mean of what decides, for the record."""
+    return {task: float(mean) for task, mean in task_means(evidence, by).items()}

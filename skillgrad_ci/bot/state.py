@@ -86,7 +86,7 @@ class SkillState(BaseModel):
     """One skill's file.
 
     `fingerprint` is what the last run began with, `result` the digest of the skill it ended with.
-    `measured` holds pass rates by skill digest and task id; `measured_at` is an ISO date and time.
+    `measured` holds means of what decides by skill digest and task id; `measured_at` is an ISO date and time.
     `splits` holds the split of each task, so that they stay when tasks are added. `rejected` are edits
     that people refused and no merged memory holds yet. `runs` are compact reports, the newest last.
     `running` is the run at work; `undelivered` a whole `EndedRun` that was paid for and could not be delivered.

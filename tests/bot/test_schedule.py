@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,29 @@ class Forgetful(Synthetic):
 
     def __call__(self, skill: Any, task: Any, *, iteration: str, trial: int = 0) -> Any:
         return super().__call__(None if needs(task) == "beta" else skill, task, iteration=iteration, trial=trial)
+
+
+class Partly(Synthetic):
+    """A model whose failures are right in part, by `score`."""
+
+    score = 0.5
+
+    def __call__(self, skill: Any, task: Any, *, iteration: str, trial: int = 0) -> Any:
+        row = super().__call__(skill, task, iteration=iteration, trial=trial)
+        return row if row.passed else replace(row, score=self.score)
+
+
+@pytest.mark.parametrize(("by", "told"), [("score", "it lost: 50% → 25% in score on 6 tasks"), ("pass", "0% → 0%")])
+def test_a_skill_is_measured_again_by_what_decides(bot: Stage, by: str, told: str) -> None:
+    configure(bot, "iterations: 3", f"iterations: 3\ndecide_by: {by}")
+    bot.engine.rollout = sinking = Partly()
+    bot.schedule()
+    optimized(bot)
+    configure(bot, "small, optimizer: openai/large}", f"smaller, optimizer: openai/large}}\ndecide_by: {by}")
+    sinking.score = 0.25
+    ended = bot.schedule()
+    assert optimized(bot) == (["writer", "reader"] if by == "score" else [])
+    assert told in ended.log
 
 
 def test_an_old_measurement_is_refreshed_where_that_is_wanted(bot: Stage) -> None:

@@ -163,4 +163,5 @@ def _change(delta: Delta | None, clock: str) -> str:
         f"{points(delta.change)} (95% interval {points(low)} to {points(high)}, {delta.test} p = {delta.p_value:.2g})"
     )
     doubt = "" if delta.clear else " The suite is too small to tell this from chance."
-    return f"Change over {delta.tasks} tasks measured on both sides: {figures}.{doubt}"
+    what = "Change in score" if delta.by == "score" else "Change"
+    return f"{what} over {delta.tasks} tasks measured on both sides: {figures}.{doubt}"

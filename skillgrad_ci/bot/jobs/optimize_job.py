@@ -14,7 +14,7 @@ from skillgrad_ci.bot.jobs.shard_job import execute_job, planned_shards, take_sh
 from skillgrad_ci.bot.money import capped, measured, refuse_spent
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.review_lessons import lessons_from
-from skillgrad_ci.bot.schedule import deciding_tasks, due, fingerprint_of, lost, rates
+from skillgrad_ci.bot.schedule import deciding_tasks, due, fingerprint_of, lost, means
 from skillgrad_ci.bot.state import SkillState
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import Cancelled
@@ -160,7 +160,8 @@ def settle_unchanged(bot: Bot, begun: Begun, progress: Progress) -> Ending | Non
     if not bot.context.inputs.step:  # else the preflight did
         preflight.claim(bot, begun.job)
     (fresh,) = measured(bot, inputs, [inputs.skill], deciding_tasks(inputs), progress)
-    worse, why = lost(record, inputs.skill.digest, fresh)
+    by = inputs.job.settings.decide_by
+    worse, why = lost(record, inputs.skill.digest, fresh, by)
     bot.log.say(f"{name}: {why}")
     if worse:
         return None
@@ -172,7 +173,7 @@ def settle_unchanged(bot: Bot, begun: Begun, progress: Progress) -> Ending | Non
         run="",
         ended=now.isoformat(),
         fingerprint=fingerprint_of(inputs),
-        measured={inputs.skill.digest: rates(fresh)},
+        measured={inputs.skill.digest: means(fresh, by)},
         lessons=Lessons(known=record.rejected, rejected=record.rejected),
         before=_unrecorded(bot, begun),
     )

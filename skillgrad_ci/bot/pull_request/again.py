@@ -14,7 +14,6 @@ from skillgrad_ci.bot.state import SkillState
 from skillgrad_ci.document.inert_text import inbound, one_line, shown
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.acceptance.clock import incomparable
-from skillgrad_ci.method.evidence import Accuracy
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.statistics import paired
 from skillgrad_ci.session.inputs import read_inputs
@@ -55,7 +54,7 @@ def measure(bot: Bot, reviewed: Reviewed) -> str:
         raise UserError(f"{path}: not a skill on the branch or on its base")
     progress = Progress(bot.log, job.name, verbose=bot.context.debug)
     before, after = measured(bot, inputs, skills, deciding_tasks(inputs), progress)
-    delta, old, new = paired(before, after, settings.decide_by), Accuracy.of(before), Accuracy.of(after)
+    delta, what = paired(before, after, settings.decide_by), " in score" if settings.decide_by == "score" else ""
     trials = f"{job.settings.trials} executions a task, on the tasks that decide"
     if clock := incomparable(before, after):
         return f"The two are not compared, for a clock is not a verdict: {clock} ({trials})."
@@ -64,8 +63,8 @@ def measure(bot: Bot, reviewed: Reviewed) -> str:
     low, high = delta.interval
     sure = "" if delta.clear else " Chance can explain it."
     return (
-        f"**{percent(old.value)} → {percent(new.value)}**: {points(delta.change)} (95% interval {points(low, unit='')} "
-        f"to {points(high)}, p = {delta.p_value:.2g}; {trials}).{sure}"
+        f"**{percent(delta.baseline)} → {percent(delta.final)}**{what}: {points(delta.change)} (95% interval "
+        f"{points(low, unit='')} to {points(high)}, p = {delta.p_value:.2g}; {trials}).{sure}"
     )
 
 

@@ -63,6 +63,8 @@ def _told(
 ) -> str:
     delta, old, new = paired(before, after, by), Accuracy.of(before), Accuracy.of(after)
     figures = f"{percent(old.value)} → {percent(new.value)}"
+    if delta is not None and by == "score":
+        figures = f"{percent(delta.baseline)} → {percent(delta.final)} in score"
     lost = f"not compared: {incomparable(before, after) or 'nothing was measured on both sides'}"
     change = lost if delta is None else f"{compare(after, before, by)!s} than the original"
     if delta is not None and delta.change == 0:
