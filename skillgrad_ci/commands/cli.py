@@ -141,7 +141,7 @@ def _shards(plan: argparse.ArgumentParser, execute: argparse.ArgumentParser, mer
 
 def _evaluate(command: argparse.ArgumentParser) -> None:
     _skill(command)
-    add_flags(command, [name for name in setting_flags() if name not in loop_flags()])
+    add_flags(command, [name for name in setting_flags() if name == "decide_by" or name not in loop_flags()])
     command.add_argument("--no-skill", action="store_true", help="also run without the skill, side by side")
 
 

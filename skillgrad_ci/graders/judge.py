@@ -9,6 +9,7 @@ The result may try to talk to the judge. What stands against that is code:
   nowhere in the result); a judge that passes it says what it is told, and its reading is thrown away.
 
 Several readings give each statement the verdict of a majority, and how far they agree is reported.
+`preference.py` compares two results instead.
 """
 
 import re
@@ -22,6 +23,7 @@ from pydantic import BaseModel, Field, create_model
 from skillgrad_ci.document.inert_text import fence, one_line
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
 from skillgrad_ci.graders.judge_exhibit import Exhibit, is_short
+from skillgrad_ci.graders.preference import PROMPT, prefer
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.ports import Agent, Result
@@ -79,18 +81,23 @@ class JudgeGrader:
     def __init__(self, agent: Agent, model: str, trials: int = 1) -> None:
         self.agent = agent
         self.trials = trials
-        self.identity = f"judge/2 {model} x{trials} {digest_of(load_prompt(ROLE))[:8]}"
+        self.identity = f"judge/2 {model} x{trials} {digest_of([load_prompt(ROLE), load_prompt(PROMPT)])[:8]}"
 
     def grade(self, spec: GraderSpec, task: Task, result: Result) -> Grade:
         """Raises EnvironmentFailure for a reading that cannot be used, and where open statements decide."""
         options = JudgeOptions.model_validate(spec.options)
-        exhibit = Exhibit.of(options, task, result)
-        statements = statements_of(options)
         trials = options.trials or self.trials
         try:
-            readings = [self._read(options, task, exhibit, statements, trial) for trial in range(trials)]
+            if options.prefer:
+                return prefer(self.agent, options, task, result, trials)
+            return self._graded(options, task, result, trials)
         except ReplyError as problem:
             raise EnvironmentFailure(f"task {task.id}: {problem}") from None
+
+    def _graded(self, options: JudgeOptions, task: Task, result: Result, trials: int) -> Grade:
+        exhibit = Exhibit.of(options, task, result)
+        statements = statements_of(options)
+        readings = [self._read(options, task, exhibit, statements, trial) for trial in range(trials)]
         rulings = [_majority(text, [reading[i] for reading in readings]) for i, text in enumerate(statements)]
         return _grade(rulings, task, trials)
 

@@ -11,7 +11,7 @@ from skillgrad_ci.document.inert_text import fence
 from skillgrad_ci.graders.result_files import Unusable, files_of, read_bytes
 from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.grader_options import JudgeOptions
-from skillgrad_ci.method.ports import Result
+from skillgrad_ci.method.ports import Result, Shown
 from skillgrad_ci.method.prompting import cut_middle
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.method.trajectory import render_trajectory
@@ -21,6 +21,7 @@ FILE_BOUND = 20_000
 FILES_BOUND = 60_000  # characters of all files together
 MAX_FILES = 40
 READ_BOUND = 5_000_000  # bytes: a larger file is named, not shown
+OPENING = 200  # characters by which a result is told from others
 MIN_QUOTE = 4  # letters and digits
 GIVEN = {"activate_skill", "read_reference"}  # tools whose output the agent did not bring about
 _MARKS = re.compile("[\"'`*_“”‘’„«»]")
@@ -31,14 +32,11 @@ _BREAK = "\0"
 
 
 @dataclass(frozen=True)
-class Exhibit:
-    """The result as `text` for the prompt; `words` is what quotes are looked up in: what the agent wrote and ran.
+class Exhibit(Shown):
+    """The result as a judge is shown it; its `words` are what the agent wrote and ran.
 
     Our own words (headings, "(none)", notes on what was cut) are not evidence, nor is what the agent was given to read.
     """
-
-    text: str
-    words: str
 
     @classmethod
     def of(cls, options: JudgeOptions, task: Task, result: Result) -> "Exhibit":
@@ -51,6 +49,16 @@ class Exhibit:
             parts.append(f"### What the agent did\n\n{render_trajectory(result.trajectory)}")
             written += _did(result.trajectory)
         return cls("\n\n".join(parts), _BREAK.join(map(_words, written)))
+
+    @property
+    def opening(self) -> str:
+        """What the agent wrote first, as it tells a result from others."""
+        return next(filter(None, self.words.split(_BREAK)), "")[:OPENING]
+
+    @property
+    def kept(self) -> Shown:
+        """As much of it as is worth keeping: of very long words the beginning and the end."""
+        return Shown(self.text, cut_middle(self.words, ANSWER_BOUND + FILES_BOUND))
 
     def holds(self, quote: str) -> bool:
         """Whether `quote` is words of the result; case, white space, marks and Markdown's furniture aside.

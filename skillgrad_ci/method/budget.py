@@ -167,13 +167,14 @@ class Ledger:
         cap = self.cap
         self.reserve = Reserve((cap.usd or 0) * share, (cap.tokens or 0) * share, (cap.minutes or 0) * share)
 
-    def reserve_executions(self, number: int, seen: Sequence[Usage], seconds: float) -> None:
+    def reserve_executions(self, number: int, seen: Sequence[Usage], seconds: float, calls: int = 0) -> None:
         """Keep what `number` executions and their judge should take, a fifth more, and room for one call's bound.
 
-        `seen` are executors' usages in such executions; `seconds` is the time that all of them take of the run.
+        `seen` are executors' usages in such executions; `seconds` is the time that all of them take of the run. `calls`
+        are those of a judge that it has not made yet, each counted as a mean call of an executor.
         """
         total = sum(seen, Usage())
-        each = 1.2 * number / max(1, len(seen))
+        each = 1.2 * (number / max(1, len(seen)) + calls / max(1, total.calls))
         room = self._largest if number else Usage()
         done, judged = self.by_role.get("executor", Usage()), self.by_role.get("judge", Usage())
         usd = each * (total.usd or 0) * (1 + (judged.usd or 0) / (done.usd or inf))

@@ -160,7 +160,7 @@ class XlsxOptions(Options):
 
 
 class JudgeOptions(Options):
-    """Assertions or a rubric that a model grades."""
+    """Assertions or a rubric that a model grades; with `prefer`, what decides which of two results is better."""
 
     assertions: Annotated[
         list[Annotated[str, Field(min_length=1)]],
@@ -173,10 +173,13 @@ class JudgeOptions(Options):
     )
     transcript: bool = Field(False, description="whether the judge also sees what the agent did")
     trials: int | None = Field(None, ge=1, le=15, description="how often to ask; the majority counts")
+    prefer: bool = Field(
+        False, description="compare with the initial skill's result: a win counts 1, a tie 0.5, a loss 0"
+    )
 
     @model_validator(mode="after")
     def _something(self) -> "JudgeOptions":
-        if not (self.assertions or self.rubric.strip() or self.expected_output.strip()):
+        if not (self.prefer or self.assertions or self.rubric.strip() or self.expected_output.strip()):
             raise ValueError("needs assertions, a rubric or an expected_output")
         return self
 

@@ -233,12 +233,25 @@ class Gateway(Protocol):
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A result as a judge is shown it: `text` is for the prompt, in `words` its quotes are looked up."""
+
+    text: str
+    words: str
+
+
+@dataclass(frozen=True)
 class Result:
-    """What an execution left: its work folder and its last message."""
+    """What an execution left: its work folder and its last message.
+
+    `initial` is what the initial skill left of the same task and trial, for a judge that compares the two; None where
+    no run has begun with a skill.
+    """
 
     work: Path
     answer: str = ""
     trajectory: Trajectory = field(default_factory=Trajectory)
+    initial: Shown | None = None
 
 
 class Grader(Protocol):

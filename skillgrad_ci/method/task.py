@@ -106,6 +106,11 @@ class Task:
     unreviewed: bool = False
     format: str = ""
 
+    @property
+    def prefers(self) -> bool:
+        """Whether a judge compares its result with the initial skill's, for no result is right by itself."""
+        return any(spec.kind == "judge" and spec.options.get("prefer") for spec in self.graders)
+
     @cached_property
     def digest(self) -> str:
         """Content address: everything that can change an execution or its grade."""

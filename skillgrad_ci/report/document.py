@@ -50,13 +50,16 @@ class Comparison(Facts):
     """One split under the initial skill and under the candidate, where that was measured.
 
     `delta` is the change of what decides (`decide_by`). Where that is passes, `scores` is the change of mean scores, if
-    any task has a partial one. `refused` says why the two are not compared though both were measured.
+    any task has a partial one. `preferred` counts wins, ties and losses of the candidate's results against the initial
+    skill's, over the tasks where a judge compares the two; None where there is none. `refused` says why the two are not
+    compared though both were measured.
     """
 
     baseline: Measured
     final: Measured | None = None
     delta: Change | None = None
     scores: Change | None = None
+    preferred: tuple[int, int, int] | None = None
     refused: str = ""
 
 

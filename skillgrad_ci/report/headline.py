@@ -65,7 +65,8 @@ def _sentence(report: Report, shown: str | None) -> str:
         return f"{_not_better(report, delta)}: the original skill is kept."
     before, after = delta.baseline, delta.final  # of the paired tasks, so that the three figures agree
     low, high = delta.interval
-    figures = f"95% interval {points(low, unit='')} to {points(high)}, {delta.tasks} tasks, p = {delta.p_value:.2g}"
+    tasks = f"{delta.tasks} tasks{_preferred(report.of(shown))}"
+    figures = f"95% interval {points(low, unit='')} to {points(high)}, {tasks}, p = {delta.p_value:.2g}"
     what = f"{shown} {WHAT[delta.by]}"
     if delta.change == 0:
         return f"No measured change in {what}: {percent(before)} before and after ({figures})."
@@ -90,9 +91,21 @@ def _not_better(report: Report, delta: Change) -> str:
     if report.verdict == "unchecked":
         return f"Too little could be measured on {report.chosen_on} tasks to compare the edited skill"
     if report.verdict == "tie":
-        return f"No measured change on {report.chosen_on} tasks"
-    decided = report.of(report.chosen_on).delta or delta
-    return f"The edited skill is not better on {report.chosen_on} tasks ({points(decided.change)})"
+        return f"No measured change on {report.chosen_on} tasks{_preferred(report.of(report.chosen_on))}"
+    chosen = report.of(report.chosen_on)
+    told = f"{points((chosen.delta or delta).change)}{_preferred(chosen)}"
+    return f"The edited skill is not better on {report.chosen_on} tasks ({told})"
+
+
+def _preferred(comparison: Comparison) -> str:
+    """How often the judge preferred the edited skill's result, where it compares."""
+    if comparison.preferred is None:
+        return ""
+    words = (("win", "wins"), ("tie", "ties"), ("loss", "losses"))
+    told = [
+        f"{count} {one if count == 1 else many}" for count, (one, many) in zip(comparison.preferred, words, strict=True)
+    ]
+    return f": {', '.join(told)}"
 
 
 def _remarks(report: Report, shown: str, comparison: Comparison) -> list[str]:
@@ -103,7 +116,11 @@ def _remarks(report: Report, shown: str, comparison: Comparison) -> list[str]:
             f"The suite is too small to tell a change of this size from chance ({delta.tasks} paired tasks)"
             f"{_seen(delta, report.settings.get('trials', 1))}."
         )
-    if delta is not None and delta.by == "score" and comparison.final is not None:
+    if delta is not None and comparison.preferred is not None and sum(comparison.preferred) == delta.tasks:
+        remarks.append(
+            "The judge compared results with the initial skill's in both orders: a win counts 1, a tie 0.5, a loss 0."
+        )
+    elif delta is not None and delta.by == "score" and comparison.final is not None:
         whole = f"{percent(comparison.baseline.accuracy)} before, {percent(comparison.final.accuracy)} after"
         remarks.append(f"Partial scores decide here (decide_by: score); accuracy, of whole passes: {whole}.")
     elif comparison.scores is not None and comparison.scores.change != 0:

@@ -1,7 +1,7 @@
 """From a run to its report: the document that all pages are written from."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 
 from skillgrad_ci import __version__
@@ -137,7 +137,20 @@ def _comparison(run: Run, split: Split, split_of: Mapping[str, str]) -> doc.Comp
     """The reviewed tasks of a split, before and after: others claim nothing."""
     counted = {task for task, own in split_of.items() if own == split} - set(run.suite.unreviewed)
     before, after = ([row for row in rows if row.task_id in counted] for rows in (run.baseline, run.measured))
-    return _compared(before, after, run.settings.decide_by)
+    compared = _compared(before, after, run.settings.decide_by)
+    preferring = {task.id for task in run.suite.tasks if task.prefers}
+    return compared.model_copy(update={"preferred": _preferred(compared.delta, preferring & counted)})
+
+
+def _preferred(delta: doc.Change | None, tasks: Set[str]) -> tuple[int, int, int] | None:
+    """Wins, ties and losses of the candidate over the tasks on which a judge compares its result with the initial one.
+
+    A task that has several trials, or other graders beside, is won where its mean score rose.
+    """
+    if delta is None or not tasks:
+        return None
+    wins, losses = (len(tasks & set(moved)) for moved in (delta.fixed, delta.broken))
+    return wins, len(tasks - set(delta.unpaired)) - wins - losses, losses
 
 
 def _compared(before: Sequence[Evidence], after: Sequence[Evidence], by: DecideBy = "pass") -> doc.Comparison:

@@ -82,7 +82,12 @@ def prove_task(suite: Suite, task: Task, made: Parts) -> Grade | None:
 
 
 def _graded(task: Task, made: Parts, lay: Callable[[Path], Result | None]) -> Grade | None:
-    """The grade of a result laid into a folder of its own; a reference that cannot be made has failed."""
+    """The grade of a result laid into a folder of its own; a reference that cannot be made has failed.
+
+    None where there is no such result, and where a judge compares: no result is right by itself there.
+    """
+    if task.prefers:
+        return None
     if lack := without_judge(task, made):
         return lack
     try:

@@ -18,6 +18,7 @@ from skillgrad_ci.skill.lint import estimate_tokens
 from skillgrad_ci.skill.skill import Skill
 
 WITH, WITHOUT, INITIAL = "with skill", "without skill", "initial skill"
+EVALUATE = "evaluate"  # the measurement's name
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def evaluate(arms: Mapping[str, Skill | None], suite: Suite, trials: int, rollou
     def execute(job: tuple[Skill | None, Task, int]) -> Evidence | None:
         skill, task, trial = job
         try:
-            return rollout(skill, task, iteration="evaluate", trial=trial) if not cuts else None
+            return rollout(skill, task, iteration=EVALUATE, trial=trial) if not cuts else None
         except (BudgetExceeded, Cancelled) as error:
             cuts.append(error)
             return None

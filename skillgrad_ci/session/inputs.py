@@ -77,6 +77,7 @@ def read_inputs(job: SkillRun, recorded: Mapping[str, Split] | None = None) -> I
     `recorded` are splits of earlier runs; a split file beside the suite wins over them.
     """
     suite, triggers = with_trials(load_suite(job.tasks), job), trigger_set(job)
+    refuse_passes(suite, job)
     skill, others = read_skill(job.path, [suite, triggers]), other_skills(job)
     refuse_twins([skill, *others])
     path = memory_path(job)
@@ -117,6 +118,16 @@ def with_trials(suite: Suite, job: SkillRun) -> Suite:
     trials = job.settings.trigger_trials
     tasks = [replace(task, trials=task.trials or trials) if task.probe else task for task in suite.tasks]
     return replace(suite, tasks=tasks)
+
+
+def refuse_passes(suite: Suite, job: SkillRun) -> None:
+    """Raises UserError where passes would decide over preferences: a win is one, and a tie is as little as a loss."""
+    preferring = next((task.id for task in suite.tasks if task.prefers), None)
+    if preferring is not None and job.settings.decide_by != "score":
+        raise UserError(
+            f"{suite.root}: task {preferring!r} prefers one of two results, and a loss must weigh as much as a win: "
+            "set decide_by: score"
+        )
 
 
 def with_triggers(world: World, triggers: Suite | None, trials: int) -> World:

@@ -21,9 +21,10 @@ from skillgrad_ci.method.task import Suite
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.check import prove_task, told_on_the_way
 from skillgrad_ci.session.estimate import estimate
-from skillgrad_ci.session.inputs import RUNS, Measurement
+from skillgrad_ci.session.inputs import RUNS, Inputs, Measurement
 from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.journal.part import RunJournal
+from skillgrad_ci.session.outputs.initial import InitialResults
 from skillgrad_ci.session.parts import Parts, StopRequest
 from skillgrad_ci.session.rollout import Rollouts
 from skillgrad_ci.session.split import assign, settled
@@ -110,7 +111,8 @@ def open_with(
         parts.ledger.resume(journal, journal.replayed_of("spent"), journal.elapsed)
         keep = keep_in(folder, redactor)
         observe(Starting("testing the sandbox"))
-        rollout = Rollouts(parts.executor, parts.sandbox, parts.graders, journal, observe, keep, inputs.others)
+        initial = InitialResults(inputs.skill, journal) if isinstance(inputs, Inputs) else None
+        rollout = Rollouts(parts.executor, parts.sandbox, parts.graders, journal, observe, keep, inputs.others, initial)
         suite, doubts = prove(inputs.suite, parts, pool.map)
         observe(Starting("asking whether the models can be used"))
         parts.check_access()

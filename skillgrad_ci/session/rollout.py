@@ -1,15 +1,17 @@
 """One rollout: a task executed with a skill in a sandbox of its own, graded, and written down.
 
 The content address of an execution holds all that can change its result: skill, task, versions of
-executor, sandbox and graders, iteration and trial. What the journal holds is not done again.
+executor, sandbox and graders, iteration and trial, and what its result is compared with. What the journal holds is
+not done again.
 """
 
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,12 @@ from skillgrad_ci.graders import grade
 from skillgrad_ci.method.budget import spending_on
 from skillgrad_ci.method.events import Executed, Replied
 from skillgrad_ci.method.evidence import Evidence, Grade, Outcome, Trajectory
-from skillgrad_ci.method.ports import Executor, Grader, Journal, Observer, Result, Resumable, Sandbox, Workspace
+from skillgrad_ci.method.ports import Executor, Grader, Journal, Observer, Result, Resumable, Sandbox, Shown, Workspace
 from skillgrad_ci.method.task import Task, digest_of
 from skillgrad_ci.session.inputs import refuse_twins
 from skillgrad_ci.session.journal.file_journal import END, EVIDENCE
 from skillgrad_ci.session.journal.part import RunJournal
+from skillgrad_ci.session.outputs.initial import InitialResults
 from skillgrad_ci.skill.skill import Skill, present
 
 OUTAGE = "unmeasured"
@@ -52,7 +55,8 @@ def timed_out(record: Mapping[str, Any] | None) -> bool:
 class Rollouts:
     """`ports.Rollout` over real parts. Thread-safe, as its parts are.
 
-    `others` are the skills that lie beside the measured one; the executor's identity names them.
+    `others` are the skills that lie beside the measured one; the executor's identity names them. `initial` is what the
+    skill left that the run begins with, for tasks whose results are compared with it.
     """
 
     executor: Executor
@@ -62,24 +66,43 @@ class Rollouts:
     observe: Observer
     keep: Callable[[str, Evidence], None]  # writes an execution's trajectory into the run folder
     others: Sequence[Skill] = ()
+    initial: InitialResults | None = None
+    _held: dict[str, threading.Lock] = field(default_factory=dict)  # by key: of two that ask for one, the second waits
 
     def __call__(self, skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
-        versions = self._versions(task)
-        skill_digest = skill.for_agents().digest if skill else ""
-        key = digest_of(["execution", skill_digest, task.digest, versions, iteration, trial])
-        if self._to_do(key):
-            with spending_on(iteration=iteration, task=task.id):
-                evidence = self._execute(key, skill, task, versions, trial)
-            self.journal.record(key, "execution", {"evidence": EVIDENCE.dump_python(evidence)})
-        known = self.journal.recall(key)
-        if known is None:
-            raise EnvironmentFailure("the journal lost a record that it had just written; look at the disk")
-        evidence = EVIDENCE.validate_python(known["evidence"])
+        _, evidence = self._settled(skill, task, iteration, trial)
         self.keep(iteration, evidence)
         if evidence.trajectory.answer:
             self.observe(Replied(f"executor on {task.id}", evidence.trajectory.answer))
         self.observe(Executed(iteration, task.id, trial, evidence.outcome, evidence.feedback, evidence.seconds))
         return evidence
+
+    def _settled(self, skill: Skill | None, task: Task, iteration: str, trial: int) -> tuple[str, Evidence]:
+        """The execution's key, and its evidence: recalled, or made and written down."""
+        versions, other = self._versions(task), self._compared_with(skill, task, iteration, trial)
+        skill_digest = skill.for_agents().digest if skill else ""
+        parts = ["execution", skill_digest, task.digest, versions, iteration, trial]
+        key = digest_of([*parts, *([other.text] if isinstance(other, Shown) else [])])
+        with self._held.setdefault(key, threading.Lock()):
+            if self._to_do(key):
+                with spending_on(iteration=iteration, task=task.id):
+                    evidence = self._execute(key, skill, task, versions, trial, other)
+                self.journal.record(key, "execution", {"evidence": EVIDENCE.dump_python(evidence)})
+        known = self.journal.recall(key)
+        if known is None:
+            raise EnvironmentFailure("the journal lost a record that it had just written; look at the disk")
+        return key, EVIDENCE.validate_python(known["evidence"])
+
+    def _compared_with(
+        self, skill: Skill | None, task: Task, iteration: str, trial: int
+    ) -> Shown | EnvironmentFailure | None:
+        """The initial skill's result, or why it cannot be had; None where this execution's is not compared with it."""
+        if not task.prefers or self.initial is None or self.initial.made_by(skill):
+            return None
+        try:
+            return self.initial.of(task, iteration, trial, self._settled)
+        except EnvironmentFailure as failure:
+            return failure
 
     def _to_do(self, key: str) -> bool:
         """Unknown, or unmeasured, or ended by a clock, where the run before lacks it."""
@@ -96,16 +119,29 @@ class Rollouts:
         graders = [self.graders[kind].identity for kind in kinds]
         return "; ".join([self.executor.identity, self.sandbox.identity, *graders])
 
-    def _execute(self, key: str, skill: Skill | None, task: Task, versions: str, trial: int) -> Evidence:
+    def _execute(
+        self,
+        key: str,
+        skill: Skill | None,
+        task: Task,
+        versions: str,
+        trial: int,
+        other: Shown | EnvironmentFailure | None,
+    ) -> Evidence:
         started, executor = time.monotonic(), self.executor
         if isinstance(executor, Resumable) and not timed_out(self.journal.recall(key)):  # else to the same clock again
             executor = executor.resuming(self.journal, key)
         trajectory = Trajectory()
         try:
+            if isinstance(other, EnvironmentFailure):
+                raise other
             with workspace(task, present(skill, self.others)) as folders:
                 with self.sandbox.open(folders, network=task.network) as session:
                     trajectory = executor.execute(task, skill, session)
-                verdict = grade(task, Result(folders.work, trajectory.answer, trajectory), self.graders)
+                result = Result(folders.work, trajectory.answer, trajectory, other)
+                if task.prefers and self.initial is not None and other is None:
+                    result = replace(result, initial=self.initial.keep(key, task, result))
+                verdict = grade(task, result, self.graders)
         except EnvironmentFailure as failure:
             verdict = Grade(Outcome.UNMEASURED, feedback=str(failure))
         return Evidence(

@@ -40,7 +40,40 @@ class JudgeModel:
         return ModelReply(json.dumps({"verdicts": verdicts}))
 
 
-def agent(model: JudgeModel) -> StructuredAgent:
+Comparing = Callable[[str, str], dict[str, str]]  # the two results → fields of the reply
+
+
+@dataclass
+class PairModel:
+    """Compares the two results of a prompt, in the order in which it is shown them, by `rule`."""
+
+    rule: Comparing
+    name: str = "pair-model"
+    prompts: list[str] = field(default_factory=list)
+
+    def bound(self, request: ModelRequest) -> Usage:
+        return Usage()
+
+    def complete(self, request: ModelRequest) -> ModelReply:
+        prompt = str(request.messages[1]["content"])
+        self.prompts.append(prompt)
+        one, two = prompt.split("## Result one", 1)[1].split("## Asked", 1)[0].split("## Result two", 1)
+        reply = {"quote_one": "", "quote_two": "", "reason": "so it is", "better": "neither", "holds": "neither"}
+        return ModelReply(json.dumps({**reply, **self.rule(one, two)}))
+
+
+def more_of(word: str) -> Comparing:
+    """Prefers the result in which `word` stands more often, and quotes it."""
+
+    def rule(one: str, two: str) -> dict[str, str]:
+        more = one.count(word) - two.count(word)
+        better = "one" if more > 0 else "two" if more < 0 else "neither"
+        return {"better": better, "quote_one": word * (word in one), "quote_two": word * (word in two)}
+
+    return rule
+
+
+def agent(model: JudgeModel | PairModel) -> StructuredAgent:
     return StructuredAgent(lambda role: model, lambda event: None)
 
 

@@ -112,7 +112,8 @@ def reserve(run: Run, world: World) -> None:
     number = sum(task.trials or trials for task in [*tasks, *_unmeasured(run, tasks)])
     known = [row for row in run.baseline if row.measured]
     seconds = ceil(number / world.at_once) * sum(row.seconds for row in known) / len(known)
-    world.ledger.reserve_executions(number, [row.trajectory.usage for row in known], seconds)
+    compared = sum(task.trials or trials for task in tasks if task.prefers)  # of the candidate alone, in both orders
+    world.ledger.reserve_executions(number, [row.trajectory.usage for row in known], seconds, 2 * compared)
 
 
 def reported(run: Run) -> list[Split]:

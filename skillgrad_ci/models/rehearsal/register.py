@@ -35,6 +35,7 @@ _ROLES: Mapping[str, Callable[[Script, str], dict[str, Any]]] = {
     "SlowReply": other_optimizers.slow,
     "PlainReply": other_optimizers.plain,
     "JudgeReply": rehearsal_judge.judge_reply,
+    "PreferenceReply": rehearsal_judge.preference_reply,
     "ProposalReply": proposal_reply,
 }
 _scripts: dict[str, Script] = {}

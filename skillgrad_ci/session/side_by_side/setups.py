@@ -14,7 +14,7 @@ from skillgrad_ci.method.task import Split, Suite
 from skillgrad_ci.report.report import cost_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.agents import agent_of, prove_foreign, refuse_unfit
-from skillgrad_ci.session.evaluation import WITH, Evaluation, evaluate, executions, facts_of
+from skillgrad_ci.session.evaluation import EVALUATE, WITH, Evaluation, evaluate, executions, facts_of
 from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.session.journal.file_journal import END
 from skillgrad_ci.session.open_run import open_run
@@ -48,7 +48,7 @@ def measure_skill(
     inputs = replace(inputs, suite=inputs.suite.reviewed())
     left_out = [f"{len(unreviewed)} unreviewed tasks are left out: they measure nothing"] if unreviewed else []
     with open_run(inputs, folder, observe, stop, redactor) as opened:
-        observe(Measuring("evaluate", len(arms) * executions(opened.suite, settings.trials)))
+        observe(Measuring(EVALUATE, len(arms) * executions(opened.suite, settings.trials)))
         evaluation = evaluate(arms, opened.suite, settings.trials, opened.rollout, opened.each)
         whole = all(row.measured for rows in evaluation.arms.values() for row in rows)
         opened.journal.record(END, END, {"stop": "measured" if whole else PARTLY})

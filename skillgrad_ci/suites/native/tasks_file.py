@@ -12,7 +12,7 @@ from skillgrad_ci.method.grader_options import Names
 from skillgrad_ci.method.task import Reference, Split, Suite, Task
 from skillgrad_ci.suites.goldens import ExpectedValues
 from skillgrad_ci.suites.ids import check_ids
-from skillgrad_ci.suites.native.grader_rows import GraderRows, specs
+from skillgrad_ci.suites.native.grader_rows import GraderRows, JudgeRow, specs
 from skillgrad_ci.suites.paths import Files, executable
 from skillgrad_ci.suites.references import reference_result, untouched_result, workbooks
 
@@ -156,6 +156,8 @@ def _task(files: Files, defaults: Defaults, row: TaskRow, where: Where) -> Task:
     if rows is None:
         raise files.document.error(where, f"task {row.id!r} has no grader; give it one, or one in defaults")
     at = [*where, "grader"] if row.grader is not None else ["defaults", "grader"]
+    if sum(isinstance(one, JudgeRow) and one.prefer for one in rows) > 1:
+        raise files.document.error(at, f"task {row.id!r} has two judges that prefer; one says which result is better")
     instruction = row.instruction or files.text(row.instruction_file or "", [*where, "instruction_file"])
     if not instruction.strip():
         field = "instruction" if row.instruction_file is None else "instruction_file"
