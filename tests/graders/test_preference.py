@@ -81,12 +81,14 @@ def test_only_two_answers_that_agree_are_a_win_or_a_loss(first: str, second: str
 
 def test_a_choice_without_a_quote_from_the_chosen_result_is_a_tie() -> None:
     for quote in ("", "what stands nowhere", "(none)", "k"):
-        model = PairModel(
-            lambda one, two, quote=quote: more_of("kind")(one, two) | {"quote_one": quote, "quote_two": quote}
-        )
-        grade = compared(model, "kind kind", "kind")
+        grade = compared(quoting(more_of("kind"), quote), "kind kind", "kind")
         assert grade.score == 0.5, quote
         assert "does not stand in the chosen result" in grade.feedback
+
+
+def quoting(rule: Comparing, quote: str) -> Comparing:
+    """The same choice with this quote from either result."""
+    return lambda one, two: rule(one, two) | {"quote_one": quote, "quote_two": quote}
 
 
 def test_a_result_that_talks_to_the_judge_gains_nothing() -> None:
