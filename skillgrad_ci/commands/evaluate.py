@@ -18,7 +18,8 @@ from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.evaluation import WITH, WITHOUT
 from skillgrad_ci.session.inputs import read_inputs
-from skillgrad_ci.session.json_documents import EvaluationDocument, as_printed
+from skillgrad_ci.session.json_documents import as_printed
+from skillgrad_ci.session.json_documents.of_evaluations import EvaluationDocument
 from skillgrad_ci.session.parts import stop_on_signals
 from skillgrad_ci.session.side_by_side.setups import measure_skill
 from skillgrad_ci.skill.skill import Skill

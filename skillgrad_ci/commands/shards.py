@@ -13,7 +13,8 @@ from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.run import Stop
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import read_inputs
-from skillgrad_ci.session.json_documents import MergeDocument, PlanDocument, ShardDocument, as_printed
+from skillgrad_ci.session.json_documents import as_printed
+from skillgrad_ci.session.json_documents.of_shards import MergeDocument, PlanDocument, ShardDocument
 from skillgrad_ci.session.parts import stop_on_signals
 from skillgrad_ci.session.shards import FOLDER, Shard, execute_shard, merge_shards, share_of
 from skillgrad_ci.session.shards import plan as parts_of

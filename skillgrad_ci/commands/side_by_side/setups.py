@@ -17,7 +17,8 @@ from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.evaluation import WITH
 from skillgrad_ci.session.inputs import Inputs, read_inputs
-from skillgrad_ci.session.json_documents import ComparisonDocument, as_printed
+from skillgrad_ci.session.json_documents import as_printed
+from skillgrad_ci.session.json_documents.of_evaluations import ComparisonDocument
 from skillgrad_ci.session.parts import stop_on_signals
 from skillgrad_ci.session.side_by_side.setups import MeasuredSetup, heldout_alone, measure_skill, side_by_side
 from skillgrad_ci.skill.skill import Skill

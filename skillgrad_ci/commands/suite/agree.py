@@ -13,7 +13,8 @@ from skillgrad_ci.commands.terminal import say, say_json, say_table
 from skillgrad_ci.errors import Cancelled
 from skillgrad_ci.method.events import Noted
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.json_documents import AgreementDocument, as_printed
+from skillgrad_ci.session.json_documents import as_printed
+from skillgrad_ci.session.json_documents.of_suites import AgreementDocument
 from skillgrad_ci.session.outputs.agreement import TwoVerdicts, agreement_facts, compare_graders
 from skillgrad_ci.suites import load_suite
 

@@ -10,7 +10,8 @@ from skillgrad_ci.commands.suite.workshop import workshop
 from skillgrad_ci.commands.terminal import say, say_json, say_table
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.report.headline import percent
-from skillgrad_ci.session.json_documents import GradeDocument, as_printed
+from skillgrad_ci.session.json_documents import as_printed
+from skillgrad_ci.session.json_documents.of_suites import GradeDocument
 from skillgrad_ci.session.outputs.grade_outputs import grade_outputs
 from skillgrad_ci.suites import load_suite
 

@@ -21,7 +21,8 @@ from skillgrad_ci.session.growth.grow import TURN, Grown, Growth, grow
 from skillgrad_ci.session.growth.material import gather
 from skillgrad_ci.session.inputs import RUNS, read_skill
 from skillgrad_ci.session.journal.file_journal import FileJournal
-from skillgrad_ci.session.json_documents import GrowthDocument, as_printed
+from skillgrad_ci.session.json_documents import as_printed
+from skillgrad_ci.session.json_documents.of_suites import GrowthDocument
 from skillgrad_ci.session.open_run import keep_out_of_git
 from skillgrad_ci.session.parts import Parts, stop_on_signals
 from skillgrad_ci.skill.skill import MAIN

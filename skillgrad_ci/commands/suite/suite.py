@@ -21,9 +21,9 @@ from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.check import Standing, check_suite, of
 from skillgrad_ci.session.evaluation import WITH, WITHOUT, evaluate, reliability
 from skillgrad_ci.session.inputs import RUNS, Measurement, read_skill
-from skillgrad_ci.session.json_documents import (
+from skillgrad_ci.session.json_documents import as_printed
+from skillgrad_ci.session.json_documents.of_suites import (
     SuiteDocument,
-    as_printed,
     check_facts,
     power_facts,
     split_facts,

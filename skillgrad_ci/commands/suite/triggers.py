@@ -21,7 +21,8 @@ from skillgrad_ci.report.headline import percent
 from skillgrad_ci.report.report import cost_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import RUNS, Measurement, read_skill, trigger_set
-from skillgrad_ci.session.json_documents import TriggersDocument, as_printed
+from skillgrad_ci.session.json_documents import as_printed
+from skillgrad_ci.session.json_documents.of_suites import TriggersDocument
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.parts import stop_on_signals
 from skillgrad_ci.session.side_by_side.confusion import Queries, confusion_facts, queries_of, run_all, together

@@ -1,22 +1,14 @@
-"""What the commands print with `--json`, but for `optimize`, which prints `report.json`: public, with a schema.
-
-`docs/output.schema.json` is made of these models. Rates are in [0, 1]; None where nothing was measured.
-"""
+"""What `suite`, `grade` and `agree` print of a suite, its graders, its triggers and its growth."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.json_schema import models_json_schema
-
 from skillgrad_ci.method.evidence import Outcome
 from skillgrad_ci.method.task import Split, Suite
-from skillgrad_ci.report.comparison import SettingsCompared
-from skillgrad_ci.report.document import Change, Cost, Facts, Measured, Report
+from skillgrad_ci.report.document import Cost, Facts
 from skillgrad_ci.report.power import detectable_change, tasks_needed, trials_needed
-from skillgrad_ci.report.provenance.blame import BlameDocument
 from skillgrad_ci.session.check import Proof, Standing, of
 from skillgrad_ci.session.split import Assignment
 
@@ -174,100 +166,6 @@ class GrowthDocument(Facts):
     cost: Cost
 
 
-class ArmFacts(Measured):
-    """One arm of an evaluation, `interval` at 95%; costs are means over tasks."""
-
-    interval: tuple[float, float] | None
-    tokens_per_task: int
-    cached_tokens_per_task: int
-    usd_per_task: float | None
-    turns_per_task: float
-    activated: int
-    trials: Reliability | None
-
-
-class SkillTokens(Facts):
-    """About how many tokens each layer takes."""
-
-    description: int
-    body: int
-    resources: int
-
-
-class EvaluatedTask(BaseModel):
-    """One task; beside these fields its pass rate stands under each arm's name."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    __pydantic_extra__: dict[str, float | None]
-    id: str
-    tokens: Mapping[str, int | None]
-    feedback: str
-
-
-class EvaluationDocument(Facts):
-    """`evaluate`. `delta` is from without the skill to with it, `changes` from each other arm to it.
-
-    `refused` says by arm why it is not compared, where a clock ended too many executions. `cut` says why
-    executions are missing.
-    """
-
-    skill: str
-    suite: str
-    agent: str
-    models: Mapping[str, str]
-    rehearsal: bool
-    sandbox: str
-    warnings: tuple[str, ...]
-    cost: Cost
-    arms: Mapping[str, ArmFacts]
-    delta: Change | None
-    changes: Mapping[str, Change | None]
-    refused: Mapping[str, str] = Field(default_factory=dict)
-    skill_tokens: SkillTokens | None
-    tasks: tuple[EvaluatedTask, ...]
-    cut: str
-    reproduce: str = ""
-
-
-class ComparisonDocument(Facts):
-    """`evaluate` with several agents, and `transfer`: each setup's own evaluation, on `tasks` of the suite's `of`."""
-
-    skill: str
-    suite: str
-    tasks: int
-    of: int
-    setups: tuple[EvaluationDocument, ...]
-    cut: str
-    reproduce: str
-
-
-class PlannedShard(Facts):
-    shard: str
-    executions: int
-    share: float
-
-
-class PlanDocument(Facts):
-    run: str
-    folder: str
-    executions: int
-    shards: Sequence[PlannedShard]
-
-
-class ShardDocument(Facts):
-    shard: str
-    executions: int
-    outcomes: Mapping[str, int]
-    folder: str
-    stopped: str
-
-
-class MergeDocument(Facts):
-    folder: str
-    records: int
-
-
 def suite_facts(suite: Suite, assigned: Assignment) -> dict[str, Any]:
     """The suite as JSON: its format, graders, splits, and what an owner should know."""
     counts = Counter(assigned.splits.values())
@@ -305,40 +203,4 @@ def power_facts(tasks: int, churn: float | None) -> dict[str, Any]:
         "detectable_change": detectable_change(tasks, **known),
         "tasks_for_5_points": tasks_needed(0.05, **known),
         "trials_for_5_points": trials_needed(0.05, tasks, **known) if tasks else None,
-    }
-
-
-DOCUMENTS: Mapping[str, type[BaseModel]] = {
-    "optimize": Report,
-    "evaluate": EvaluationDocument,
-    "evaluate, several agents": ComparisonDocument,
-    "blame": BlameDocument,
-    "compare": SettingsCompared,
-    "transfer": ComparisonDocument,
-    "grade": GradeDocument,
-    "suite": SuiteDocument,
-    "suite, with --grow": GrowthDocument,
-    "agree": AgreementDocument,
-    "suite, with --triggers": TriggersDocument,
-    "plan": PlanDocument,
-    "execute": ShardDocument,
-    "merge": MergeDocument,
-}
-
-
-def as_printed(model: type[BaseModel], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts as a document of the schema, ready for JSON; what was not asked for is left out."""
-    return model.model_validate(facts).model_dump(mode="json", exclude_unset=True)
-
-
-def output_schema() -> dict[str, Any]:
-    """The JSON Schema of all documents, by the command that prints them."""
-    places, schema = models_json_schema([(model, "serialization") for model in DOCUMENTS.values()])
-    by_command = {command: places[model, "serialization"] for command, model in DOCUMENTS.items()}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "What the commands print with --json",
-        "commands": by_command,
-        "anyOf": list(by_command.values()),
-        **schema,
     }
