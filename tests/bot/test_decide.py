@@ -4,7 +4,7 @@ import io
 import re
 from contextlib import nullcontext
 from pathlib import Path
-from time import monotonic
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -111,9 +111,9 @@ def test_a_skill_at_the_root_is_named_and_not_guessed() -> None:
 
 
 def test_a_hostile_line_is_read_in_no_time() -> None:
-    started = monotonic()
+    started = thread_time()
     assert named_skills("", "skill: a" + " " * 60_000 + "x", SKILLS) == []
-    assert monotonic() - started < 1
+    assert thread_time() - started < 1
 
 
 def test_a_pull_request_into_another_branch_brings_no_tasks_of_its_own() -> None:

@@ -131,7 +131,7 @@ def test_an_answer_is_split_at_tabs_or_else_at_lines(message: str, expected: lis
     "hostile", ["[" * MAX_CHARACTERS, " (" * 9_999, '"' * MAX_CHARACTERS, "a (b) [1]" * 2_000, "9" * 10**7]
 )
 def test_a_hostile_answer_is_graded_in_bounded_time(hostile: str, tmp_path: Path) -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     task = Task("t", "?", [GraderSpec("table", {"targets": ["a"]})])
     assert TableGrader().grade(task.graders[0], task, Result(tmp_path, hostile)).outcome is Outcome.FAILED
-    assert time.monotonic() - started < 5
+    assert time.thread_time() - started < 5

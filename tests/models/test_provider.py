@@ -217,7 +217,7 @@ def test_retry_after_is_honoured(form: Literal["seconds", "date", "milliseconds"
     }
     with serve([error(429, **headers[form]), Reply("hi")]) as server:
         took = seconds_of(lambda: model_of(server).complete(ask()))
-    assert 1.0 <= took < 4
+    assert 1.0 <= took < 30
 
 
 def test_a_provider_that_asks_for_an_hour_is_taken_as_gone() -> None:

@@ -236,8 +236,8 @@ def test_a_summary_obeys_nobody(file: str, address: str, content: str) -> None:
 
 def test_a_long_address_that_is_not_there_is_refused_in_no_time() -> None:
     skill = skill_of("\n\n".join("ab" * 5000 for _ in range(40)))
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(ReplyError, match="is not there") as caught:
         apply_edit(skill, edit_of("replace", "text", "ba" * 9000 + "c", "x"))
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
     assert len(str(caught.value)) < 500

@@ -64,6 +64,6 @@ def test_a_file_is_mentioned_by_its_whole_path() -> None:
 
 def test_a_line_of_backticks_is_read_in_no_time() -> None:
     line = "".join("`" * length + "a" for length in range(1, 190)) + "[b](b.md)"
-    start = time.perf_counter()
+    start = time.thread_time()
     assert paths(line) == ["b.md"]
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 1
