@@ -59,9 +59,11 @@ def graded(golden: str, given_text: str | bytes, folder: Path, **options: Any) -
         ("id\n007\n", "id\n7\n", {"text": ["id"]}, False),
         ("id\n007\n", "id\n007\n", {"text": "id"}, True),
         ("id\n12345678901234567890\n", "id\n12345678901234567891\n", {"text": [1]}, False),
+        ("id\n12345678901234567890\n", "id\n12345678901234567890\n", {"text": [1]}, True),
         ("id,n\n007,1\n008,2\n", "id,n\n8,2\n7,1\n", {"text": ["id"], "ignore_order": True}, False),
         ("id,n\n007,1\n008,2\n", "id,n\n008,2.0\n007,1\n", {"text": ["id"], "ignore_order": True}, True),
         ("a\ncaf\u00e9\n", "a\ncafe\u0301\n", {}, True),
+        ("a\ncaf\u00e9\n", "a\ncafe\n", {}, False),
         ("a\nin all\n", "a\nin\u00a0all\n", {}, True),
         ("a\n1.00\n", "a\n1.01\n", {"tolerance": 0.01}, True),
         ("a\n1.01\n1.00\n", "a\n1.00\n0.99\n", {"ignore_order": True, "tolerance": 0.01}, True),
@@ -152,6 +154,7 @@ def test_rows_that_all_equal_each_other_end(tmp_path: Path) -> None:
 def test_a_cell_may_be_long(tmp_path: Path) -> None:
     cell = "x" * 200_000
     assert graded(f"a\n{cell}\n", f"a\n{cell}\n", tmp_path).outcome is Outcome.PASSED
+    assert graded(f"a\n{cell}\n", f"a\n{cell[:-1]}y\n", tmp_path).outcome is Outcome.FAILED
 
 
 def test_a_column_of_text_that_is_not_there_is_the_suites_fault(tmp_path: Path) -> None:

@@ -291,6 +291,27 @@ def test_a_failed_restart_leaves_one_workbook_unmeasured_and_not_the_run(monkeyp
     desk.close()
 
 
+def test_what_is_graded_after_a_failed_restart_is_measured(tmp_path: Path) -> None:
+    """And the one that was lost is told of with its cause: LibreOffice is installed, so nobody is to install it."""
+    deadly = book({"Sheet1": {"A1": "=1+2"}})
+
+    class Calculating(Scripted):
+        def recalculate(self, book: bytes, seconds: float) -> bytes:
+            if book == deadly:
+                raise Dead("it is gone")
+            return cached(book, "2")
+
+    office = Office(starter=Calculating(True, False, False, True).start)
+    grader, task = XlsxGrader(office), single(tmp_path, cached(SUM, "2"), "A1")
+    with pytest.raises(EnvironmentFailure, match="no room for its profile") as failure:
+        grader.grade(task.graders[0], task, result(tmp_path / "deadly", {"out.xlsx": deadly}))
+    assert "install" not in str(failure.value)
+    given = book({"Sheet1": {"A1": "=1+1", "D1": "new"}})
+    later = grader.grade(task.graders[0], task, result(tmp_path / "later", {"out.xlsx": given}))
+    assert later.outcome is Outcome.PASSED
+    office.close()
+
+
 def test_what_brings_down_two_servers_has_itself_to_blame() -> None:
     server = Scripted()
     office = Office(starter=server.start)
@@ -321,6 +342,10 @@ def test_a_sheet_in_any_encoding_has_formulas(encoding: str) -> None:
     part = f'<?xml version="1.0" encoding="{encoding.removesuffix("-be")}"?>{sheet}'.encode(encoding)
     part = codecs.BOM_UTF16_BE + part if encoding == "utf-16-be" else part
     assert calculated(part, [Area("S", 1, 1, 1, 1)]) == {(1, 1)}
+    constant = "".join(sheet.partition("<f>")[::2]).replace("1+1</f>", "")
+    head = f'<?xml version="1.0" encoding="{encoding.removesuffix("-be")}"?>'
+    part = (codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b"") + f"{head}{constant}".encode(encoding)
+    assert calculated(part, [Area("S", 1, 1, 1, 1)]) == set()
 
 
 @libreoffice
