@@ -2,7 +2,10 @@
 
 import argparse
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from skillgrad_ci.commands.flags import given
 from skillgrad_ci.config.config import FILE, SkillRun, load_config, with_flags
@@ -40,10 +43,28 @@ def _named(name: str, arguments: argparse.Namespace) -> str:
     return f"; did you mean {os.path.relpath(here[0])}?" if here else ""
 
 
-def suite_job(arguments: argparse.Namespace) -> SkillRun:
-    """A job for work on a suite without a skill."""
-    settings = with_flags(Settings(), given(arguments))
-    return SkillRun(getattr(arguments, "skill", None) or Path(), arguments.suite, settings, Path.cwd())
+def suite_job(arguments: argparse.Namespace, *, asks: bool = False) -> SkillRun:
+    """A job for work on a suite without a skill.
+
+    Work that `asks` a model takes the settings of the entry that lists the suite, or its skill, under the flags. What
+    is done without a model stays without one, whatever a configuration names.
+    """
+    flags, skill = given(arguments), getattr(arguments, "skill", None)
+    run = listed(arguments.suite, skill, flags) if asks else None
+    if run is not None:
+        return replace(run, path=skill or run.path, tasks=arguments.suite)
+    return SkillRun(skill or Path(), arguments.suite, with_flags(Settings(), flags), Path.cwd())
+
+
+def listed(suite: Path, skill: Path | None = None, flags: Mapping[str, Any] | None = None) -> SkillRun | None:
+    """The configuration's entry for this skill, for this suite, or for the skill that the suite lies in or is."""
+    config = nearest_config(suite)
+    runs = load_config(config, flags).skills if config else ()
+    own, here = skill.resolve() if skill else None, suite.resolve()
+    if own is not None:
+        return next((run for run in runs if run.path.resolve() == own), None)
+    exact = next((run for run in runs if run.tasks.resolve() == here), None)
+    return exact or next((run for run in runs if here.is_relative_to(run.path.resolve())), None)
 
 
 def nearest_config(skill: Path) -> Path | None:

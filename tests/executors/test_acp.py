@@ -138,6 +138,17 @@ def test_a_probe_ends_when_a_skill_is_activated_and_never_later_than_its_turns(t
     assert (trajectory.activated, trajectory.stopped, trajectory.turns) == (False, "turns", 3)
 
 
+def test_a_router_that_comes_first_does_not_end_a_probe(tmp_path: Path) -> None:
+    """Only the measured skill's activation is the answer; what came before it is told beside."""
+    greeter, router = skill(tmp_path, "greeter"), skill(tmp_path, "router")
+    calls = [Reply("", [Call("skill", {"name": "router"})]), shell("cat $HOME/.agents/skills/greeter/SKILL.md")]
+    with provider([*calls, Reply("more")]) as world:
+        trajectory, _ = executed(executor(world, others=[router]), task(probe=True), greeter)
+        assert len(world.requests) == 2
+    assert (trajectory.activated, trajectory.stopped) == (True, "activated")
+    assert trajectory.others_activated == ["router"]
+
+
 def test_turns_are_limited() -> None:
     with provider(lambda _: shell("echo again >> log")) as world:
         trajectory, files = executed(executor(world, max_turns=3), task())

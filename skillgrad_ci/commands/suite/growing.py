@@ -7,10 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
-from skillgrad_ci.commands.jobs import nearest_config, suite_job
+from skillgrad_ci.commands.jobs import listed, suite_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.terminal import say, say_json
-from skillgrad_ci.config.config import SkillRun, load_config
+from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.task import Suite, Task, digest_of
 from skillgrad_ci.report.report import cost_of
@@ -35,7 +35,7 @@ EVALS = "evals"  # where the suite of a skill begins that has none
 def grow_suite(arguments: argparse.Namespace) -> int:
     if arguments.grow < 1:
         raise UserError("--grow: give the number of tasks that shall wait for a review, at least 1")
-    job, redactor = suite_job(arguments), Redactor.from_environment(os.environ)
+    job, redactor = suite_job(arguments, asks=True), Redactor.from_environment(os.environ)
     growth = _growth(arguments)
     folder = Path(RUNS) / _name(growth) / f"grow-{_key(growth, job)}"
     base = growth.suite or Suite(_name(growth), "native", growth.root, [Task("grow", "None yet.", ())])
@@ -87,9 +87,8 @@ def _skill_folder(arguments: argparse.Namespace, path: Path) -> Path | None:
     above = [path.resolve(), *list(path.resolve().parents)[:3]]
     if found := next((folder for folder in above if (folder / MAIN).is_file()), None):
         return found
-    config = nearest_config(path)
-    runs = load_config(config, {}).skills if config else ()
-    return next((run.path for run in runs if run.tasks.resolve() == path.resolve()), None)
+    run = listed(path)
+    return run.path if run else None
 
 
 def _name(growth: Growth) -> str:

@@ -46,7 +46,7 @@ def suite(arguments: argparse.Namespace) -> int:
         from skillgrad_ci.commands.suite.growing import grow_suite
 
         return grow_suite(arguments)
-    read, job = load_suite(arguments.suite), suite_job(arguments)
+    read, job = load_suite(arguments.suite), suite_job(arguments, asks=bool(arguments.trials))
     path = recorded_path(read)
     assigned = assign(read.tasks, None, read_recorded(path), job.settings.seed)
     facts = suite_facts(read, assigned)

@@ -171,6 +171,32 @@ def test_a_quote_must_stand_in_the_material_and_no_secret_in_a_task() -> None:
             admission.admit(proposal, Material("o", "upon  MY\nword"), [], trials)
 
 
+def test_models_and_the_cap_stand_in_the_configuration(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As for every command that asks a model; a flag wins, and a suite that no entry lists has nothing but flags."""
+    config = Path(".skillgrad.yml")
+    content = yaml.safe_load(config.read_text())
+    content |= {"models": {"executor": "rehearsal", "optimizer": "rehearsal"}, "budget": {"usd": 1e-9}}
+    config.write_text(yaml.safe_dump(content))
+    assert main(["suite", SUITE, "--grow", "2"]) == 3, "the configuration's cap holds"
+    assert main(["suite", SUITE, "--grow", "2", "--budget-usd", "1"]) == 0
+    assert "This is a rehearsal" in capsys.readouterr().out
+    assert len(rows(labels)) == 2
+    shutil.copytree(labels, "elsewhere")
+    assert main(["suite", "elsewhere", "--grow", "4", "--from", "skills/word-labels"]) == 2
+    assert "no model is named" in capsys.readouterr().err
+
+
+def test_a_check_asks_no_model_because_a_configuration_names_one(
+    labels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = labels / "tasks.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["tasks"][0]["grader"] = {"type": "judge", "assertions": ["It is short."]}
+    path.write_text(yaml.safe_dump(content))
+    assert main(["suite", SUITE, "--check", "--json"]) == 1
+    assert "graded by a model: name one with --model" in capsys.readouterr().out
+
+
 def test_a_skill_without_a_suite_begins_one(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evals = Path("skills/word-labels/evals")
     evals.mkdir()
