@@ -10,7 +10,7 @@ from typing import TextIO
 from skillgrad_ci.bot.bot import Bot, Ending, annotate_error, ending_of
 from skillgrad_ci.bot.decide import AnswerCommand, Evaluate, Nothing, Optimize, Unsafe, decide
 from skillgrad_ci.bot.engine import Engine, RealEngine
-from skillgrad_ci.bot.jobs.command_job import command_job
+from skillgrad_ci.bot.jobs.command_job import answer_waiting, command_job
 from skillgrad_ci.bot.jobs.evaluate_job import evaluate_job
 from skillgrad_ci.bot.jobs.optimize_requests import requested, tell_broken
 from skillgrad_ci.config.config import Configuration, SkillRun, load_config, refuse_outside, with_flags
@@ -76,7 +76,10 @@ def _act(
     bot = Bot(context, configuration, api, make_engine(redactor), log)
     match decision:
         case Optimize():
-            return requested(bot, decision)
+            ends = requested(bot, decision)
+            if not bot.context.inputs.step and not {"refused", "cancelled"} & {end.status for end in ends}:
+                answer_waiting(bot)
+            return ends
         case AnswerCommand():
             return [command_job(bot, decision)]
         case Evaluate():

@@ -6,37 +6,99 @@ Git LFS in place of their pointers, files that were built or are ignored. Measur
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.github.client import Api
 from skillgrad_ci.github.git_data import EXECUTABLE, LINK, Blob, blob_content, blob_name, commit_at, folder_at
+from skillgrad_ci.session.inputs import Inputs, read_inputs
 from skillgrad_ci.skill.folder import MAX_FILE_BYTES
 from skillgrad_ci.skill.membership import IGNORED
 from skillgrad_ci.skill.skill import EVALS, MAIN, Skill
+from skillgrad_ci.suites.kept_out import kept_out
 
 POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:(?P<oid>[0-9a-f]{64})\nsize \d+\n")
 POINTER_BYTES = 1024  # a pointer is smaller, says the specification of Git LFS
 
 
-def skill_at(api: Api, sha: str, path: str, folder: str) -> Skill | None:
+@dataclass(frozen=True)
+class Checkout:
+    """The skill's folder on disk: for what no blob tells, and for what a suite keeps in it.
+
+    `kept_out` are real paths of files and folders that belong to suites: no agent may see them in any commit.
+    """
+
+    folder: Path
+    skill: Skill
+    kept_out: frozenset[Path] = frozenset()
+
+    def leaves_out(self, name: str) -> bool:
+        place = self.folder.resolve() / name
+        return place in self.kept_out or any(above in self.kept_out for above in place.parents)
+
+    def links(self, blobs: Mapping[str, Blob]) -> Collection[str]:
+        """The skill's links, and files behind them, that lead in a commit where they lead on disk."""
+        same = {name for name, blob in blobs.items() if blob.mode == LINK and self._leads_as(name, blob)}
+        known = {**self.skill.links, **self.skill.linked}
+        return {name for name in known if name in same or same.intersection(map(str, PurePosixPath(name).parents))}
+
+    def _leads_as(self, name: str, blob: Blob) -> bool:
+        place = self.folder / name
+        return place.is_symlink() and blob_name(str(place.readlink()).encode()) == blob.sha
+
+    def content(self, api: Api, name: str, blob: Blob) -> bytes:
+        """A file's content in a commit; an asset of Git LFS as agents see it, where the checkout has it."""
+        there = self.skill.files.get(name)
+        if there is not None and blob_name(there) == blob.sha:
+            return there
+        content = blob_content(api, blob)
+        pointer = POINTER.fullmatch(content)
+        is_asset = pointer and there and hashlib.sha256(there).hexdigest().encode() == pointer["oid"]
+        return there if is_asset and there is not None else content
+
+
+def checkout_of(job: SkillRun) -> Checkout | None:
+    """The skill in the checkout; None where it or its suite cannot be read, which whoever measures is told."""
+    try:
+        return checkout_in(read_inputs(job))
+    except UserError:
+        return None
+
+
+def checkout_in(inputs: Inputs) -> Checkout:
+    suites = [suite for suite in (inputs.suite, inputs.triggers) if suite is not None]
+    return Checkout(inputs.job.path, inputs.skill, kept_out(inputs.job.path, suites))
+
+
+def skill_at(api: Api, sha: str, path: str, folder: str, checkout: Checkout | None = None) -> Skill | None:
     """The skill as a commit holds it, by the rules of `Skill.load`; None where it is not there."""
-    blobs = folder_at(api, commit_at(api, sha), path)
     blobs = {
         name: blob
-        for name, blob in blobs.items()
-        if not _left_out(PurePosixPath(name).parts) and blob.mode != LINK  # no edit reaches a link
+        for name, blob in folder_at(api, commit_at(api, sha), path).items()
+        if not _left_out(PurePosixPath(name).parts) and not (checkout and checkout.leaves_out(name))
     }
-    if MAIN not in blobs:
+    files = {name: blob for name, blob in blobs.items() if blob.mode != LINK}  # no edit reaches a link
+    led = checkout.links(blobs) if checkout else ()
+    if MAIN not in files and MAIN not in led:
         return None
-    for name, blob in blobs.items():
+    for name, blob in files.items():
         if blob.size > MAX_FILE_BYTES:
             what = f"larger than {MAX_FILE_BYTES:,} bytes"
             raise UserError(f"{path}/{name} at {sha[:7]}: {what}; a skill holds files of moderate size")
-    executable = frozenset(name for name, blob in blobs.items() if blob.mode == EXECUTABLE)
-    return Skill(folder, {name: blob_content(api, blob) for name, blob in blobs.items()}, executable)
+    executable = frozenset(name for name, blob in files.items() if blob.mode == EXECUTABLE)
+    if checkout is None:
+        return Skill(folder, {name: blob_content(api, blob) for name, blob in files.items()}, executable)
+    there = checkout.skill
+    return Skill(
+        folder,
+        {name: checkout.content(api, name, blob) for name, blob in files.items()},
+        executable | (there.executable & set(led)),
+        {name: target for name, target in there.links.items() if name in led and target in files},
+        {name: content for name, content in there.linked.items() if name in led},
+    )
 
 
 def _left_out(parts: tuple[str, ...]) -> bool:
@@ -88,6 +150,16 @@ def _brought_back(api: Api, content: bytes, blob: Blob, where: str, base: str, n
         f"{where}: the checkout holds something else than commit {base[:7]}, so a result could not be delivered; "
         "a filter in .gitattributes (take the skill out of it: '*.md -filter -ident') or an earlier step changed it"
     )
+
+
+def refuse_unread_assets(path: str, base: Skill, head: Skill) -> None:
+    """Raises UserError where a head changes an asset of Git LFS: the API gives its pointer, agents need the file."""
+    for name, content in head.files.items():
+        if base.files.get(name) != content and POINTER.fullmatch(content):
+            raise UserError(
+                f"{path}/{name}: an asset of Git LFS that this pull request changes, and the API gives its pointer "
+                "alone; it can be measured once the asset is on the base"
+            )
 
 
 class Moved(EnvironmentFailure):

@@ -142,9 +142,7 @@ def _comment(context: Context) -> Decision:
     if context.action != "created":
         return Nothing(f"issue_comment: {context.action}: only a new comment is a command")
     if not issue.get("pull_request"):
-        return Nothing("issue_comment: commands are for the bot's pull requests, and this is an issue")
-    if issue.get("state") != "open":
-        return Nothing(f"issue_comment: the pull request #{issue.get('number')} is closed")
+        return Nothing("issue_comment: commands are for pull requests, and this is an issue")
     return AnswerCommand(int(issue["number"]), int(comment["id"]), str(context.sender["login"]), text, command)
 
 

@@ -1,4 +1,4 @@
-"""`/skillgrad …` in a comment: what reviewers can ask of the bot on its pull request."""
+"""`/skillgrad …` in a comment: what reviewers can ask of the bot on its pull request, and on one that it measured."""
 
 import re
 from dataclasses import dataclass
@@ -15,12 +15,13 @@ HELP = """\
 | `/skillgrad rerun` | optimizes again from the newest commit, and updates this pull request |
 | `/skillgrad ignore because …` | closes this pull request, and remembers your reason |
 | `/skillgrad pause` | lets schedules leave this skill alone until somebody asks for a run |
+| `/skillgrad apply` | on another's pull request that I measured: opens the edits that help it, into its branch |
 | `/skillgrad help` | shows this table |
 """
 LINE = re.compile(r"^/skillgrad(?:[ \t]+(?P<verb>\S+)(?:[ \t]+(?P<rest>.*))?)?[ \t]*$")
 EDIT = re.compile(r"[Ee][1-9][0-9]{0,3}")
 BECAUSE = re.compile(r"^because\b[ \t:,]*", re.IGNORECASE)
-PLAIN = {"help", "measure", "rebase", "rerun", "pause"}
+PLAIN = {"help", "measure", "rebase", "rerun", "pause", "apply"}
 BOXES = {"rebase": "rebase this branch on the newest commit", "rerun": "optimize again from there"}
 REASON = 500  # characters
 FENCE = re.compile(r" {0,3}(?P<fence>`{3,}(?!.*`)|~{3,})(?P<rest>.*)")

@@ -1,4 +1,4 @@
-"""Pull requests: opening, finding and changing them, and what reviewers said."""
+"""Pull requests: opening, finding and changing them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +32,7 @@ def _pull(hub: Hub, pull: Pull) -> dict[str, Any]:
     }
 
 
-def _found(hub: Hub, names: Names) -> Pull:
+def found_pull(hub: Hub, names: Names) -> Pull:
     pull = hub.pulls.get(int(names["pull_number"]))
     if pull is None:
         raise Refused(404, "Not Found")
@@ -79,13 +79,13 @@ def _bound(body: Mapping[str, Any]) -> None:
 
 @route("GET", "~/pulls/{pull_number}")
 def get_pull(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tuple[int, Any]:
-    return 200, _pull(hub, _found(hub, names))
+    return 200, _pull(hub, found_pull(hub, names))
 
 
 @route("PATCH", "~/pulls/{pull_number}")
 def update_pull(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tuple[int, Any]:
     hub.need(who, "pull_requests")
-    pull = _found(hub, names)
+    pull = found_pull(hub, names)
     _bound(body)
     issue = hub.issues[pull.number]
     issue.title, issue.body = body.get("title", issue.title), body.get("body", issue.body)
@@ -97,20 +97,8 @@ def update_pull(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> 
 @route("POST", "~/pulls/{pull_number}/requested_reviewers")
 def request_reviewers(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tuple[int, Any]:
     hub.need(who, "pull_requests")
-    pull = _found(hub, names)
+    pull = found_pull(hub, names)
     if not set(body.get("reviewers", [])) <= set(hub.people):
         raise Refused(422, "Reviews may only be requested from collaborators.")
     pull.reviewers += [*body.get("reviewers", []), *(f"team {name}" for name in body.get("team_reviewers", []))]
     return 201, _pull(hub, pull)
-
-
-@route("GET", "~/pulls/{pull_number}/reviews")
-def list_reviews(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tuple[int, Any]:
-    rows = [review for review in hub.reviews if review["pull"] == _found(hub, names).number]
-    return 200, page([{k: v for k, v in row.items() if k != "pull"} for row in rows], query)
-
-
-@route("GET", "~/pulls/{pull_number}/comments")
-def list_review_comments(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tuple[int, Any]:
-    rows = [comment for comment in hub.review_comments if comment["pull"] == _found(hub, names).number]
-    return 200, page([{k: v for k, v in row.items() if k != "pull"} for row in rows], query)

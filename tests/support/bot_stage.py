@@ -29,7 +29,7 @@ from skillgrad_ci.session.optimize_skill import Finished
 from skillgrad_ci.session.shards import Shard, ShardDone, measure_part, plan
 from skillgrad_ci.session.split import assign
 from skillgrad_ci.skill.skill import Skill
-from tests.fake_github.hub import MAIN
+from tests.fake_github.hub import BOT, MAIN
 from tests.fake_github.server import FakeGitHub, serve
 from tests.support.worlds import Oracle, Synthetic, world
 
@@ -79,6 +79,7 @@ class SyntheticEngine:
     before: Callable[[], object] = lambda: None
     optimized: list[Inputs] = field(default_factory=list)
     measured: list[Inputs] = field(default_factory=list)
+    arms: list[Sequence[Skill]] = field(default_factory=list)
     executed: list[Shard] = field(default_factory=list)
     spent: list[float] = field(default_factory=list)
 
@@ -109,6 +110,7 @@ class SyntheticEngine:
         self, inputs: Inputs, candidates: Sequence[Skill], tasks: Sequence[Task], folder: Path, observe: Observer
     ) -> list[list[Evidence]]:
         self.measured.append(inputs)
+        self.arms.append(list(candidates))
         rows = [[self.rollout(skill, task, iteration="measure") for task in tasks] for skill in candidates]
         self.spent.append(sum(row.trajectory.usage.usd or 0.0 for arm in rows for row in arm))
         return rows
@@ -190,6 +192,31 @@ class Stage:
         payload = {"action": "created", "comment": {"id": comment.id, "body": text}, "issue": shown}
         payload |= {"sender": {"login": sender, "type": "User"}, "repository": {"default_branch": "main"}}
         return self.run("issue_comment", payload)
+
+    def propose(self, files: Mapping[str, bytes | None]) -> int:
+        """A person's pull request from the branch `topic`; its number."""
+        git = self.github.hub.git
+        git.refs["heads/topic"] = git.refs[MAIN]
+        git.change("heads/topic", files, "wes")
+        return self.github.hub.pull("Better", "", "topic", "main", "wes").number
+
+    def evaluate(self, number: int, **inputs: str) -> Ended:
+        """The event of a pull request's newest head, with its base checked out."""
+        return self.run("pull_request", self.proposed(number), **inputs)
+
+    def proposed(self, number: int, **changes: Any) -> dict[str, Any]:
+        pull, here = self.github.hub.pulls[number], {"full_name": "acme/skills"}
+        shown = {
+            "number": number,
+            "base": {"sha": pull.base_sha, "ref": "main", "repo": here},
+            "head": {"sha": pull.head_sha, "ref": "topic", "repo": here} | changes,
+        }
+        payload = {"action": "synchronize", "pull_request": shown, "sender": {"login": "wes", "type": "User"}}
+        return payload | {"repository": {"default_branch": "main"}}
+
+    def told(self, number: int) -> list[str]:
+        """What the bot says on an issue or a pull request."""
+        return [comment.body for comment in self.github.hub.comments_on(number) if comment.author == BOT]
 
     def schedule(self, **inputs: str) -> Ended:
         return self.run("schedule", {"schedule": "0 3 * * 1"}, **inputs)

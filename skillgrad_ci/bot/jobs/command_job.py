@@ -1,11 +1,13 @@
 """Answer the slash commands on the bot's pull requests, those that came during a run included."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from skillgrad_ci.bot import state
 from skillgrad_ci.bot.bot import Bot, Ending
-from skillgrad_ci.bot.decide import AnswerCommand
+from skillgrad_ci.bot.decide import PREFIX, AnswerCommand
 from skillgrad_ci.bot.ended_run import found_in
+from skillgrad_ci.bot.evaluation.apply import apply
+from skillgrad_ci.bot.jobs.command_queue import at_work, waiting
 from skillgrad_ci.bot.jobs.optimize_job import optimize_job
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.again import ignore, measure, pause, rebase
@@ -13,16 +15,18 @@ from skillgrad_ci.bot.pull_request.branch import branch_name
 from skillgrad_ci.bot.pull_request.drop import drop
 from skillgrad_ci.bot.pull_request.proposal import Reviewed, memory_of
 from skillgrad_ci.bot.pull_request.review_lessons import EDITS
-from skillgrad_ci.bot.slash_commands import HELP, parse_command
+from skillgrad_ci.bot.slash_commands import HELP
 from skillgrad_ci.bot.state import Proposal, SkillState
 from skillgrad_ci.document.inert_text import code, fenced, shown
 from skillgrad_ci.errors import SkillGradError
 from skillgrad_ci.github.body import BodyPart, compose
 from skillgrad_ci.github.client import find
-from skillgrad_ci.github.comments import Comment, eyes, marked, marker, may_write
+from skillgrad_ci.github.comments import Comment, eyes, may_write
 from skillgrad_ci.report.document import Report
 
 AT_ONCE = 20  # commands answered in one start
+LONG = {"drop", "measure", "rerun", "apply"}  # their answer takes its time, and says so meanwhile
+ANYWHERE = {"apply", "help"}  # also on pull requests of people
 
 
 def command_job(bot: Bot, answer: AnswerCommand) -> Ending:
@@ -36,6 +40,19 @@ def command_job(bot: Bot, answer: AnswerCommand) -> Ending:
     return max(endings, key=lambda ending: ending.code)
 
 
+def answer_waiting(bot: Bot) -> None:
+    """What was asked on the bot's open pull requests during a run: where all share a group, GitHub dropped it."""
+    if bot.api.dry:
+        return
+    try:
+        for pull in list(bot.api.pages("/pulls", state="open")):
+            mine = (pull.get("user") or {}).get("login") == bot.api.login
+            for queued in waiting(bot, pull["number"]) if mine and pull["head"]["ref"].startswith(f"{PREFIX}/") else []:
+                bot.log.say(_answered(bot, queued).line)
+    except SkillGradError as failed:
+        bot.log.annotate("warning", f"comments that came during the run were not read: {failed}")
+
+
 def _answered(bot: Bot, answer: AnswerCommand) -> Ending:
     why_not = not_to_be_answered(bot, answer)
     if why_not:
@@ -44,6 +61,8 @@ def _answered(bot: Bot, answer: AnswerCommand) -> Ending:
         eyes(bot.api, f"/issues/comments/{answer.comment}")
     comment = Comment(bot.api, answer.pull, f"answer-{answer.comment or answer.command.verb}")
     try:
+        if answer.command.verb in LONG:
+            comment.show(at_work(bot, answer.command.verb))
         reply = _reply(bot, answer, comment)
         comment.show(reply)
         if bot.api.dry:
@@ -65,20 +84,6 @@ def _untick(bot: Bot, pull: int) -> None:
         bot.api.write("PATCH", f"/pulls/{pull}", {"body": empty})
 
 
-def waiting(bot: Bot, pull: int) -> Iterator[AnswerCommand]:
-    """Commands on a pull request that nobody answered: GitHub keeps one waiting run of a group, and drops others."""
-    if bot.api.blind:
-        return
-    rows = list(bot.api.pages(f"/issues/{pull}/comments"))
-    mine = [str(row.get("body") or "") for row in rows if (row.get("user") or {}).get("login") == bot.api.login]
-    for row in rows:
-        text, author = str(row.get("body") or ""), row.get("user") or {}
-        command = None if marked(text) or author.get("type") == "Bot" else parse_command(text)
-        done = any(body.startswith(marker(f"answer-{row['id']}")) for body in mine)
-        if command is not None and not done:
-            yield AnswerCommand(pull, int(row["id"]), str(author.get("login")), text, command)
-
-
 def not_to_be_answered(bot: Bot, answer: AnswerCommand) -> str:
     """Why a command is left alone, without anything written anywhere; empty where it is to be answered."""
     if bot.api.blind:
@@ -90,10 +95,27 @@ def not_to_be_answered(bot: Bot, answer: AnswerCommand) -> str:
         if comment is None or comment.get("body") != answer.text:
             return "the comment was changed or deleted after it was written: the command is ignored"
     pull = find(bot.api, f"/pulls/{answer.pull}")
-    head = (pull or {}).get("head") or {}
-    mine = ((pull or {}).get("user") or {}).get("login") == bot.api.login
-    here = (head.get("repo") or {}).get("full_name") == bot.api.repository
-    return "" if pull and mine and here else f"#{answer.pull} is not a pull request of this bot"
+    here = (((pull or {}).get("head") or {}).get("repo") or {}).get("full_name") == bot.api.repository
+    return "" if pull and here else f"#{answer.pull} is not a pull request of this repository's own branches"
+
+
+def _out_of_place(bot: Bot, answer: AnswerCommand) -> str:
+    """Why a command means nothing on a pull request, for who wrote it; empty where it does."""
+    pull = None if bot.api.blind else bot.api.get(f"/pulls/{answer.pull}")
+    if pull is None or answer.command.verb == "help":
+        return ""
+    mine = (pull.get("user") or {}).get("login") == bot.api.login
+    if not mine and answer.command.verb not in ANYWHERE:
+        return f"{code(answer.command.verb)} is for my own pull requests. Here there is:\n\n{HELP}"
+    if mine and answer.command.verb == "apply":
+        return (
+            "This pull request holds its edits already: merge it. `apply` is for one of somebody else that I measured."
+        )
+    if pull["state"] != "open" and answer.command.verb != "explain":
+        done = "merged" if pull.get("merged_at") else "closed"
+        label = code(bot.context.inputs.label or bot.configuration.label)
+        return f"This pull request is {done}, so nothing was done. An issue with the label {label} asks for a new run."
+    return ""
 
 
 def reviewed_in(bot: Bot, pull: int) -> tuple[Reviewed | None, str]:
@@ -141,6 +163,10 @@ def _reply(bot: Bot, answer: AnswerCommand, comment: Comment) -> str:
     command = answer.command
     if command.verb == "help":
         return f"{shown(command.problem)}\n\n{HELP}" if command.problem else HELP
+    if out_of_place := _out_of_place(bot, answer):
+        return out_of_place
+    if command.verb == "apply":
+        return apply(bot, answer.pull)
     reviewed, why_not = reviewed_in(bot, answer.pull)
     if reviewed is None:
         return why_not

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from skillgrad_ci.bot import preflight, state
 from skillgrad_ci.bot.bot import Bot, Ending, annotate_lint
-from skillgrad_ci.bot.committed import as_committed, refuse_moved
+from skillgrad_ci.bot.committed import as_committed, checkout_in, refuse_moved
 from skillgrad_ci.bot.ended_run import EndedRun, Lessons, outcome_of, read_ended_run, stored
 from skillgrad_ci.bot.jobs.deliver_job import deliver_outcome
 from skillgrad_ci.bot.jobs.shard_job import execute_job, planned_shards, take_shards
@@ -118,7 +118,7 @@ def undelivered(bot: Bot, begun: Begun) -> EndedRun | None:
 def _run(bot: Bot, begun: Begun, progress: Progress) -> EndedRun:
     """The paid part: its outcome is in the run's folder before anything else is tried."""
     job, record = begun.job, begun.record
-    lessons = lessons_from(bot, record, bot.path(job), begun.inputs.skill.folder)
+    lessons = lessons_from(bot, record, bot.path(job), checkout_in(begun.inputs))
     for line in lessons.lines:
         bot.log.say(f"{job.name}: {line}")
     inputs = replace(begun.inputs, memory=begun.inputs.memory.with_rejected(lessons.kept.rejected))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from skillgrad_ci.bot import state
 from skillgrad_ci.bot.bot import Bot
-from skillgrad_ci.bot.committed import skill_at
+from skillgrad_ci.bot.committed import checkout_in, skill_at
 from skillgrad_ci.bot.money import measured
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.proposal import Reviewed, moved_by, remade, rewrite_branch
@@ -48,7 +48,8 @@ def measure(bot: Bot, reviewed: Reviewed) -> str:
     job = replace(reviewed.job, settings=settings.model_copy(update={"trials": settings.trials * TRIALS}))
     inputs, path = read_inputs(job, reviewed.record.splits), bot.path(job)
     head = moved_by(bot, reviewed)[0] or reviewed.proposal.head
-    sides = [skill_at(bot.api, sha, path, inputs.skill.folder) for sha in (reviewed.proposal.base, head)]
+    commits, checkout = (reviewed.proposal.base, head), checkout_in(inputs)
+    sides = [skill_at(bot.api, sha, path, inputs.skill.folder, checkout) for sha in commits]
     skills = [skill for skill in sides if skill is not None]
     if len(skills) < 2:
         raise UserError(f"{path}: not a skill on the branch or on its base")

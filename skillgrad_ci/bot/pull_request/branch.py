@@ -112,6 +112,20 @@ def _own_branch(
     raise EnvironmentFailure(f"branch {first}: people commit to it and to all that follow; delete some")
 
 
+def push_beside(api: Api, content: BranchContent, base: str, branch: str) -> Pushed | None:
+    """Commit the content on top of `base` and point a branch of the bot's own to it; None where people commit to it."""
+    check_reach(content)
+    before = None if api.blind else branch_head(api, branch)
+    if before is not None and foreign_commits(api, content, base, before, []):
+        return None
+    made, commits = _commit_all(api, content, commit_at(api, base))
+    there = before if before is None or api.blind else branch_head(api, branch)
+    moved = there == before and before is not None and move_branch(api, branch, made.sha, force=True)
+    if moved or (before is None and create_branch(api, branch, made.sha)):
+        return Pushed(branch, base, made.sha, commits=commits)
+    raise EnvironmentFailure(f"branch {branch}: somebody wrote to it meanwhile; nothing was changed")
+
+
 def push_to(api: Api, content: BranchContent, base: Commit, branch: str, expected: str) -> Pushed:
     """Rewrite a branch of the bot's that stands at `expected`."""
     check_reach(content)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from skillgrad_ci.bot.bot import Bot, Ending
-from skillgrad_ci.bot.committed import refuse_moved, skill_at
+from skillgrad_ci.bot.committed import checkout_of, refuse_moved, skill_at
 from skillgrad_ci.bot.ended_run import EndedRun, changed_contents
 from skillgrad_ci.bot.pull_request.branch import BranchContent, Pushed, branch_name, push, steps
 from skillgrad_ci.bot.pull_request.page import Around, body, confirmed, denied, result_text, title
@@ -17,7 +17,7 @@ from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.memory.memory_file import parse_memory
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.provenance.blame import accepting_measurements
-from skillgrad_ci.session.inputs import memory_path
+from skillgrad_ci.session.inputs import memory_path, read_inputs
 from skillgrad_ci.skill.folder import write_atomically
 from skillgrad_ci.skill.skill import Skill
 
@@ -80,8 +80,8 @@ def around_of(bot: Bot, content: BranchContent, pushed: Pushed, issue: int | Non
 def initial_skill(bot: Bot, job: SkillRun, outcome: EndedRun) -> Skill:
     """The skill that the run began with: from its commit, or, where nothing can be asked, from the checkout."""
     if bot.api.blind:
-        return Skill.load(job.path)
-    skill = skill_at(bot.api, outcome.base, bot.path(job), job.path.resolve().name)
+        return read_inputs(job).skill
+    skill = skill_at(bot.api, outcome.base, bot.path(job), job.path.resolve().name, checkout_of(job))
     if skill is None:
         raise UserError(f"{bot.path(job)}: not a skill at {outcome.base[:7]}, with which the run began")
     return skill

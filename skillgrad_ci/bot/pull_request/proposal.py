@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from skillgrad_ci.bot import state
 from skillgrad_ci.bot.bot import Bot
-from skillgrad_ci.bot.committed import skill_at
+from skillgrad_ci.bot.committed import checkout_of, skill_at
 from skillgrad_ci.bot.pull_request.branch import BranchContent, foreign_commits, push_to
 from skillgrad_ci.bot.pull_request.deliver import around_of
 from skillgrad_ci.bot.pull_request.page import body, title
@@ -20,7 +20,7 @@ from skillgrad_ci.method.memory.memory_file import parse_memory
 from skillgrad_ci.method.patch import EditResult, replay
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.provenance.blame import accepting_measurements
-from skillgrad_ci.session.inputs import memory_path
+from skillgrad_ci.session.inputs import memory_path, read_inputs
 from skillgrad_ci.skill.skill import Skill
 
 
@@ -51,9 +51,10 @@ def remade(bot: Bot, reviewed: Reviewed, base: str, dropped: Sequence[str]) -> R
     """Replay the edits without those dropped. Raises UserError where there is no such skill at `base`."""
     path = bot.path(reviewed.job)
     if bot.api.blind:
-        initial: Skill | None = Skill.load(reviewed.job.path)
+        initial: Skill | None = read_inputs(reviewed.job).skill
     else:
-        initial = skill_at(bot.api, base, path, reviewed.job.path.resolve().name)
+        job = reviewed.job
+        initial = skill_at(bot.api, base, path, job.path.resolve().name, checkout_of(job))
     if initial is None:
         raise UserError(f"{path}: not a skill at {base[:7]}, on which this pull request is based")
     final, results = replay(initial, edits_of(reviewed.proposal), drop=set(dropped))

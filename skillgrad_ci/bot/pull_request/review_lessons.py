@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from skillgrad_ci.bot.bot import Bot
-from skillgrad_ci.bot.committed import skill_at
+from skillgrad_ci.bot.committed import Checkout, skill_at
 from skillgrad_ci.bot.ended_run import Lessons
 from skillgrad_ci.bot.pull_request.branch import lines_of, steps
 from skillgrad_ci.bot.slash_commands import parse_command
@@ -42,7 +42,7 @@ def edits_of(proposal: Proposal) -> list[Edit]:
     return EDITS.validate_python(proposal.edits)
 
 
-def lessons_from(bot: Bot, record: SkillState, path: str, folder: str) -> Reading:
+def lessons_from(bot: Bot, record: SkillState, path: str, checkout: Checkout) -> Reading:
     """What people decided about the known proposals since the last run.
 
     What was learned before a merge is in the memory that was merged, where people may edit it.
@@ -53,7 +53,7 @@ def lessons_from(bot: Bot, record: SkillState, path: str, folder: str) -> Readin
         if pull is None:
             continue
         if pull.get("merged_at"):
-            _merged(bot, reading, proposal, pull, path, folder)
+            _merged(bot, reading, proposal, pull, path, checkout)
         elif pull["state"] == "closed" and not proposal.judged:
             _closed(bot.api, reading, proposal)
         elif pull["state"] == "open" and proposal.judged:
@@ -64,7 +64,9 @@ def lessons_from(bot: Bot, record: SkillState, path: str, folder: str) -> Readin
     return reading
 
 
-def _merged(bot: Bot, reading: Reading, proposal: Proposal, pull: Mapping[str, Any], path: str, folder: str) -> None:
+def _merged(
+    bot: Bot, reading: Reading, proposal: Proposal, pull: Mapping[str, Any], path: str, checkout: Checkout
+) -> None:
     """Edits whose lines were dropped or changed on the way were rejected as they stood."""
     number, edits = proposal.number, _standing(proposal)
     commit = str(pull.get("merge_commit_sha") or "")
@@ -73,7 +75,7 @@ def _merged(bot: Bot, reading: Reading, proposal: Proposal, pull: Mapping[str, A
     words = _words(bot.api, number)
     found = [
         rejected_by_people(edit, proposal, f"#{number} was merged {what}{words}")
-        for edit, what in _not_merged(bot.api, proposal, edits, commit, path, folder)
+        for edit, what in _not_merged(bot.api, proposal, edits, commit, path, checkout)
     ]
     reading.new += found
     reading.kept.settled.append(number)
@@ -149,10 +151,11 @@ def _by_a_writer(api: Api, row: Mapping[str, Any], access: dict[str, bool]) -> b
 
 
 def _not_merged(
-    api: Api, proposal: Proposal, edits: Sequence[Edit], merged: str, path: str, folder: str
+    api: Api, proposal: Proposal, edits: Sequence[Edit], merged: str, path: str, checkout: Checkout
 ) -> Iterator[tuple[Edit, str]]:
     """Edits whose lines are not, or not all, in the merged skill."""
-    before, after = skill_at(api, proposal.base, path, folder), skill_at(api, merged, path, folder)
+    folder = checkout.skill.folder
+    before, after = (skill_at(api, sha, path, folder, checkout) for sha in (proposal.base, merged))
     if before is None or after is None:
         return
     try:
