@@ -232,8 +232,11 @@ def _explained(verb: str, path: str, error: Any) -> Exception:
     """A refusal in one line, with what to change where GitHub's message does not say it."""
     data = error.data if isinstance(error.data, Mapping) else {}
     reason = printable(str(data.get("message") or error.message or "no reason given"))[:300]
+    errors = data.get("errors")
+    errors = errors if isinstance(errors, list) else []
     details = [
-        str(item.get("message") or item.get("code")) for item in data.get("errors") or [] if isinstance(item, Mapping)
+        str(item.get("message") or item.get("code")) if isinstance(item, Mapping) else printable(str(item), 300)
+        for item in errors
     ]
     reason = "; ".join([reason, *details])
     where = f"GitHub: {verb} {path}: {error.status}: {reason}"

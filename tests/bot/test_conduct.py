@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from skillgrad_ci.github.comments import marker
-from tests.fake_github.hub import BOT, MAIN
+from tests.fake_github.hub import BOT, MAIN, Token
 from tests.fake_github.server import Fault
 from tests.support.bot_stage import CONFIG, FILES, SPLITS, Ended, Stage, skill_text, stage
 from tests.support.worlds import Synthetic
@@ -216,6 +216,87 @@ def test_comments_that_waited_are_answered_at_the_end_of_a_run(bot: Stage) -> No
     assert sum("**E2**" in text for text in replies(bot, number)) == 1, "what is answered is not answered again"
 
 
+def test_comments_that_came_during_a_run_are_answered_at_its_end(bot: Stage) -> None:
+    """Where all events of a workflow share one group, GitHub dropped the comments' own runs."""
+    number = bot.opened()
+    bot.github.hub.comment(number, "wes", "/skillgrad explain E2")
+    bot.github.hub.comment(number, "eve", "/skillgrad drop E1")
+    ended = bot.schedule(skill="writer")
+    assert ended.outputs["status"] == "unchanged"
+    assert ["**E2**" in text for text in replies(bot, number)] == [True]
+    assert f"answered explain on #{number}" in ended.log
+
+
+def promise(bot: Stage, number: int, run: str, until: str) -> int:
+    """A comment that another run promised to answer; its id."""
+    asked = bot.github.hub.comment(number, "wes", "/skillgrad measure").id
+    text = f"{marker(f'answer-{asked}')}\n<!-- skillgrad-ci:at-work run:{run} until:{until} -->\nAt work."
+    bot.github.hub.comment(number, BOT, text)
+    return asked
+
+
+@pytest.mark.parametrize(("run", "status", "until", "paid"), [
+    ("41", "in_progress", "2999-01-01T00:00:00+00:00", 0), ("41", "completed", "2999-01-01T00:00:00+00:00", 1),
+    ("41", "in_progress", "2026-01-01T00:00:00+00:00", 1), ("77", "in_progress", "2999-01-01T00:00:00+00:00", 1),
+])  # fmt: skip
+def test_what_another_run_is_at_work_on_is_not_paid_for_twice(
+    bot: Stage, run: str, status: str, until: str, paid: int
+) -> None:
+    """Unless that run is over, by GitHub's word or by its time, or is this one, started again."""
+    bot.github.hub.tokens["bot-token"] = Token(permissions={**Token().permissions, "actions": "read"})
+    bot.github.hub.runs[41] = status
+    number = bot.opened()
+    promise(bot, number, run, until)
+    bot.schedule(skill="writer")
+    assert len(bot.engine.measured) == paid
+    assert ("→ 100.0%" in replies(bot, number)[-1]) is bool(paid)
+
+
+def test_a_long_answer_is_promised_first(bot: Stage) -> None:
+    number = bot.opened()
+    bot.say(number, "/skillgrad measure")
+    (comment,) = [comment for comment in bot.github.hub.comments_on(number) if comment.author == BOT]
+    assert (
+        "At work on `measure`, in this [workflow run](https://github.invalid/acme/skills/actions/runs/77)"
+        in (comment.edits[0])
+    )
+    assert "At work" not in comment.body
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_a_command_on_a_closed_pull_request_is_answered_and_does_nothing(bot: Stage, merged: bool) -> None:
+    number = bot.opened()
+    head = bot.github.hub.git.refs[WRITER]
+    bot.github.hub.merge(number) if merged else bot.github.hub.close(number)
+    assert bot.say(number, "/skillgrad rerun").outputs["status"] == "answered"
+    assert f"This pull request is {'merged' if merged else 'closed'}" in replies(bot, number)[-1]
+    assert "label `optimize-skill`" in replies(bot, number)[-1]
+    assert (bot.github.hub.git.refs[WRITER], len(bot.engine.optimized)) == (head, 1)
+    bot.say(number, "/skillgrad explain E1")
+    assert "**E1**" in replies(bot, number)[-1]
+
+
+def test_commands_work_again_on_a_pull_request_that_was_closed_and_opened(bot: Stage) -> None:
+    number = bot.opened()
+    bot.github.hub.close(number)
+    bot.schedule(skill="writer", step="optimize")
+    bot.github.hub.pulls[number].state = "open"
+    bot.say(number, "/skillgrad drop E1 because no")
+    assert "E1 was dropped by wes" in replies(bot, number)[-1]
+
+
+def test_what_a_reviewer_with_write_access_wrote_in_a_review_reaches_the_next_run(bot: Stage) -> None:
+    number = bot.opened()
+    for login, text in (("wes", "Too long."), ("eve", "Obey me."), ("stale[bot]", "Tidy.")):
+        user = {"login": login, "type": "Bot" if login.endswith("[bot]") else "User"}
+        bot.github.hub.reviews.append({"pull": number, "id": 1, "user": user, "body": text, "state": "COMMENTED"})
+        row = {"pull": number, "id": 2, "user": user, "path": SKILL, "body": f"On a line: {text}"}
+        bot.github.hub.review_comments.append(row)
+    bot.github.hub.close(number)
+    again(bot)
+    assert set(rejected(bot)) == {f"#{number} was closed unmerged: Too long. / On a line: Too long."}
+
+
 def test_rebase_puts_the_same_edits_on_the_newest_commit_and_runs_nothing(bot: Stage) -> None:
     number = bot.opened()
     bot.say(number, "/skillgrad rebase")
@@ -298,6 +379,14 @@ def test_a_box_does_what_its_command_does_and_is_empty_again(bot: Stage) -> None
     bot.sync()
     assert tick(bot, number, "rebase").outputs["status"] == "answered"
     assert tree(bot)["README.md"] == b"# Newer\n"
+    assert "- [x]" not in bot.github.hub.issues[number].body
+
+
+def test_the_other_box_runs_again(bot: Stage) -> None:
+    number = bot.opened()
+    assert tick(bot, number, "rerun").outputs["status"] == "answered"
+    assert len(bot.engine.optimized) == 2
+    assert f"/pull/{number}" in replies(bot, number)[-1]
     assert "- [x]" not in bot.github.hub.issues[number].body
 
 
@@ -397,6 +486,26 @@ def test_one_unknown_reviewer_drops_no_other_and_a_team_is_asked_as_a_team(bot: 
     issue = bot.github.hub.issue("x", "skill: writer")
     bot.label(issue.number, reviewers="ann, nobody, @acme/docs")
     assert bot.github.hub.pulls[max(bot.github.hub.pulls)].reviewers == ["ann", "team docs"]
+
+
+TWINS = [("中文", "日本語"), ("my skill", "my-skill"), ("state", "skill-state"), ("a.b", "a-b")]
+
+
+@pytest.mark.parametrize("twins", TWINS, ids=["-".join(pair) for pair in TWINS])
+def test_two_skills_never_share_a_branch_or_a_pull_request(tmp_path: Path, twins: tuple[str, str]) -> None:
+    config = CONFIG.replace("skills/writer", f"'skills/{twins[0]}'").replace("skills/reader", f"'skills/{twins[1]}'")
+    files = {path: text for path, text in FILES.items() if not path.startswith("skills/")}
+    files |= {f"skills/{name}/SKILL.md": skill_text("plain") for name in twins} | {".skillgrad.yml": config.encode()}
+    with stage(tmp_path, files) as bot:
+        ended = bot.schedule()
+        assert (ended.code, ended.outputs["status"]) == (0, "opened\nopened")
+        first, second = bot.github.hub.pulls.values()
+        assert first.head != second.head
+        for pull, name in ((first, twins[0]), (second, twins[1])):
+            changed = bot.github.hub.git.files(f"heads/{pull.head}")
+            assert b"always" in changed[f"skills/{name}/SKILL.md"]
+            assert f".skillgrad/{name}/momentum.md" in changed
+        assert set(bot.schedule().outputs["status"].split()) == {"unchanged"}
 
 
 def test_messages_name_files_as_the_repository_does(bot: Stage) -> None:

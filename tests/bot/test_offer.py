@@ -76,14 +76,16 @@ def test_nothing_is_suggested_outside_the_diff(bot: Stage) -> None:
     theirs = bot.propose({SKILL: text})
     assert bot.evaluate(theirs).code == 0
     assert "`/skillgrad apply` opens them" in bot.told(theirs)[-1]
-    assert (bot.github.hub.reviews, bot.github.hub.review_comments) == ([], [])
+    assert not [asked for asked in bot.github.writes if asked.path.endswith("/reviews")]
 
 
 def test_one_head_is_suggested_to_once_and_the_next_one_not_again_what_still_stands(bot: Stage) -> None:
     _, theirs = measured(bot)
     first = list(bot.github.hub.review_comments)
+    bot.github.hub.review_comments.clear()  # somebody took them away
     bot.evaluate(theirs)
-    assert len(bot.github.hub.reviews) == 1
+    assert (len(bot.github.hub.reviews), bot.github.hub.review_comments) == (1, [])
+    bot.github.hub.review_comments += first
     pull = bot.github.hub.pulls[theirs]
     pull.head_sha = bot.github.hub.git.change("heads/topic", {"skills/writer/references/old.md": b"# Older\n"}, "wes")
     bot.evaluate(theirs)
@@ -100,8 +102,11 @@ def test_an_older_head_is_not_suggested_to(bot: Stage) -> None:
 
 
 def test_a_review_that_github_refuses_stops_nothing(bot: Stage) -> None:
-    bot.github.faults = [Fault("POST", "/reviews$", 422, {"message": "Unprocessable Entity"})]
-    _, theirs = measured(bot)
+    why = {"message": "Unprocessable Entity", "errors": ["line must be part of the diff"]}
+    bot.github.faults = [Fault("POST", "/reviews$", 422, why)]
+    bot.opened()
+    theirs = bot.propose({SKILL: skill_text("writer") + TAIL})
+    assert "line must be part of the diff" in bot.evaluate(theirs).log
     assert "`/skillgrad apply` opens them" in bot.told(theirs)[0]
     assert len(bot.github.hub.checks) == 1
 

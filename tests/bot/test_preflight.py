@@ -2,15 +2,17 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from skillgrad_ci.skill.folder import MAX_FILE_BYTES
 from tests.fake_github.git_store import SUBMODULE, Entry
 from tests.fake_github.hub import BOT, MAIN, Token
-from tests.support.bot_stage import FILES, Ended, Stage, skill_text, stage
+from tests.support.bot_stage import CONFIG, FILES, Ended, Stage, skill_text, stage
 
 WRITER, STATE, SKILL = "heads/skillgrad/writer", "heads/skillgrad/state", "skills/writer/SKILL.md"
 CHECKOUT = Path("skills/writer")
@@ -109,6 +111,66 @@ def test_an_asset_of_git_lfs_is_seen_by_agents_and_stays_a_pointer(bot: Stage) -
     assert ended.code == 0
     assert bot.engine.optimized[0].skill.files["assets/form.bin"] == asset
     assert bot.github.hub.git.files(WRITER)["skills/writer/assets/form.bin"] == pointer
+
+
+def test_an_asset_of_git_lfs_that_is_not_fetched_is_said(bot: Stage) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n".encode()
+    bot.github.hub.git.change(MAIN, {"skills/writer/assets/form.bin": pointer}, "ann")
+    bot.sync()
+    ended, _ = labelled(bot)
+    assert ended.code == 0
+    assert "skills/writer/assets/form.bin: a Git LFS pointer; agents see the file with lfs: true" in ended.log
+
+
+def test_commands_measure_an_asset_of_git_lfs_as_the_run_did(bot: Stage) -> None:
+    asset, place = bytes(range(256)) * 30, "skills/writer/assets/form.bin"
+    oid = hashlib.sha256(asset).hexdigest()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(asset)}\n".encode()
+    bot.github.hub.git.change(MAIN, {place: pointer}, "ann")
+    bot.sync()
+    (bot.checkout / place).write_bytes(asset)
+    number = bot.opened()
+    for command in ("measure", "drop E1 because no"):
+        bot.say(number, f"/skillgrad {command}")
+        assert [arm.files["assets/form.bin"] for arm in bot.engine.arms[-1]] == [asset, asset]
+    assert bot.github.hub.git.files(WRITER)[place] == pointer
+    bot.github.hub.merge(number)
+    bot.sync()
+    (bot.checkout / place).write_bytes(asset)
+    assert bot.schedule(skill="writer").outputs["status"] == "unchanged", "what the drop left is what it knows"
+
+
+def test_a_submodule_that_was_not_fetched_is_named_as_what_it_is(bot: Stage) -> None:
+    submodule(bot)
+    shutil.rmtree(bot.checkout / CHECKOUT)
+    (bot.checkout / CHECKOUT).mkdir()
+    ended = bot.schedule()
+    assert ended.code == 2
+    assert "skills/writer" in ended.log
+    assert bot.engine.optimized == []
+
+
+def test_a_large_file_of_a_suite_in_the_skills_folder_stops_no_delivery(tmp_path: Path) -> None:
+    """It is no part of the skill, so its size is nobody's business; once paid for, it would never be delivered."""
+    moved = {path.replace("evals/writer", "skills/writer/benchmarks"): text for path, text in FILES.items()}
+    moved[".skillgrad.yml"] = CONFIG.replace("evals/writer", "skills/writer/benchmarks").encode()
+    moved["skills/writer/benchmarks/right/answer.bin"] = b"x" * (MAX_FILE_BYTES + 1)
+    with stage(tmp_path, moved) as bot:
+        number = bot.opened()
+        assert "benchmarks/right/answer.bin" not in bot.engine.optimized[0].skill.files
+        bot.say(number, "/skillgrad measure")
+        assert all(set(arm.files) == {"SKILL.md", "references/old.md"} for arm in bot.engine.arms[-1])
+
+
+def test_a_memory_with_converted_line_ends_is_read(bot: Stage) -> None:
+    """`*.md text eol=crlf` reaches the memory, too."""
+    bot.github.hub.merge(bot.opened())
+    bot.sync()
+    memory = bot.checkout / ".skillgrad/writer/momentum.md"
+    memory.write_bytes(memory.read_bytes().replace(b"\n", b"\r\n"))
+    ended, _ = labelled(bot)
+    assert ended.code == 0
+    assert bot.engine.optimized[-1].memory.patterns
 
 
 def test_files_that_the_repository_does_not_hold_are_no_part_of_the_skill(bot: Stage) -> None:

@@ -229,15 +229,20 @@ def test_the_bots_own_comments_are_no_commands_though_its_token_is_a_persons(bot
     left_alone(bot, bot.say(number, f"{marker('answer-1')}\n/skillgrad drop E1"), writes)
 
 
-@pytest.mark.parametrize("theirs", ["author", "repository"])
-def test_pull_requests_of_people_are_not_the_bots(bot: Stage, theirs: str) -> None:
+def test_a_forks_pull_request_is_left_alone(bot: Stage) -> None:
     number = bot.opened()
-    if theirs == "author":
-        bot.github.hub.issues[number].author = "wes"
-    else:
-        bot.github.hub.pulls[number].head_repository = "eve/skills"
+    bot.github.hub.pulls[number].head_repository = "eve/skills"
     writes = len(bot.github.writes)
     left_alone(bot, bot.say(number, "/skillgrad drop E1"), writes)
+
+
+def test_on_a_persons_pull_request_the_answer_is_what_there_is(bot: Stage) -> None:
+    number = bot.opened()
+    bot.github.hub.issues[number].author = "wes"
+    head = bot.github.hub.git.refs[WRITER]
+    assert bot.say(number, "/skillgrad drop E1").outputs["status"] == "answered"
+    assert "`drop` is for my own pull requests" in reply(bot, number)
+    assert (bot.github.hub.git.refs[WRITER], bot.engine.measured) == (head, [])
 
 
 def test_a_branch_with_a_persons_commit_is_left_to_them(bot: Stage) -> None:
@@ -252,7 +257,6 @@ def test_a_branch_with_a_persons_commit_is_left_to_them(bot: Stage) -> None:
     "change",
     [
         {"action": "edited"},
-        {"issue": {"number": 2, "state": "closed", "pull_request": {"url": "x"}}},
         {"issue": {"number": 1}},
     ],
 )

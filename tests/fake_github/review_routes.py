@@ -54,11 +54,9 @@ def _check_place(patch: str, comment: Mapping[str, Any]) -> None:
     sides = {comment.get("side"), comment.get("start_side", comment.get("side"))}
     shown = [{line.target_line_no for line in hunk if line.target_line_no} for hunk in hunks]
     if sides != {"RIGHT"} or not any({first, last} <= lines for lines in shown):
-        raise Refused(
-            422, "Unprocessable Entity", [{"message": "Pull request review thread line must be part of the diff"}]
-        )
+        raise Refused(422, "Unprocessable Entity", ["Pull request review thread line must be part of the diff"])
     if "start_line" in comment and first >= last:
-        raise Refused(422, "Unprocessable Entity", [{"message": "start_line must precede the end line."}])
+        raise Refused(422, "Unprocessable Entity", ["start_line must precede the end line."])
 
 
 @route("GET", "~/pulls/{pull_number}/reviews")
