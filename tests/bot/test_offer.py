@@ -47,8 +47,7 @@ def test_edits_that_help_are_told_with_what_was_measured(bot: Stage) -> None:
     mine, theirs = measured(bot)
     (told,) = bot.told(theirs)
     assert (
-        f"With the edits E1, E2, E3 of #{mine} on top of it, on the tasks that decide: 0.0% (0/6) → 100.0% (6/6)"
-        in told
+        f"With the edits E1, E2, E3 of #{mine} on top of it, on the tasks that decide: 0.0% → 100.0% on 6 tasks" in told
     )
     assert "`/skillgrad apply` opens them" in told
     (check,) = bot.github.hub.checks
@@ -158,7 +157,7 @@ def test_apply_opens_what_was_measured_into_the_branch(bot: Stage) -> None:
     assert (pull.base, pull.head) == ("topic", f"skillgrad/writer.on-{theirs}")
     assert f"/pull/{number} is opened, into `topic`" in bot.told(theirs)[-1]
     assert issue.title == f"Edits of #{mine} for #{theirs}: writer"
-    assert "0.0% (0/6) → 100.0% (6/6)" in issue.body
+    assert "0.0% → 100.0% on 6 tasks" in issue.body
     git = bot.github.hub.git
     text = git.files(ON.format(theirs))[SKILL].decode()
     assert text.count("Use always") == 3

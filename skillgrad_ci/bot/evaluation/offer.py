@@ -22,9 +22,9 @@ from skillgrad_ci.document.inert_text import shown
 from skillgrad_ci.errors import BudgetExceeded, EnvironmentFailure
 from skillgrad_ci.github.client import Api, find
 from skillgrad_ci.method.acceptance import Verdict, compare
-from skillgrad_ci.method.evidence import Accuracy, Evidence
 from skillgrad_ci.method.patch import replay
 from skillgrad_ci.report.headline import percent
+from skillgrad_ci.report.statistics import Delta, paired
 from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.skill import Skill
@@ -86,8 +86,9 @@ def offered_on(
         without, with_edits = measured(bot, inputs, [head, after], deciding_tasks(inputs), progress)
     except (BudgetExceeded, EnvironmentFailure) as failed:
         return Offered(f"The edits of {name} on top of it were not measured: {shown(str(failed), 300)}")
-    figures = f"{_rate(without)} → {_rate(with_edits)}"
-    if compare(with_edits, without, inputs.job.settings.decide_by) is not Verdict.BETTER:
+    by = inputs.job.settings.decide_by
+    figures = _figures(paired(without, with_edits, by))
+    if compare(with_edits, without, by) is not Verdict.BETTER:
         return Offered(f"The edits of {name} on top of it do not help on the tasks that decide: {figures}.")
     ids = tuple(edit.id for edit in edits)
     facts = {"skill": inputs.job.name, "head": decision.head, "number": proposal.number}
@@ -126,6 +127,8 @@ def _is_said(head: Skill, edit: Edit) -> bool:
     return bool(lines) and there.issuperset(lines)
 
 
-def _rate(rows: Sequence[Evidence]) -> str:
-    accuracy = Accuracy.of(rows)
-    return f"{percent(accuracy.value)} ({accuracy.passed}/{accuracy.measured})"
+def _figures(delta: Delta | None) -> str:
+    if delta is None:
+        return "nothing was measured on both sides"
+    what, sure = " in score" if delta.by == "score" else "", "" if delta.clear else ", which chance can explain"
+    return f"{percent(delta.baseline)} → {percent(delta.final)}{what} on {delta.tasks} tasks{sure}"
