@@ -7,17 +7,18 @@ every call: agents tell usage in five ways, lose output, and end a turn as if no
 import asyncio
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.executors.acp_client import AgentFailure, Conversation
 from skillgrad_ci.executors.agents import AgentDescription, expand
 from skillgrad_ci.executors.relay import relayed
+from skillgrad_ci.executors.replies import Replies
 from skillgrad_ci.executors.skill_tools import SkillTools
 from skillgrad_ci.executors.tool_loop import OUTPUT_BOUND, task_message, turns_of
 from skillgrad_ci.method.evidence import Trajectory
-from skillgrad_ci.method.ports import Gateway, Line, PipingSession, Session
+from skillgrad_ci.method.ports import Gateway, Journal, Line, PipingSession, Session
 from skillgrad_ci.method.task import Task, digest_of
 from skillgrad_ci.skill.skill import Skill, present
 
@@ -39,6 +40,8 @@ class AcpExecutor:
     max_turns: int = 30
     others: Sequence[Skill] = ()
     probe_turns: int | None = None  # the most turns of a probe; None: as many as of any task
+    journal: Journal | None = None
+    key: str = ""  # of the execution whose replies the journal keeps
 
     @property
     def identity(self) -> str:
@@ -47,12 +50,17 @@ class AcpExecutor:
         limits = f"turns={self.max_turns} probe={self.probe_turns or 'all'}"
         return f"{self.agent.identity} acp/1 {self.gateway.identity} model={self.gateway.model} {limits}{beside}"
 
+    def resuming(self, journal: Journal, key: str) -> "AcpExecutor":
+        """The executor of one execution, which pays for no call that the journal holds."""
+        return replace(self, journal=journal, key=key)
+
     def execute(self, task: Task, skill: Skill | None, session: Session) -> Trajectory:
         if not isinstance(session, PipingSession):
             raise UserError(f"agent {self.agent.name}: it runs in a container of its own; use sandbox: docker")
         skills = present(skill, self.others)
         tools = SkillTools(skills, OUTPUT_BOUND) if skills else None
-        return _Execution(self, task, session, skill.name if skill else None, tools).run()
+        replies = Replies(self.journal, self.key, self.agent.fleeting)
+        return _Execution(self, task, session, skill.name if skill else None, tools, replies).run()
 
 
 @dataclass
@@ -64,16 +72,18 @@ class _Execution:
     session: PipingSession
     measured: str | None
     skills: SkillTools | None
+    replies: Replies
     line: Line = field(init=False)
 
     def run(self) -> Trajectory:
-        agent = self.executor.agent
+        agent, gateway = self.executor.agent, self.executor.gateway
         turns = turns_of(self.task, self.executor.max_turns, self.executor.probe_turns)
         work, home = self.prepare()
-        with self.executor.gateway.open(turns=turns, refusal=agent.refusal, notice=self.notice) as line:
+        limits: dict[str, Any] = {"turns": turns, "refusal": agent.refusal}
+        with gateway.open(**limits, notice=self.notice, replies=self.replies) as line:
             self.line = line
             with relayed(self.session, line) as address:
-                values = {"gateway": address, "key": line.token, "model": self.executor.gateway.model, "home": home}
+                values = {"gateway": address, "key": line.token, "model": gateway.model, "home": home}
                 ended = self.converse(work, values)
             return self.trajectory(ended)
 
@@ -105,6 +115,7 @@ class _Execution:
                 self.line.check()
                 if self.line.stopped:
                     return ""
+                self.replies.forget()
                 raise EnvironmentFailure(f"{agent.title}: {failure}: {pipe.said()}") from None
 
     def command(self, values: Mapping[str, str]) -> list[str]:

@@ -6,11 +6,12 @@ Nothing here knows one agent from another: what differs is in the descriptions.
 
 import re
 from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, ValidationError, model_validator
 
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.task import digest_of
@@ -21,6 +22,7 @@ _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 Text = Annotated[str, StringConstraints(min_length=1, strict=True)]
 Home = Annotated[str, StringConstraints(pattern=r"^~(/\.?[\w-][\w.-]*)+$", strict=True)]
+Expression = Annotated[re.Pattern[str], PlainSerializer(attrgetter("pattern"))]
 
 
 class _Form(BaseModel):
@@ -43,7 +45,8 @@ class AgentDescription(_Form):
     `install` runs once in the image that the settings name, or in `image`. In `environment`, `files` and
     `login` the placeholders `{{gateway}}` (the address inside the sandbox), `{{key}}` (a token that is good
     for one execution), `{{model}}` (without its provider) and `{{home}}` are filled in. `files` are written
-    below the agent's home before it starts. `refusal` is the HTTP status that ends the agent at its first
+    below the agent's home before it starts. `fleeting` are regular expressions of what its tools' results hold that
+    is new in every start and means nothing. `refusal` is the HTTP status that ends the agent at its first
     call, where its dialect does not know a better way.
     """
 
@@ -58,6 +61,7 @@ class AgentDescription(_Form):
     login: Login | None = None
     environment: dict[str, str] = {}
     files: dict[Home, str] = {}
+    fleeting: list[Expression] = []
     refusal: Annotated[int, Field(ge=400, le=499)] = 400
 
     @model_validator(mode="after")
@@ -76,8 +80,8 @@ class AgentDescription(_Form):
 
     @property
     def identity(self) -> str:
-        """Name, version and a digest of the whole description: a delta never mixes two."""
-        return f"{self.name}/{self.version} ({digest_of(self.model_dump())[:8]})"
+        """Name, version and a digest of all that makes the agent what it is: a delta never mixes two."""
+        return f"{self.name}/{self.version} ({digest_of(self.model_dump(exclude={'fleeting'}))[:8]})"
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ from itertools import count
 
 HEAD = struct.Struct(">II")
 PIECE = 65_536  # bytes of one frame at the most
+PORT = 23_517  # or another where it is taken: with one and the same, what commands print of it is the same
 lock = threading.Lock()
 peers: "dict[int, socket.socket]" = {}
 
@@ -47,7 +48,10 @@ def carry_in() -> None:
 
 
 if __name__ == "__main__":
-    server = socket.create_server(("127.0.0.1", 0))
+    try:
+        server = socket.create_server(("127.0.0.1", PORT))
+    except OSError:
+        server = socket.create_server(("127.0.0.1", 0))
     sys.stdout.buffer.write(b"%d\n" % server.getsockname()[1])
     sys.stdout.buffer.flush()
     threading.Thread(target=carry_in, daemon=True).start()

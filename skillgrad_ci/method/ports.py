@@ -164,6 +164,25 @@ class Resumable(Protocol):
     def resuming(self, journal: "Journal", key: str) -> Executor: ...
 
 
+class PaidReplies(Protocol):
+    """The replies to the calls of one execution of a foreign agent that are paid for. Thread-safe."""
+
+    @property
+    def token(self) -> str:
+        """What the agent is given for a key; the same in every start of the execution."""
+        ...
+
+    def place(self, asked: Sequence[Any]) -> str:
+        """Where the reply to a call that says this, as JSON, is kept: for each time that it is asked another place."""
+        ...
+
+    def recall(self, place: str) -> Mapping[str, Any] | None: ...
+
+    def keep(self, place: str, reply: Mapping[str, Any]) -> None:
+        """Write a reply down. Raises EnvironmentFailure where that cannot be done."""
+        ...
+
+
 class Line(Protocol):
     """The way of one execution of a foreign agent to its model: HTTP that the gateway answers.
 
@@ -223,11 +242,11 @@ class Gateway(Protocol):
         ...
 
     def open(
-        self, *, turns: int, refusal: int, notice: Callable[[Mapping[str, Any]], None]
+        self, *, turns: int, refusal: int, notice: Callable[[Mapping[str, Any]], None], replies: PaidReplies
     ) -> AbstractContextManager[Line]:
         """A line of at most `turns` calls with tools. `notice` is told every event as it happens.
 
-        `refusal` is the status that ends the agent at its first call.
+        `refusal` is the status that ends the agent at its first call; what is in `replies` is not asked for again.
         """
         ...
 

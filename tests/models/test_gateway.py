@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from skillgrad_ci.errors import BudgetExceeded, EnvironmentFailure, UserError
+from skillgrad_ci.executors.replies import Replies
 from skillgrad_ci.method.budget import Cap, Ledger, Purpose, spending_on
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.models.gateway import ProviderGateway, server
@@ -45,10 +46,12 @@ def gateway_to(world: AgentProvider, dialect: str, ledger: Ledger | None = None,
 
 
 @contextmanager
-def agent(gateway: ProviderGateway, turns: int = 30) -> Iterator[tuple[OpenLine, httpx.Client]]:
+def agent(
+    gateway: ProviderGateway, turns: int = 30, replies: Replies | None = None
+) -> Iterator[tuple[OpenLine, httpx.Client]]:
     """A line, and a client that reaches it as an agent does."""
     with (
-        gateway.open(turns=turns, refusal=400, notice=lambda _: None) as line,
+        gateway.open(turns=turns, refusal=400, notice=lambda _: None, replies=replies or Replies()) as line,
         socket.create_server(("127.0.0.1", 0)) as listener,
     ):
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from skillgrad_ci.executors.replies import Replies
 from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.models.gateway import line as lines
 from skillgrad_ci.models.gateway import server
@@ -67,7 +68,7 @@ def test_no_guess_of_the_token_is_let_in() -> None:
         for guess in guesses(line.token):
             if guess.strip() != line.token:
                 assert b" 401 " in raw(client, request(guess)), guess
-        other = gateway_to(world, "anthropic").open(turns=1, refusal=400, notice=lambda _: None)
+        other = gateway_to(world, "anthropic").open(turns=1, refusal=400, notice=lambda _: None, replies=Replies())
         with other as theirs:
             assert b" 401 " in raw(client, request(theirs.token))
     assert (world.requests, line.turns) == ([], 0)

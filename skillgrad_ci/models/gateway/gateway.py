@@ -13,7 +13,7 @@ import httpx
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.method.evidence import Usage
-from skillgrad_ci.method.ports import ModelRequest
+from skillgrad_ci.method.ports import ModelRequest, PaidReplies
 from skillgrad_ci.models.gateway.anthropic import Anthropic
 from skillgrad_ci.models.gateway.chat import ChatCompletions
 from skillgrad_ci.models.gateway.dialect import Asked, Call, Dialect
@@ -87,8 +87,10 @@ class ProviderGateway:
         return httpx.Client(timeout=httpx.Timeout(self.timeout, connect=20.0), limits=limits)
 
     @contextmanager
-    def open(self, *, turns: int, refusal: int, notice: Callable[[Mapping[str, Any]], None]) -> Iterator[OpenLine]:
-        line = OpenLine(self, turns, refusal, Recorder(notice))
+    def open(
+        self, *, turns: int, refusal: int, notice: Callable[[Mapping[str, Any]], None], replies: PaidReplies
+    ) -> Iterator[OpenLine]:
+        line = OpenLine(self, turns, refusal, Recorder(notice), replies)
         try:
             yield line
         finally:

@@ -5,7 +5,6 @@ here, by the rules of every other call, and an agent never sees half a reply.
 """
 
 import hmac
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,13 +14,15 @@ from http import HTTPStatus
 from socket import socket
 from typing import Any, Protocol
 
-from skillgrad_ci.errors import BudgetExceeded, Cancelled, SkillGradError
+from skillgrad_ci.errors import BudgetExceeded, Cancelled, EnvironmentFailure, SkillGradError
 from skillgrad_ci.method.budget import LOST_REPLIES, Ledger, Purpose, purpose
 from skillgrad_ci.method.evidence import Usage
+from skillgrad_ci.method.ports import PaidReplies
 from skillgrad_ci.models.advice import failure
 from skillgrad_ci.models.faults import Fault, Kind
 from skillgrad_ci.models.gateway import server
 from skillgrad_ci.models.gateway.dialect import Answer, Asked, Call, Dialect
+from skillgrad_ci.models.gateway.paid import content_of, kept, replayed
 from skillgrad_ci.models.gateway.recorder import Recorder
 from skillgrad_ci.models.gateway.upstream import Attempting
 from skillgrad_ci.models.provider import LONGEST_WAIT
@@ -80,7 +81,7 @@ class OpenLine:
     turns_allowed: int
     refusal: int
     record: Recorder
-    token: str = field(default_factory=lambda: f"skillgrad-{secrets.token_hex(16)}", repr=False)
+    replies: PaidReplies
     purpose: Purpose = field(default_factory=purpose)  # of the thread that opened it, for others serve it
     turns: int = 0
     usage: Usage = field(default_factory=Usage)
@@ -94,6 +95,10 @@ class OpenLine:
     _in_flight: int = 0
     _waited: float = 0.0
     _since: float = 0.0
+
+    @property
+    def token(self) -> str:
+        return self.replies.token
 
     @property
     def events(self) -> list[Mapping[str, Any]]:
@@ -147,9 +152,8 @@ class OpenLine:
         if over := self._admit(call.asked):
             return self.gateway.dialect.refusal(self.refusal, OVER.format(over), stream=stream)
         try:
-            with self._waiting():
-                outcome = self._ask(call, beat)
-        except (BudgetExceeded, Cancelled) as error:
+            outcome = self._reply(call, beat)
+        except (BudgetExceeded, Cancelled, EnvironmentFailure) as error:  # the last: the journal's disk is full
             self._end(error)  # unless the line itself was stopped, which is not an error
             return self.gateway.dialect.refusal(self.refusal, OVER.format(error), stream=stream)
         if isinstance(outcome, Fault):
@@ -208,26 +212,40 @@ class OpenLine:
                 if not self._in_flight:
                     self._waited += time.monotonic() - self._since
 
-    def _ask(self, call: Call, beat: Callable[[], None]) -> tuple[Said, Answer] | Fault:
+    def _reply(self, call: Call, beat: Callable[[], None]) -> tuple[Said, Answer] | Fault:
+        """The reply that is paid for already; else the provider's, which is written down before the agent sees it."""
+        place = self.replies.place(content_of(call))
+        if known := self.replies.recall(place):
+            said, answer, usage = replayed(known)
+            with self._lock:
+                self.usage += usage
+            return said, answer
+        with self._waiting():
+            outcome, usage = self._ask(call, beat)
+        if not isinstance(outcome, Fault):
+            self.replies.keep(place, kept(*outcome, usage))
+        return outcome
+
+    def _ask(self, call: Call, beat: Callable[[], None]) -> tuple[tuple[Said, Answer] | Fault, Usage]:
         """Ask the provider until there is a reply, or a fault that waiting does not mend."""
         waits = losses = 0
         gateway = self.gateway
         while True:
-            outcome = self._metered(call, beat)
+            outcome, usage = self._metered(call, beat)
             if not isinstance(outcome, Fault):
-                return outcome
+                return outcome, usage
             if outcome.kind is Kind.LOST and losses < LOST_REPLIES:
                 losses += 1
                 continue
             if outcome.kind is not Kind.BUSY:
-                return outcome
+                return outcome, usage
             if waits == gateway.retries or (outcome.wait or 0.0) > LONGEST_WAIT:
                 asked = f", and asks to wait {outcome.wait:.0f} s" if outcome.wait else ""
-                return replace(outcome, said=f"{outcome.said} ({waits + 1} attempts{asked})")
+                return replace(outcome, said=f"{outcome.said} ({waits + 1} attempts{asked})"), usage
             self._pause(gateway.pause(waits, outcome.wait), beat)
             waits += 1
 
-    def _metered(self, call: Call, beat: Callable[[], None]) -> tuple[Said, Answer] | Fault:
+    def _metered(self, call: Call, beat: Callable[[], None]) -> tuple[tuple[Said, Answer] | Fault, Usage]:
         """One attempt, of which the ledger is asked first. What was left half-way is counted in full."""
         gateway = self.gateway
         bound = gateway.bound(call.asked)
@@ -239,7 +257,7 @@ class OpenLine:
                 actual = gateway.taken(call.asked, outcome[0])
             elif outcome.kind is not Kind.LOST:
                 actual = Usage()
-            return outcome
+            return outcome, actual
         finally:
             gateway.ledger.settle(gateway.role, bound, actual, self.purpose)
             with self._lock:

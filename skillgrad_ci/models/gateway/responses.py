@@ -44,7 +44,7 @@ class Responses:
                 said.append((item["role"], texts(item.get("content"))))
         tools = body.get("tools") or []
         rest = {key: value for key, value in body.items() if key in ("instructions", "text", "tool_choice")}
-        prompt = ModelRequest(items, [*tools, rest])
+        prompt = ModelRequest([_unnamed(item) for item in items], [*tools, rest])
         limit = body.get("max_output_tokens")
         return Asked(body["model"], bool(body.get("stream")), limit, bool(tools), said, results, prompt)
 
@@ -65,6 +65,11 @@ class Responses:
         failed = {"id": "resp_refused", "object": "response", "status": "failed", "error": error, "output": []}
         event = {"type": "response.failed", "sequence_number": 0, "response": failed}
         return f"event: response.failed\ndata: {json.dumps(event)}\n\n".encode()
+
+
+def _unnamed(item: Json) -> Json:
+    """Without the id that the agent gave it, which no model reads; one that stands for an item is what it says."""
+    return item if item.get("type") == "item_reference" else {key: item[key] for key in item if key != "id"}
 
 
 def _output(value: Any) -> str:
