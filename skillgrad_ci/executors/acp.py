@@ -164,6 +164,7 @@ class _Execution:
             references_read=used,
             stopped=line.stopped or ENDS.get(ended, "answered"),
             usage=line.usage,
+            model_calls=list(line.model_calls),
             others_activated=[name for name in activated if name != self.measured],
         )
 

@@ -14,7 +14,7 @@ from typing import Any
 from skillgrad_ci.document.inert_text import fence
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError, UserError
 from skillgrad_ci.executors.turns import Turns
-from skillgrad_ci.method.evidence import Trajectory, Usage
+from skillgrad_ci.method.evidence import ModelCall, Trajectory, Usage
 from skillgrad_ci.method.ports import Journal, Model, ModelReply, ModelRequest, Session
 from skillgrad_ci.method.prompting import cut_middle, fill
 from skillgrad_ci.method.task import Suite, Task, digest_of
@@ -66,6 +66,7 @@ class _Conversation:
     measured: Skill | None
     paid: Turns
     events: list[Mapping[str, Any]] = field(default_factory=list)
+    model_calls: list[ModelCall] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     turns: int = 0
 
@@ -97,6 +98,7 @@ class _Conversation:
         reply = self.paid.reply(lambda: self.chat.model.complete(request))
         self.turns += 1
         self.usage += reply.usage
+        self.model_calls.append(ModelCall(len(self.events), reply.usage))
         self.events.append({"kind": "message", "role": "assistant", "text": reply.text})
         return reply
 
@@ -105,7 +107,15 @@ class _Conversation:
         used = [place.partition("/")[2] for place in read if place.partition("/")[0] == mine]
         others = [name for name in skills if name != mine]
         return Trajectory(
-            self.events, answer, self.turns, mine is not None, used, stopped, self.usage, others_activated=others
+            self.events,
+            answer,
+            self.turns,
+            mine is not None,
+            used,
+            stopped,
+            self.usage,
+            others_activated=others,
+            model_calls=self.model_calls,
         )
 
 

@@ -15,7 +15,7 @@ from skillgrad_ci.document import json_text
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
 from skillgrad_ci.executors.skill_tools import SkillTools
 from skillgrad_ci.executors.turns import Turns
-from skillgrad_ci.method.evidence import Trajectory, Usage
+from skillgrad_ci.method.evidence import ModelCall, Trajectory, Usage
 from skillgrad_ci.method.ports import Journal, Model, ModelReply, ModelRequest, Session, ToolCall
 from skillgrad_ci.method.prompting import cut_middle, fill
 from skillgrad_ci.method.task import Task, digest_of
@@ -104,6 +104,7 @@ class _Execution:
     turns: Turns
     messages: list[dict[str, Any]] = field(default_factory=list)
     events: list[Mapping[str, Any]] = field(default_factory=list)
+    model_calls: list[ModelCall] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0  # spent in commands
 
@@ -149,6 +150,7 @@ class _Execution:
         request = ModelRequest(list(self.messages), tools, max_tokens=self.loop.max_tokens)
         reply = self.turns.reply(lambda: self.loop.model.complete(request))
         self.usage += reply.usage
+        self.model_calls.append(ModelCall(len(self.events), reply.usage))
         return reply
 
     def say(self, role: str, text: str) -> None:
@@ -213,7 +215,15 @@ class _Execution:
         used = self.skills.used(self.measured) if self.skills and self.measured else []
         others = [name for name in activated if name != self.measured]
         return Trajectory(
-            self.events, answer, turns, self.measured in activated, used, stopped, self.usage, others_activated=others
+            self.events,
+            answer,
+            turns,
+            self.measured in activated,
+            used,
+            stopped,
+            self.usage,
+            others_activated=others,
+            model_calls=self.model_calls,
         )
 
 

@@ -6,6 +6,7 @@ every accuracy, and no agent learns from it.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -44,6 +45,15 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class ModelCall:
+    """A call of the conversation: `first` is the index of the event that its reply began with, `time` in ISO 8601."""
+
+    first: int
+    usage: Usage
+    time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
+
+
+@dataclass(frozen=True)
 class Trajectory:
     """Everything an executor did on one task.
 
@@ -56,6 +66,7 @@ class Trajectory:
     outgrew the model), `refused` (the model would not go on, or its provider's content filter ended the
     reply), `length` (the one reply was cut) or `activated` (a probe's end).
     `activated` and `references_read` speak of the measured skill; `others_activated` names other skills.
+    `model_calls` tell what each turn took and when it came; `usage` also counts calls beside the conversation.
     """
 
     events: Sequence[Mapping[str, Any]] = ()
@@ -66,6 +77,7 @@ class Trajectory:
     stopped: str = "answered"
     usage: Usage = field(default_factory=Usage)
     others_activated: Sequence[str] = ()
+    model_calls: Sequence[ModelCall] = ()
 
 
 @dataclass(frozen=True)

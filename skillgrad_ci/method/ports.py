@@ -10,7 +10,7 @@ from typing import IO, Any, Protocol, TypeVar, runtime_checkable
 from pydantic import BaseModel
 
 from skillgrad_ci.method.events import Event
-from skillgrad_ci.method.evidence import Evidence, Grade, Trajectory, Usage
+from skillgrad_ci.method.evidence import Evidence, Grade, ModelCall, Trajectory, Usage
 from skillgrad_ci.method.task import Environment, GraderSpec, Task
 from skillgrad_ci.skill.skill import Skill
 
@@ -197,6 +197,9 @@ class Line(Protocol):
 
     @property
     def events(self) -> Sequence[Mapping[str, Any]]: ...
+
+    @property
+    def model_calls(self) -> Sequence[ModelCall]: ...
 
     @property
     def answer(self) -> str: ...

@@ -87,6 +87,9 @@ def test_a_task_is_worked_on_with_a_skill_and_everything_is_seen(tmp_path: Path)
     assert (trajectory.activated, trajectory.references_read) == (True, ["references/words.md"])
     assert trajectory.others_activated == []
     assert (trajectory.usage.calls, trajectory.usage.cached_tokens) == (4, 40)
+    assert [call.usage.cached_tokens for call in trajectory.model_calls] == [40, 0, 0, 0]
+    begun = [trajectory.events[call.first] for call in trajectory.model_calls]
+    assert [event.get("text") or event["tool"] for event in begun] == ["I look.", "shell", "shell", "Done."]
     results = [event for event in trajectory.events if event["kind"] == "tool_result"]
     assert "The word is Ahoy.\ngreeter\nother\n" in results[1]["output"]
     assert [result["exit_code"] for result in results] == [None, 0, 3]

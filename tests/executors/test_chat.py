@@ -68,6 +68,7 @@ def test_one_call_with_the_skill_in_the_system_message() -> None:
     assert user == TASK.instruction, "a placeholder in a task is not filled"
     assert (done.answer, done.turns, done.stopped, done.activated) == ("25.4 mm", 1, "answered", True)
     assert [event["kind"] for event in done.events] == ["message"] * 3
+    assert [(call.first, call.usage) for call in done.model_calls] == [(2, done.usage)]
     assert (done.usage.prompt_tokens, done.usage.completion_tokens) == server.charged[0]
 
 

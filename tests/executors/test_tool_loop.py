@@ -88,6 +88,8 @@ def test_a_skill_is_disclosed_step_by_step() -> None:
     assert [event["kind"] for event in trajectory.events] == ["message"] * 2 + ["tool_call", "tool_result"] * 3 + [
         "message"
     ]
+    assert [call.first for call in trajectory.model_calls] == [2, 4, 6, 8]
+    assert [call.usage.prompt_tokens for call in trajectory.model_calls] == [prompt for prompt, _ in server.charged]
 
 
 def test_without_a_skill_nothing_is_said_of_skills() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory, Usage
+from skillgrad_ci.method.evidence import Evidence, ModelCall, Outcome, Trajectory, Usage
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.trajectories.atif import atif
 from skillgrad_ci.session.trajectories.kept import keep_in
@@ -31,6 +32,10 @@ STEP = closed(
     message=TEXT,
     tool_calls={"type": "array", "items": CALL},
     observation=closed(["results"], results={"type": "array", "items": RESULT}),
+    timestamp={"type": "string", "format": "date-time"},
+    metrics=closed(
+        [], prompt_tokens=NUMBER, completion_tokens=NUMBER, cached_tokens=NUMBER, cost_usd={"type": "number"}
+    ),
 )
 METRICS = closed(
     [],
@@ -58,7 +63,8 @@ def check(document: dict[str, Any]) -> None:
     assert [step["step_id"] for step in document["steps"]] == list(range(1, len(document["steps"]) + 1))
     for step in document["steps"]:
         calls = [call["tool_call_id"] for call in step.get("tool_calls", [])]
-        assert not calls or step["source"] == "agent"
+        assert step["source"] == "agent" or not {"tool_calls", "metrics"} & set(step)
+        assert datetime.fromisoformat(step.get("timestamp", "2026-11-28T10:00:00+00:00")).tzinfo
         assert {row["source_call_id"] for row in step.get("observation", {"results": []})["results"]} <= set(calls)
 
 
@@ -80,10 +86,10 @@ ONE_BY_ONE = [*ASKED, message("assistant", "So."), call("1", {"command": "ls"}),
 AT_ONCE = [*ASKED, call("1", {"command": "ls"}), call("2", {"command": "pwd"}), result("2", "/"), result("1", "a")]
 
 
-def evidence(events: Sequence[dict[str, Any]], usage: Usage | None = None) -> Evidence:
+def evidence(events: Sequence[dict[str, Any]], usage: Usage | None = None, *calls: ModelCall) -> Evidence:
     usage = usage or Usage(2, 900, 300, 40, 0.5)
     versions = "loop/1 model=openai/gpt-x turns=30 prompt=abc; sandlock/1; text/1"
-    trajectory = Trajectory(events, "Done.", 2, True, (), "answered", usage)
+    trajectory = Trajectory(events, "Done.", 2, True, (), "answered", usage, model_calls=calls)
     return Evidence("sort", "d" * 64, Outcome.FAILED, 0.5, "one row is missing", trajectory, versions=versions)
 
 
@@ -109,6 +115,24 @@ def test_calls_at_once_are_one_step_and_results_find_their_call() -> None:
     assert "total_cost_usd" not in document["final_metrics"]
 
 
+def test_a_step_holds_what_its_call_took_and_when_it_came() -> None:
+    """One by one or at once, what one reply calls is one step; a reply of nothing is a step too."""
+    took, silent = Usage(1, 500, 200, 30, 0.25), Usage(1, 400, 100, 10, None)
+    calls = [ModelCall(2, took, "2026-11-28T10:00:01+00:00"), ModelCall(7, silent), ModelCall(7, took)]
+    document = atif("base", evidence(ONE_BY_ONE, None, *calls))
+    assert document is not None
+    check(document)
+    steps = document["steps"]
+    assert [step["source"] for step in steps] == ["system", "user", "agent", "agent", "agent"]
+    assert [len(step.get("tool_calls", [])) for step in steps[2:]] == [2, 0, 0]
+    assert [row["source_call_id"] for row in steps[2]["observation"]["results"]] == ["1", "2"]
+    assert steps[2]["timestamp"] == "2026-11-28T10:00:01+00:00"
+    tokens = {"prompt_tokens": 500, "completion_tokens": 30, "cached_tokens": 200}
+    assert steps[2]["metrics"] == {**tokens, "cost_usd": 0.25}
+    assert "cost_usd" not in steps[3]["metrics"]
+    assert [step["message"] for step in steps[2:]] == ["So.", "", "Done."]
+
+
 EVENTS = st.lists(
     st.one_of(
         st.builds(message, st.sampled_from(["system", "user", "assistant"]), st.text()),
@@ -118,10 +142,12 @@ EVENTS = st.lists(
 )
 
 
-@given(EVENTS)
-def test_whatever_happened_is_valid(events: list[dict[str, Any]]) -> None:
-    document = atif("iteration-1", evidence(events))
+@given(EVENTS, st.lists(st.integers(0, 30)))
+def test_whatever_happened_is_valid(events: list[dict[str, Any]], firsts: list[int]) -> None:
+    calls = [ModelCall(first, Usage()) for first in sorted(firsts) if first <= len(events)]
+    document = atif("iteration-1", evidence(events, None, *calls))
     if document is None:
+        assert not calls
         assert all(event["kind"] == "tool_result" for event in events)
     else:
         check(document)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, EnvironmentFailure, SkillGradError
 from skillgrad_ci.method.budget import LOST_REPLIES, Ledger, Purpose, purpose
-from skillgrad_ci.method.evidence import Usage
+from skillgrad_ci.method.evidence import ModelCall, Usage
 from skillgrad_ci.method.ports import PaidReplies
 from skillgrad_ci.models.advice import failure
 from skillgrad_ci.models.faults import Fault, Kind
@@ -33,6 +33,7 @@ AT_ONCE = 32  # requests of one execution that are read or answered at once: eac
 OVER = "no further call is answered in this execution: {}"
 TOLD = {Kind.TOO_LONG: "context", Kind.FILTERED: "refused"}  # what an agent may still act on, and its end if not
 PASSED_ON = {*TOLD, Kind.REFUSED}
+Metered = tuple[tuple[Said, Answer] | Fault, Usage]  # what became of a call, and what its last attempt took
 
 
 class Backend(Protocol):
@@ -105,6 +106,10 @@ class OpenLine:
         return self.record.events
 
     @property
+    def model_calls(self) -> list[ModelCall]:
+        return self.record.model_calls
+
+    @property
     def answer(self) -> str:
         return self.record.answer
 
@@ -152,7 +157,7 @@ class OpenLine:
         if over := self._admit(call.asked):
             return self.gateway.dialect.refusal(self.refusal, OVER.format(over), stream=stream)
         try:
-            outcome = self._reply(call, beat)
+            outcome, usage = self._reply(call, beat)
         except (BudgetExceeded, Cancelled, EnvironmentFailure) as error:  # the last: the journal's disk is full
             self._end(error)  # unless the line itself was stopped, which is not an error
             return self.gateway.dialect.refusal(self.refusal, OVER.format(error), stream=stream)
@@ -162,7 +167,7 @@ class OpenLine:
         with self._lock:
             self._fault = Fault(Kind.FILTERED, "the reply was filtered") if said.stop == "content_filter" else None
             if call.asked.has_tools:
-                self.record.heard(said)
+                self.record.heard(said, usage)
         return answer
 
     def _admit(self, asked: Asked) -> str:
@@ -212,21 +217,21 @@ class OpenLine:
                 if not self._in_flight:
                     self._waited += time.monotonic() - self._since
 
-    def _reply(self, call: Call, beat: Callable[[], None]) -> tuple[Said, Answer] | Fault:
+    def _reply(self, call: Call, beat: Callable[[], None]) -> Metered:
         """The reply that is paid for already; else the provider's, which is written down before the agent sees it."""
         place = self.replies.place(content_of(call))
         if known := self.replies.recall(place):
             said, answer, usage = replayed(known)
             with self._lock:
                 self.usage += usage
-            return said, answer
+            return (said, answer), usage
         with self._waiting():
             outcome, usage = self._ask(call, beat)
         if not isinstance(outcome, Fault):
             self.replies.keep(place, kept(*outcome, usage))
-        return outcome
+        return outcome, usage
 
-    def _ask(self, call: Call, beat: Callable[[], None]) -> tuple[tuple[Said, Answer] | Fault, Usage]:
+    def _ask(self, call: Call, beat: Callable[[], None]) -> Metered:
         """Ask the provider until there is a reply, or a fault that waiting does not mend."""
         waits = losses = 0
         gateway = self.gateway
@@ -245,7 +250,7 @@ class OpenLine:
             self._pause(gateway.pause(waits, outcome.wait), beat)
             waits += 1
 
-    def _metered(self, call: Call, beat: Callable[[], None]) -> tuple[tuple[Said, Answer] | Fault, Usage]:
+    def _metered(self, call: Call, beat: Callable[[], None]) -> Metered:
         """One attempt, of which the ledger is asked first. What was left half-way is counted in full."""
         gateway = self.gateway
         bound = gateway.bound(call.asked)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from skillgrad_ci.method.evidence import ModelCall, Usage
 from skillgrad_ci.method.prompting import cut_middle
 from skillgrad_ci.models.gateway.dialect import Asked, ToolResult
 from skillgrad_ci.models.replies import Said
@@ -27,6 +28,7 @@ class Recorder:
 
     notice: Callable[[Event], None]
     events: list[Event] = field(default_factory=list)
+    model_calls: list[ModelCall] = field(default_factory=list)
     answer: str = ""
     _seen: set[str] = field(default_factory=set)
     _tools: dict[str, str] = field(default_factory=dict)  # a call's id: its tool's name
@@ -41,7 +43,8 @@ class Recorder:
             if self._is_new(f"result:{result.id}"):
                 self._result(result)
 
-    def heard(self, said: Said) -> None:
+    def heard(self, said: Said, usage: Usage) -> None:
+        self.model_calls.append(ModelCall(len(self.events), usage))
         if said.text.strip():
             self.answer = said.text.strip()
             self._keep({"kind": "message", "role": "assistant", "text": said.text})
