@@ -21,6 +21,7 @@ from skillgrad_ci.method.ports import Journal, Model, ModelReply, ModelRequest
 from skillgrad_ci.method.prompting import STRUCTURED, read_reply
 from skillgrad_ci.method.task import digest_of
 
+MORE = 1.2  # how much of the foreseen is kept for the final measurement: executions differ
 LOST_REPLIES = 2  # how often a reply that was lost on its way, and may have been paid for, is asked for again
 
 
@@ -84,7 +85,7 @@ class Ledger:
     by_purpose: dict[tuple[str, Purpose], Usage] = field(default_factory=dict)
     journal: Journal | None = None
     _held: list[Usage] = field(default_factory=list)
-    _largest: Usage = field(default_factory=Usage)
+    largest: Usage = field(default_factory=Usage)  # the most that one call could have taken: as prompt tokens, usd
     _final: bool = False
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -112,8 +113,8 @@ class Ledger:
             if refusal:
                 raise BudgetExceeded(refusal)
             self._held.append(bound)
-            self._largest = Usage(
-                prompt_tokens=max(self._largest.tokens, bound.tokens), usd=max(self._largest.usd or 0, bound.usd or 0)
+            self.largest = Usage(
+                prompt_tokens=max(self.largest.tokens, bound.tokens), usd=max(self.largest.usd or 0, bound.usd or 0)
             )
 
     def _refusal(self, bound: Usage) -> str | None:
@@ -174,12 +175,12 @@ class Ledger:
         are those of a judge that it has not made yet, each counted as a mean call of an executor.
         """
         total = sum(seen, Usage())
-        each = 1.2 * (number / max(1, len(seen)) + calls / max(1, total.calls))
-        room = self._largest if number else Usage()
+        each = MORE * (number / max(1, len(seen)) + calls / max(1, total.calls))
+        room = self.largest if number else Usage()
         done, judged = self.by_role.get("executor", Usage()), self.by_role.get("judge", Usage())
         usd = each * (total.usd or 0) * (1 + (judged.usd or 0) / (done.usd or inf))
         tokens = each * total.tokens * (1 + judged.tokens / (done.tokens or inf))
-        self.reserve = Reserve(usd + (room.usd or 0), tokens + room.tokens, 1.2 * seconds / 60)
+        self.reserve = Reserve(usd + (room.usd or 0), tokens + room.tokens, MORE * seconds / 60)
 
     @contextmanager
     def final_measurement(self) -> Iterator[None]:

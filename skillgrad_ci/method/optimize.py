@@ -27,11 +27,11 @@ from skillgrad_ci.method.run import Iteration, Run, Stop, forget, of_the_line, o
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split, Suite
 from skillgrad_ci.method.world import World
+from skillgrad_ci.method.world.foresight import FINAL_SHARE
 from skillgrad_ci.method.world.measurements import base_run, beside_each_other, on_validation, reserve, with_baseline
 from skillgrad_ci.skill.skill import Skill
 
 PATIENCE = 4  # batches in a row without a measurement end the run
-FINAL_SHARE = 1 / 3  # of the cap, kept for the final measurement until the base run shows what that takes
 
 
 def optimize(

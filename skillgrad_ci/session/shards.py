@@ -14,12 +14,12 @@ from typing import Any
 from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, UserError
 from skillgrad_ci.method.evidence import Evidence
-from skillgrad_ci.method.optimize import FINAL_SHARE
 from skillgrad_ci.method.optimizers.presets import optimizer_of
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.run import Stop
 from skillgrad_ci.method.task import Suite, Task, digest_of
 from skillgrad_ci.method.world import World, executions_of
+from skillgrad_ci.method.world.foresight import FINAL_SHARE
 from skillgrad_ci.method.world.measurements import BASE, surely
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import RUNS, Inputs

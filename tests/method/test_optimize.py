@@ -16,7 +16,7 @@ from skillgrad_ci.errors import Cancelled
 from skillgrad_ci.method.acceptance import Verdict
 from skillgrad_ci.method.budget import Cap, Ledger, Reserve
 from skillgrad_ci.method.events import BatchBegun, Dropped, Event
-from skillgrad_ci.method.evidence import Evidence, Outcome, Usage
+from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory, Usage
 from skillgrad_ci.method.memory import Pattern, PatternMemory, Stamp
 from skillgrad_ci.method.optimize import PATIENCE, optimize
 from skillgrad_ci.method.optimizers.draw import batches
@@ -296,7 +296,8 @@ def test_a_third_of_the_cap_is_kept_before_the_base_run() -> None:
     run(LoopSettings(iterations=1), rollout=rollout, ledger=ledger)
     assert kept[0] == Reserve(10.0, 300.0, 20.0)
     dear = Ledger(Cap(usd=0.12))
-    short = run(rollout=Synthetic(ledger=dear), ledger=dear)  # 16 executions at 0.01 each
+    untold = Synthetic(ledger=dear)  # 16 executions at 0.01 each, of an agent that does not say what each took
+    short = run(rollout=lambda *of, **where: replace(untold(*of, **where), trajectory=Trajectory()), ledger=dear)
     assert short.stop is Stop.BUDGET
     assert dear.spent.usd == pytest.approx(0.08)
 

@@ -20,11 +20,12 @@ from skillgrad_ci.graders.text import TextGrader
 from skillgrad_ci.method.budget import Cap, Ledger
 from skillgrad_ci.method.evidence import Trajectory, Usage
 from skillgrad_ci.method.memory import PatternMemory
-from skillgrad_ci.method.optimize import FINAL_SHARE, optimize
+from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.ports import Session
 from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
 from skillgrad_ci.method.world import World
+from skillgrad_ci.method.world.foresight import FINAL_SHARE
 from skillgrad_ci.sandbox.no_sandbox import NoCommands
 from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.session.journal.file_journal import NAME, FileJournal

@@ -18,6 +18,7 @@ from skillgrad_ci.method.evidence import Evidence, flat_signal
 from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.task import Split, Suite, Task
 from skillgrad_ci.method.world import Job, World, executions_of
+from skillgrad_ci.method.world.foresight import Foresight, Work, refuse_misfit
 from skillgrad_ci.skill.skill import Skill
 
 BASE, FINAL = "base", "final"  # the measurements' names
@@ -32,6 +33,7 @@ def base_run(run: Run, world: World, enough: int | None) -> Run:
     """
     suite, trials = run.suite, run.settings.trials
     order = base_order(suite, run.settings.seed, enough)
+    world = replace(world, rollout=Foresight(world.rollout, world.ledger, least_work(run, enough), world.at_once))
     if _all_needed(suite, enough):
         baseline = world.measure(run.initial, order, BASE, trials)
     else:
@@ -52,6 +54,23 @@ def surely(suite: Suite, seed: int, enough: int | None) -> Sequence[Task]:
     """The tasks that a base run executes whatever comes of them, so that they can be executed before it."""
     order = base_order(suite, seed, enough)
     return order if _all_needed(suite, enough) else order[: max(enough or 0, ALIKE)]
+
+
+def least_work(run: Run, enough: int | None) -> Work:
+    """The least that a run executes if it comes to a result.
+
+    Where the split still looks at outcomes, nobody knows which tasks report; then the share of the cap that is kept
+    for them says what they may take.
+    """
+    suite, trials = run.suite, run.settings.trials
+    known = all(task.split is not None for task in suite.tasks)
+    tasks = [task for split in reported(run) for task in suite.of(split) if not task.unreviewed] if known else []
+    again = [task for task in tasks if task.split is not Split.TRAIN]  # the initial skill is measured there as well
+    return Work(
+        len(executions_of(surely(suite, run.settings.seed, enough), trials)),
+        min(run.settings.batch_size, len(suite.of(Split.TRAIN) if known else suite.tasks)),
+        len(executions_of([*tasks, *again], trials)),
+    )
 
 
 def _all_needed(suite: Suite, enough: int | None) -> bool:
@@ -106,11 +125,16 @@ def _unmeasured(run: Run, tasks: Sequence[Task]) -> list[Task]:
 
 
 def reserve(run: Run, world: World) -> None:
-    """Keep back what the end will take: the candidate, and the initial skill where that is not measured yet."""
+    """Keep back what the end will take: the candidate, and the initial skill where that is not measured yet.
+
+    Raises BudgetExceeded where that leaves no iteration.
+    """
     trials = run.settings.trials
     tasks = [task for split in reported(run) for task in run.suite.of(split) if not task.unreviewed]
     number = sum(task.trials or trials for task in [*tasks, *_unmeasured(run, tasks)])
     known = [row for row in run.baseline if row.measured]
+    work = Work(len(run.baseline), min(run.settings.batch_size, len(known)), number, base_done=True)
+    refuse_misfit(world.ledger, work, known, world.at_once)
     seconds = ceil(number / world.at_once) * sum(row.seconds for row in known) / len(known)
     compared = sum(task.trials or trials for task in tasks if task.prefers)  # of the candidate alone, in both orders
     world.ledger.reserve_executions(number, [row.trajectory.usage for row in known], seconds, 2 * compared)
