@@ -5,7 +5,7 @@ RUN := .venv/bin/python
 # on the day that a newer release comes out.
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help setup demo real bench test coverage lint types install-test e2e site lock clean
+.PHONY: help setup demo real bench test coverage messages lint types install-test e2e site lock clean
 
 help:
 	@echo "make demo   install, then optimize the example skill with the rehearsal model (no key, no network)"
@@ -43,6 +43,13 @@ bench: setup
 
 test: setup
 	@$(RUN) -m pytest -n auto --dist worksteal -m "not docker and not index"
+
+# The examples of the program's messages, as these tests provoke them: make messages TESTS=tests/skill
+TESTS ?= tests
+messages: setup
+	@rm -rf .cache/messages
+	@SKILLGRAD_MESSAGES=.cache/messages $(RUN) -m pytest -q -n auto -m "not docker and not index" $(TESTS) || true
+	@SKILLGRAD_MESSAGES=.cache/messages $(RUN) -m tests.messages.recorder
 
 # The method and the skill must be covered to 90% by their own tests. Those of servers and agents are left out: Python
 # 3.11 now and then cannot start two threads at once that are traced.

@@ -58,18 +58,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ELSE
     except Exception as error:  # noqa: BLE001  # the one place that answers every error
-        verbose = arguments is not None and arguments.verbose
-        return _failed(error, verbose or bool(os.environ.get("SKILLGRAD_DEBUG")))
+        return _failed(error, arguments.debug or bool(os.environ.get("SKILLGRAD_DEBUG")))
 
 
-def _failed(error: Exception, verbose: bool) -> int:
+def _failed(error: Exception, debug: bool) -> int:
     from skillgrad_ci.document.inert_text import printable, terminal_safe
     from skillgrad_ci.secrets import Redactor
 
     known = isinstance(error, SkillGradError)
     what = "" if known else f"{type(error).__name__}: "
-    hint = "" if known or verbose else " (a mistake of this program: please report it with -v's output)"
-    text = terminal_safe("".join(traceback.format_exception(error))) if verbose else ""
+    hint = "" if known or debug else " (a mistake of this program: please report it with the output of --debug)"
+    text = terminal_safe("".join(traceback.format_exception(error))) if debug else ""
     line = printable(str(error)) or "no more is known"
     sys.stderr.write(Redactor.from_environment(os.environ)(f"{text}skillgrad-ci: {what}{line}{hint}\n"))
     return USER if isinstance(error, UserError) else BUDGET if isinstance(error, BudgetExceeded) else ELSE

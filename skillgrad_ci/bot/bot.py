@@ -60,7 +60,9 @@ class Bot:
         try:
             inside = path.resolve().relative_to(self.context.workspace.resolve()).as_posix()
         except ValueError:
-            raise UserError(f"{path}: not inside the repository at {self.context.workspace}") from None
+            raise UserError(
+                f"{path}: not inside the repository at {self.context.workspace}; name a path in it"
+            ) from None
         return "" if inside == "." else inside
 
     def names(self) -> dict[str, str]:

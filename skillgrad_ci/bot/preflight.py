@@ -64,7 +64,9 @@ def _refuse_pull_requests_forbidden(bot: Bot) -> None:
         if "not permitted to create" in refusal.reason:
             bot.log.annotate("warning", f"the branch will be pushed without a pull request: allow it in {SETTING}")
         elif refusal.status in (403, 404):
-            raise UserError(f"this token may open no pull request, so nothing was spent: {refusal}") from None
+            raise UserError(
+                f"this token may open no pull request, so nothing was spent ({refusal}); give it pull-requests: write"
+            ) from None
 
 
 def _refuse_branch_in_the_way(bot: Bot, branch: str, base: str) -> None:

@@ -57,7 +57,8 @@ def parser() -> argparse.ArgumentParser:
     made = {name: commands.add_parser(name, help=text, description=f"{text}.") for name, text in COMMANDS.items()}
     for name, command in made.items():
         command.epilog = EPILOG
-        command.add_argument("-v", "--verbose", action="store_true", help="show the agents' replies, and tracebacks")
+        command.add_argument("-v", "--verbose", action="store_true", help="show the agents' replies")
+        command.add_argument("--debug", action="store_true", help="show an error's traceback")
         if name != "action":
             command.add_argument("--json", action="store_true", help="one JSON document on standard output")
     _optimize(made["optimize"])

@@ -73,7 +73,7 @@ class Requests(BaseHTTPRequestHandler):
             case ["run", number]:
                 entry = entries[int(number)]
                 if entry.report is None:
-                    raise UserError("this run has not ended")
+                    raise UserError("this run has not ended; wait for its end, or follow it in the list")
                 return "text/html", render_page(entry.report, entry.folder, served=True)
             case ["run", number, "events"]:
                 return "application/json", json.dumps(events_of(_trajectory(entries[int(number)], query["file"])))

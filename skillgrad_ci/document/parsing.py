@@ -21,21 +21,23 @@ def read_text(path: Path, hint: str = "") -> str:
             what = "no file" if path.exists() else "no such file"  # a pipe would be waited for without end
             raise UserError(f"{path}: {what}{'; ' if hint else ''}{hint}")
         if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: larger than {MAX_BYTES:,} bytes; such files are small")
+            raise UserError(f"{path}: larger than {MAX_BYTES:,} bytes; split it, or take out what no suite needs")
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        raise UserError(f"{path}: cannot be read ({error.strerror}); give this user the right to") from None
 
 
 def json_data(path: Path, text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=lambda pairs: _unique(path, pairs))
     except json.JSONDecodeError as error:
-        raise UserError(f"{path}:{error.lineno}: no valid JSON ({error.msg} at column {error.colno})") from None
+        raise UserError(
+            f"{path}:{error.lineno}: no valid JSON ({error.msg} at column {error.colno}); mend it"
+        ) from None
     except (RecursionError, ValueError) as error:  # nested too deep, or a number of thousands of digits
-        raise UserError(f"{path}: JSON that no suite needs ({str(error)[:80]})") from None
+        raise UserError(f"{path}: JSON that no suite needs ({str(error)[:80]}); flatten or shorten it") from None
 
 
 def _unique(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def _unique(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise UserError(f"{path}: the key {twice!r} stands twice in one object; the first would be lost")
+        raise UserError(f"{path}: the key {twice!r} stands twice in one object; keep one")
     return fields
 
 

@@ -105,10 +105,10 @@ def load_agent(name: str, root: Path | None = None) -> AgentDescription:
         value: Any = yaml.safe_load(path.read_text("utf-8"))
         return AgentDescription.model_validate(value)
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"agent: {path} cannot be read ({error})") from None
+        raise UserError(f"agent: {path} cannot be read ({error}); name a .yaml description") from None
     except yaml.YAMLError as error:
-        raise UserError(f"agent: {path} is no YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"agent: {path} is no YAML ({' '.join(str(error).split())}); mend it") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise UserError(f"agent: {path}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise UserError(f"agent: {path}: {where}: {first['msg'].removeprefix('Value error, ')}; mend it") from None

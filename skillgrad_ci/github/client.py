@@ -245,7 +245,7 @@ def _explained(verb: str, path: str, error: Any) -> Exception:
     if error.status >= 500 or error.status == 429 or "rate limit" in reason.lower():
         return EnvironmentFailure(f"{where}; try again later")
     if error.status == 401:
-        return UserError(f"{where}; the input token is not valid (expired, or of another server)")
+        return UserError(f"{where}; the input token is not valid (expired, or of another server); make a new one")
     if "Resource not accessible" in reason:
         accepted = {name.lower(): value for name, value in (error.headers or {}).items()}
         named = accepted.get("x-accepted-github-permissions") or _permission(path)

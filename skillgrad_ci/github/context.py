@@ -118,7 +118,9 @@ def _payload(path: str) -> dict[str, Any]:
     try:
         payload = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"GITHUB_EVENT_PATH: {path}: cannot be read as JSON ({error})") from None
+        raise UserError(
+            f"GITHUB_EVENT_PATH: {path}: cannot be read as JSON ({error}); give the webhook's event"
+        ) from None
     if not isinstance(payload, dict):
         raise UserError(f"GITHUB_EVENT_PATH: {path}: expected a JSON object, the webhook's event")
     return payload

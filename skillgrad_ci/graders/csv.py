@@ -34,9 +34,11 @@ class CsvGrader:
         try:
             golden = _rows(golden_file.read_text(encoding="utf-8-sig"), options)
         except (Unusable, UnicodeDecodeError, OSError) as problem:
-            raise UserError(f"task {task.id!r}: {golden_file}: the golden CSV cannot be read ({problem})") from None
+            raise UserError(
+                f"task {task.id!r}: {golden_file}: the golden CSV cannot be read ({problem}); mend the file"
+            ) from None
         if not golden:
-            raise UserError(f"task {task.id!r}: {golden_file}: the golden CSV is empty, so everything would pass")
+            raise UserError(f"task {task.id!r}: {golden_file}: the golden CSV is empty; give it its rows")
         try:
             given = _rows(read_output(result, options.output), options)
         except Unusable as problem:

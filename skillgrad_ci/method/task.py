@@ -158,7 +158,7 @@ class Suite:
                     f"{self.root}: task id {task.id[:60]!r} cannot name a folder; use letters, digits, - and _"
                 )
             if task.id in seen:
-                raise UserError(f"{self.root}: task id {task.id!r} stands twice; ids are unique")
+                raise UserError(f"{self.root}: task id {task.id!r} stands twice; ids are unique, so rename one")
             seen.add(task.id)
 
     def of(self, split: Split) -> list[Task]:

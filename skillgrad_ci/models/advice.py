@@ -29,9 +29,9 @@ def failure(model: str, fault: Fault, at: str | None = None) -> SkillGradError:
             wrong = f"its name, or the address {at} (it ends in /v1 mostly)" if at else "its name"
             return UserError(f"model {model!r}: the provider does not know it ({fault.said}); correct {wrong}")
         case Kind.QUOTA:
-            return UserError(f"{model}: the account cannot pay for calls: {fault.said}")
+            return UserError(f"{model}: the account cannot pay for calls ({fault.said}); add credit at the provider")
         case Kind.PACKAGE:
-            return UserError(f"{model}: litellm needs a further package for it: {fault.said}")
+            return UserError(f"{model}: litellm needs a further package for it ({fault.said}); install that")
         case Kind.TOO_LONG:
             return ReplyError(f"{model}: the conversation is longer than the model takes: {fault.said}")
         case Kind.REFUSED:

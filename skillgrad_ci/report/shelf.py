@@ -100,7 +100,7 @@ def render_list(entries: Sequence[FoundRun]) -> str:
 def render_comparison(first: FoundRun, second: FoundRun) -> str:
     """The page that shows two finished runs side by side."""
     if first.report is None or second.report is None:
-        raise UserError("both runs must have ended to be compared")
+        raise UserError("both runs must have ended to be compared; wait for them")
     return _render(
         "compare.html", runs=(first, second), pairings=list(pairings(first.report, second.report)),
         same_suite=first.report.suite.path == second.report.suite.path,

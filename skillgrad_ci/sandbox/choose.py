@@ -33,7 +33,7 @@ def choose(
     """
     limits = limits or Limits()
     if kind not in KINDS:
-        raise UserError(f"sandbox: {kind!r} is none of {', '.join(KINDS)}")
+        raise UserError(f"sandbox: {kind!r} is none of {', '.join(KINDS)}; use one of them")
     if image and kind in ("sandlock", "none"):
         raise UserError(f"sandbox: {kind} runs on this machine and has no image; use sandbox: docker, or drop image")
     if kind == "none":

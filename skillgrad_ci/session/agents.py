@@ -100,7 +100,9 @@ def refuse_unfit(job: SkillRun, suite: Suite) -> None:
     if job.settings.agent != CHAT:
         return
     if any(task.environment for task in suite.tasks):
-        raise UserError(f"{suite.root}: its tasks bring their own containers, where agent {CHAT} does nothing")
+        raise UserError(
+            f"{suite.root}: its tasks bring their own containers, where agent {CHAT} does nothing; take the agent loop"
+        )
     if job.settings.trigger is not None or any(task.probe for task in suite.tasks):
         raise UserError(f"agent: {CHAT} is given every skill and activates none, so triggers need another agent")
     from skillgrad_ci.executors.chat import refuse_files

@@ -210,4 +210,4 @@ def _remove_empty(folder: Path, top: Path) -> None:
 
 
 def _refuse(file: Path, what: str, error: OSError) -> NoReturn:
-    raise UserError(f"{file}: cannot be {what} ({error.strerror or error})") from None
+    raise UserError(f"{file}: cannot be {what} ({error.strerror or error}); give this user the right to") from None

@@ -115,7 +115,7 @@ class Skill:
         try:
             return self.content(name).decode("utf-8")
         except KeyError:
-            raise UserError(f"{self.folder}/{name}: no such file in the skill") from None
+            raise UserError(f"{self.folder}/{name}: no such file in the skill; name one that is there") from None
         except UnicodeDecodeError as error:
             raise UserError(f"{self.folder}/{name}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
 

@@ -119,7 +119,9 @@ def reference_result(suite: Suite, task: Task, work: Path, sandbox: Sandbox | No
         raise EnvironmentFailure(f"{task.id}: the reference's command took longer than {task.timeout:g} s")
     if done.exit_code != 0:
         tail = done.output.strip()[-200:] or "no output"
-        raise UserError(f"{suite.root}: task {task.id!r}: the reference's command failed ({done.exit_code}): {tail}")
+        raise UserError(
+            f"{suite.root}: task {task.id!r}: the reference's command failed ({done.exit_code}); mend it. Said: {tail}"
+        )
     return result
 
 

@@ -98,7 +98,7 @@ def _read(folder: Path) -> tuple[Document, TaskFile]:
     try:
         document = Document(folder / CONFIG, None, tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{folder / CONFIG}: no valid TOML: {error}") from None
+        raise UserError(f"{folder / CONFIG}: no valid TOML ({error}); mend it") from None
     return document, document.parse(TaskFile)
 
 
@@ -118,9 +118,9 @@ def _refuse(folder: Path, document: Document, facts: TaskFile) -> None:
     if any((folder / "environment").glob("docker-compose.y*ml")):
         raise UserError(f"{folder}: several services (docker-compose) cannot be had here; leave this task out")
     if not place.docker_image and not (folder / "environment" / "Dockerfile").is_file():
-        raise UserError(f"{folder}: it names no docker_image and has no environment/Dockerfile")
+        raise UserError(f"{folder}: it names no docker_image and has no environment/Dockerfile; give one")
     if not (folder / TESTS).is_file():
-        raise UserError(f"{folder}: it has no {TESTS}")
+        raise UserError(f"{folder}: it has no {TESTS}; give it one")
 
 
 def _task(folder: Path, document: Document, facts: TaskFile) -> Task:

@@ -38,7 +38,7 @@ def load(path: Path) -> Suite:
     names = [name for name in (TRAINING, *PRISTINE) if (path / "data" / f"{name}.tsv").is_file()]
     if not names:
         known = ", ".join(f"{name}.tsv" for name in (TRAINING, *PRISTINE))
-        raise UserError(f"{path / 'data'}: none of the official files is here ({known})")
+        raise UserError(f"{path / 'data'}: none of the official files is here ({known}); put some there")
     dev = path / "data" / f"{DEV}.tsv"
     validation = {row[0] for _, row in _rows(dev, HEADER)} if dev.is_file() else None
     table_of = functools.cache(functools.partial(_table, path))  # 2,108 tables for 22,033 questions
@@ -71,7 +71,9 @@ def _rows(file: Path, header: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     for number, line in enumerate(lines[1:], 2):
         fields = line.rstrip("\r").split("\t")
         if line and len(fields) != columns:
-            raise UserError(f"{file}:{number}: expected {columns} tab-separated fields, got {len(fields)}")
+            raise UserError(
+                f"{file}:{number}: expected {columns} tab-separated fields, got {len(fields)}; mend the row"
+            )
         if line:
             yield f"{file}:{number}", fields
 
@@ -105,7 +107,7 @@ def _task(table: Path | None, row: list[str], canonical: list[str] | None, split
     if canonical is not None and len(canonical) != len(targets):
         raise UserError(f"{where}: targetValue holds {len(targets)} values and tagged/ {len(canonical)}; they pair up")
     if table is None:
-        raise UserError(f"{where}: context: no such table below csv/: {context!r}")
+        raise UserError(f"{where}: context: no such table below csv/: {context!r}; copy csv/ whole")
     options = TableOptions(targets=targets, canonical=canonical) if canonical else TableOptions(targets=targets)
     return Task(
         id=question,

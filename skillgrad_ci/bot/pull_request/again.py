@@ -52,7 +52,7 @@ def measure(bot: Bot, reviewed: Reviewed) -> str:
     sides = [skill_at(bot.api, sha, path, inputs.skill.folder, checkout) for sha in commits]
     skills = [skill for skill in sides if skill is not None]
     if len(skills) < 2:
-        raise UserError(f"{path}: not a skill on the branch or on its base")
+        raise UserError(f"{path}: not a skill on the branch or on its base; close the pull request")
     progress = Progress(bot.log, job.name, verbose=bot.context.debug)
     before, after = measured(bot, inputs, skills, deciding_tasks(inputs), progress)
     delta, what = paired(before, after, settings.decide_by), " in score" if settings.decide_by == "score" else ""

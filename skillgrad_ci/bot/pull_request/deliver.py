@@ -83,7 +83,7 @@ def initial_skill(bot: Bot, job: SkillRun, outcome: EndedRun) -> Skill:
         return read_inputs(job).skill
     skill = skill_at(bot.api, outcome.base, bot.path(job), job.path.resolve().name, checkout_of(job))
     if skill is None:
-        raise UserError(f"{bot.path(job)}: not a skill at {outcome.base[:7]}, with which the run began")
+        raise UserError(f"{bot.path(job)}: not a skill at {outcome.base[:7]}, with which the run began; run it again")
     return skill
 
 

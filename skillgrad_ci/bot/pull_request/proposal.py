@@ -56,7 +56,7 @@ def remade(bot: Bot, reviewed: Reviewed, base: str, dropped: Sequence[str]) -> R
         job = reviewed.job
         initial = skill_at(bot.api, base, path, job.path.resolve().name, checkout_of(job))
     if initial is None:
-        raise UserError(f"{path}: not a skill at {base[:7]}, on which this pull request is based")
+        raise UserError(f"{path}: not a skill at {base[:7]}, on which this pull request is based; close it")
     final, results = replay(initial, edits_of(reviewed.proposal), drop=set(dropped))
     return Remade(base, initial, final, results)
 

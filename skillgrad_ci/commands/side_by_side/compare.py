@@ -68,7 +68,7 @@ def _of_optimizers(arguments: argparse.Namespace) -> dict[str, SkillRun]:
     known = get_args(Preset)
     names = [name.strip() for name in (arguments.optimizers or ",".join(known)).split(",")]
     if wrong := [name for name in names if name not in known]:
-        raise UserError(f"--optimizers: {wrong[0]!r} is none of {', '.join(known)}")
+        raise UserError(f"--optimizers: {wrong[0]!r} is none of {', '.join(known)}; name some of them")
     values = {**vars(arguments), "skill": arguments.what[0]}
     return {name: skill_job(argparse.Namespace(**{**values, "optimizer": name})) for name in dict.fromkeys(names)}
 

@@ -69,7 +69,7 @@ def _folders(patterns: list[str]) -> list[Path]:
     paths = [Path(path) for pattern in patterns for path in (sorted(glob.glob(pattern)) or [pattern])]  # noqa: PTH207
     folders = [path for path in dict.fromkeys(paths) if (path / MAIN).is_file()]
     if not folders:
-        raise UserError(f"--triggers {' '.join(patterns)}: no folder with {MAIN} there")
+        raise UserError(f"--triggers {' '.join(patterns)}: no folder with {MAIN} there; name skills")
     return folders
 
 

@@ -115,16 +115,22 @@ class XlsxGrader:
         try:
             modified = file.stat().st_mtime_ns
         except OSError as error:
-            raise UserError(f"task {task.id!r}: {file}: the golden workbook is missing ({error.strerror})") from None
+            raise UserError(
+                f"task {task.id!r}: {file}: the golden workbook is missing ({error.strerror}); put it there"
+            ) from None
         return self._goldens(task.id, file, modified, options.answer_position, options.answer_sheet)
 
     def _read_golden(self, task: str, file: Path, _modified: int, position: str, sheet: str | None) -> Cells:
         try:
             cells = self._reader.at(file.read_bytes(), position, sheet)
         except (OSError, Unreadable) as problem:
-            raise UserError(f"task {task!r}: {file}: the golden workbook cannot be graded against: {problem}") from None
+            raise UserError(
+                f"task {task!r}: {file}: the golden workbook cannot be graded against ({problem}); mend the file"
+            ) from None
         if cells.missing:
-            raise UserError(f"task {task!r}: {file}: the graded sheet {cells.missing[0]!r} is a chart and has no cells")
+            raise UserError(
+                f"task {task!r}: {file}: the graded sheet {cells.missing[0]!r} is a chart without cells; name another"
+            )
         return cells
 
 

@@ -83,7 +83,7 @@ def _of_skill(skill: Skill) -> Gathered:
     ]
     pieces = [Material(origin, cut_middle(text, BOUND)) for origin, text in texts if text.strip()]
     if not pieces:
-        raise UserError(f"{skill.folder}: the body of {MAIN} is empty, so no task can be proposed from it")
+        raise UserError(f"{skill.folder}: the body of {MAIN} is empty; write one to propose tasks from")
     return Gathered(pieces, f"{len(pieces)} pieces of the skill {skill.name}")
 
 
@@ -217,7 +217,7 @@ def _issue_texts(path: Path) -> Iterator[str]:
     try:
         value = [loads(line) for line in lines] or loads(text)
     except ValueError as error:
-        raise UserError(f"--from {path}: no valid JSON ({str(error)[:80]})") from None
+        raise UserError(f"--from {path}: no valid JSON ({str(error)[:80]}); mend it") from None
     rows = next((item for item in value.values() if isinstance(item, list)), []) if isinstance(value, dict) else value
     for row in rows:
         fields = row if isinstance(row, dict) else {"body": row}

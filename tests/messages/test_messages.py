@@ -1,0 +1,71 @@
+"""Every message of the program: listed with an example, in one line, with what to do, and without a traceback."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import cast
+
+import pytest
+
+from skillgrad_ci import __main__, errors
+from tests.messages import Message, known, messages
+
+MESSAGES = list(messages())
+UNPROVOKED = 0  # messages without an example: it may only fall
+VERBS = """
+    add address allow ask check choose close commit copy correct delete drop end expected flatten free give install keep
+    leave let look make mend merge move must name needed need needs put raise rename remove run save say set shorten
+    simplify split start take try unarchive use wait write
+"""
+CHOICES = r"(there|known|read) (are|is)|holds|is a folder with|says what|line by line|pair up|are said in them|would be"
+REMEDY = re.compile(
+    rf"\b({'|'.join(VERBS.split())}|{CHOICES}|nothing was (written|spent)|docs/)\b|(advice|hint|RULESETS)\b"
+)
+OF_PROPOSALS = ("session/growth/admission.py", "session/growth/making.py", "session/growth/written.py")
+
+
+def test_each_message_is_listed_with_an_example() -> None:
+    """A new message needs a test that provokes it; `make messages TESTS=<that test>` writes the example down."""
+    examples = known()
+    lacking = sorted({message.key for message in MESSAGES} - set(examples))
+    assert len(lacking) <= UNPROVOKED, "\n".join(lacking)
+
+
+def test_no_message_is_listed_that_the_program_has_no_more() -> None:
+    assert sorted(set(known()) - {message.key for message in MESSAGES}) == []
+
+
+def test_each_example_is_what_its_message_says() -> None:
+    by_key = {message.key: message for message in MESSAGES}
+    assert [text for key, text in known().items() if not by_key[key].fits(text)] == []
+
+
+def _own(message: Message) -> bool:
+    """Whether the message is for a person, and says itself what to do.
+
+    The words of a provider, or of a part, come from elsewhere; why a proposed task is refused is told to a model.
+    """
+    if message.file in OF_PROPOSALS:
+        return False
+    return message.error == "UserError" and not re.fullmatch(r"(\{[^{}]*\}|\W)*", message.template)
+
+
+@pytest.mark.parametrize("message", [*filter(_own, MESSAGES)], ids=lambda message: message.template[:60])
+def test_a_message_for_a_person_says_what_to_do(message: Message) -> None:
+    assert REMEDY.search(message.template), message.template
+
+
+def _examples() -> Iterator[tuple[type[Exception], str]]:
+    for key, text in known().items():
+        yield cast("type[Exception]", getattr(errors, key.split(":")[0])), text
+
+
+def test_no_message_shows_a_traceback_or_more_than_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    answer: Callable[[Exception, bool], int] = __main__._failed
+    for error, text in _examples():
+        answer(error(text), False)
+        said = capsys.readouterr().err
+        assert said.startswith("skillgrad-ci: ")
+        assert said.count("\n") == 1, said
+        assert "Traceback" not in said
+        answer(error(text), True)
+        assert text.split("\n")[0][:20] in capsys.readouterr().err.replace("\\n", "\n")
