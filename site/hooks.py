@@ -1,4 +1,4 @@
-"""The site: README.md is its first page, links out of docs/ lead to the repository's files, one page lists all messages."""
+"""The site: README.md is its first page, links out of docs/ lead to the repository, and one page lists all messages."""
 
 import re
 from pathlib import Path

@@ -104,7 +104,8 @@ def _lint(command: argparse.ArgumentParser) -> None:
 
 def _report(command: argparse.ArgumentParser) -> None:
     command.add_argument("run", type=Path, metavar="RUN", help="a run folder")
-    command.add_argument("--format", choices=("html", "md", "json", "junit"), default="html", help="form (html)")
+    forms = ("html", "md", "json", "junit", "sarif", "atif")
+    command.add_argument("--format", choices=forms, default="html", help="form (html)")
     command.add_argument("--open", action="store_true", help="open the page in a browser")
 
 

@@ -3,15 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
-from skillgrad_ci import __version__
 from skillgrad_ci.commands.terminal import say, say_json
+from skillgrad_ci.report.forms import sarif_log, sarif_result
 from skillgrad_ci.skill.rules import RULES, Finding
 
 SPECIFICATION = "https://agentskills.io/specification"
-SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 @dataclass(frozen=True)
@@ -47,35 +44,11 @@ def json(found: Sequence[Linted], skills: int) -> None:
 
 
 def sarif(found: Sequence[Linted], _skills: int) -> None:
-    """SARIF 2.1.0 (OASIS), as code scanning takes it: paths relative to the working folder."""
-    ids = list(RULES)
-    rules = [
-        {
-            "id": rule,
-            "shortDescription": {"text": said},
-            "defaultConfiguration": {"level": severity},
-            "helpUri": SPECIFICATION,
-        }
-        for rule, (severity, said) in RULES.items()
+    """As code scanning takes it."""
+    results = [
+        sarif_result(RULES, item.finding.rule, item.finding.message, item.file, item.finding.line) for item in found
     ]
-    driver = {"name": "skillgrad-ci", "version": __version__, "informationUri": SPECIFICATION, "rules": rules}
-    results = [_result(item, ids.index(item.finding.rule)) for item in found]
-    say_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]})
-
-
-def _result(item: Linted, index: int) -> dict[str, Any]:
-    one = item.finding
-    place = {
-        "artifactLocation": {"uri": quote(item.file), "uriBaseId": "%SRCROOT%"},
-        "region": {"startLine": one.line},
-    }
-    return {
-        "ruleId": one.rule,
-        "ruleIndex": index,
-        "level": one.severity,
-        "message": {"text": one.message},
-        "locations": [{"physicalLocation": place}],
-    }
+    say_json(sarif_log(RULES, results, SPECIFICATION))
 
 
 def github(found: Sequence[Linted], skills: int) -> None:

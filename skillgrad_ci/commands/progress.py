@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO, assert_never
 
 from skillgrad_ci.document.inert_text import one_line, terminal_safe
 from skillgrad_ci.method.events import (
     BatchBegun,
+    Begun,
     Dropped,
     Estimated,
     Event,
@@ -23,6 +25,7 @@ from skillgrad_ci.method.events import (
     Measuring,
     Noted,
     Replied,
+    Spent,
     Starting,
 )
 from skillgrad_ci.method.evidence import Outcome
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
     from skillgrad_ci.method.ports import Observer
 
+SHOWN = 3  # tasks in flight that the live view names
 SIGNS = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.UNMEASURED: "?"}
 
 
@@ -42,10 +46,13 @@ def describe(event: Event, verbose: bool = False) -> str | None:
     if isinstance(event, Replied):
         body = "\n".join(f"  | {line}" for line in terminal_safe(redact(event.text)).split("\n"))
         return f"{terminal_safe(redact(event.role))} replies:\n{body}" if verbose else None
-    return terminal_safe(_line(event, redact)).replace("\n", " ")  # one line: the next would stand without its mark
+    line = _line(event, redact)
+    return (
+        None if line is None else terminal_safe(line).replace("\n", " ")
+    )  # one line: the next would stand without its mark
 
 
-def _line(event: Event, redact: Redactor) -> str:
+def _line(event: Event, redact: Redactor) -> str | None:
     match event:
         case Noted(text):
             return redact(text)
@@ -53,6 +60,8 @@ def _line(event: Event, redact: Redactor) -> str:
             return redact(f"starting: {stage}")
         case Estimated(text):
             return redact(f"estimate: {text}")
+        case Begun() | Spent():
+            return None
         case Measuring(name, number, at_most):
             return redact(f"{name}: {'at most ' if at_most else ''}{number} executions")
         case BatchBegun(number, tasks):
@@ -88,50 +97,113 @@ class Lines:
                 self._stream.flush()
 
 
+@dataclass
+class Standing:
+    """What the live view knows of a run: its measurement at hand, what is in flight, what is spent, its pace.
+
+    The pace is that of executions that were begun in this process: what is taken over comes at once.
+    """
+
+    clock: Callable[[], float]
+    counts: dict[Outcome, int] = field(default_factory=dict)
+    running: dict[tuple[str, str, int], None] = field(default_factory=dict)
+    spent: str = ""
+    planned: int = 0
+    executed: int = 0
+    done: int = 0  # of those that were begun here
+    first: float | None = None
+
+    def learn(self, event: Event) -> None:
+        match event:
+            case Estimated(_, executions):
+                self.planned = executions
+            case Measuring() | BatchBegun():
+                self.counts = {}
+            case Begun(iteration, task, trial):
+                self.first = self.clock() if self.first is None else self.first
+                self.running[iteration, task, trial] = None
+            case Executed():
+                self.counts[event.outcome] = self.counts.get(event.outcome, 0) + 1
+                self.executed += 1
+                key = (event.iteration, event.task, event.trial)
+                if key in self.running:
+                    del self.running[key]
+                    self.done += 1
+            case Spent(text):
+                self.spent = text
+
+    @property
+    def told(self) -> str:
+        """The outcomes of the measurement at hand, and the accuracy so far."""
+        measured = self.counts.get(Outcome.PASSED, 0) + self.counts.get(Outcome.FAILED, 0)
+        share = f" ({self.counts.get(Outcome.PASSED, 0) / measured:.0%})" if measured else ""
+        return ", ".join(f"{number} {outcome}" for outcome, number in self.counts.items()) + share
+
+    @property
+    def left(self) -> str:
+        """The most time that the rest takes, at the pace so far."""
+        rest = self.planned - self.executed
+        if self.first is None or not self.done or rest <= 0:
+            return ""
+        minutes = (self.clock() - self.first) / self.done * rest / 60
+        return f"at most {minutes:.0f} min left" if minutes >= 1 else "less than a minute left"
+
+    @property
+    def line(self) -> str:
+        """What is in flight, what is spent, how long it takes."""
+        names = [task for _, task, _ in self.running]
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        running = f"running {', '.join(names[:SHOWN])}{more}" if names else ""
+        return " · ".join(filter(None, [self.spent, self.left, running]))
+
+
 class Live:
-    """The same lines above a bar of the measurement at hand."""
+    """The same lines above two of the measurement at hand: a bar, then money, time and what is in flight."""
 
-    def __init__(self, console: "Console", verbose: bool = False) -> None:
+    def __init__(self, console: "Console", verbose: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        from rich.console import Group
+        from rich.live import Live as RichLive
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.text import Text
 
-        self._verbose = verbose
+        self._verbose, self._console = verbose, console
         self._lock = threading.Lock()
-        self._counts: dict[Outcome, int] = {}
+        self._standing = Standing(clock)
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("{task.fields[counts]}", markup=False),
             TimeElapsedColumn(),
-            console=console,
-            transient=True,
         )
         self._task = self._progress.add_task("starting", total=None, counts="")
+        self._below = Text(style="dim", no_wrap=True, overflow="ellipsis")
+        self._live = RichLive(Group(self._progress, self._below), console=console, transient=True)
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._live.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._progress.stop()
+        self._live.stop()
 
     def __call__(self, event: Event, /) -> None:
         text = describe(event, self._verbose)
         with self._lock:
             if text is not None:
-                self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+                self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._standing.learn(event)
             match event:
                 case Measuring(name, number):
                     self._begin(name, number)
-                case BatchBegun(number, tasks):
-                    self._begin(f"iteration {number}", len(tasks))
+                case BatchBegun(number, tasks, at_most):
+                    of = f" of {at_most}" if number <= at_most else ""
+                    self._begin(f"iteration {number}{of}", len(tasks))
                 case Executed():
-                    self._counts[event.outcome] = self._counts.get(event.outcome, 0) + 1
-                    counts = ", ".join(f"{number} {outcome}" for outcome, number in self._counts.items())
-                    self._progress.update(self._task, advance=1, counts=counts)
+                    self._progress.update(self._task, advance=1, counts=self._standing.told)
+            self._below.plain = terminal_safe(Redactor.from_environment(os.environ)(self._standing.line))
 
     def _begin(self, name: str, executions: int) -> None:
-        self._counts = {}
         self._progress.reset(self._task, description=name, total=executions, counts="")
 
 

@@ -9,7 +9,7 @@ import hmac
 import json
 import secrets
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,7 +20,7 @@ from skillgrad_ci.commands.terminal import say
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.report.executions import FOLDER, events_of
 from skillgrad_ci.report.page import render_page
-from skillgrad_ci.report.shelf import FoundRun, find_runs, render_comparison, render_list
+from skillgrad_ci.report.shelf import FoundRun, find_comparisons, find_runs, render_comparison, render_list
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
@@ -67,16 +67,18 @@ class Requests(BaseHTTPRequestHandler):
         entries = find_runs(self.server.paths)
         match list(parts):
             case []:
-                return "text/html", render_list(entries)
+                return "text/html", render_list(entries, find_comparisons(self.server.paths))
+            case ["comparison", number]:
+                return "text/html", find_comparisons(self.server.paths)[int(number)].read_text("utf-8")
+            case ["comparison", number, *folders, ("report.html" | "events") as what]:
+                page = find_comparisons(self.server.paths)[int(number)]
+                return _of_run(_entry(entries, page.parent.joinpath(*folders)), what, query)
             case ["compare"]:
                 return "text/html", render_comparison(entries[int(query["a"])], entries[int(query["b"])])
             case ["run", number]:
-                entry = entries[int(number)]
-                if entry.report is None:
-                    raise UserError("this run has not ended; wait for its end, or follow it in the list")
-                return "text/html", render_page(entry.report, entry.folder, served=True)
+                return _of_run(entries[int(number)], "report.html", query)
             case ["run", number, "events"]:
-                return "application/json", json.dumps(events_of(_trajectory(entries[int(number)], query["file"])))
+                return _of_run(entries[int(number)], "events", query)
         raise LookupError(self.path)
 
     def _answer(self, status: HTTPStatus, kind: str, text: str) -> None:
@@ -90,6 +92,23 @@ class Requests(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Requests are not news."""
+
+
+def _entry(entries: Sequence[FoundRun], folder: Path) -> FoundRun:
+    """The run of a folder. Raises LookupError for any other folder."""
+    for entry in entries:
+        if entry.folder.resolve() == folder.resolve():
+            return entry
+    raise LookupError(folder.name)
+
+
+def _of_run(entry: FoundRun, what: str, query: Mapping[str, str]) -> tuple[str, str]:
+    """A run's page, or the events of one of its executions. Raises UserError for a run that goes on."""
+    if what == "events":
+        return "application/json", json.dumps(events_of(_trajectory(entry, query["file"])))
+    if entry.report is None:
+        raise UserError("this run has not ended; wait for its end, or follow it in the list")
+    return "text/html", render_page(entry.report, entry.folder, served=True)
 
 
 def _trajectory(entry: FoundRun, name: str) -> Path:

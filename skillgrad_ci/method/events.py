@@ -25,9 +25,10 @@ class Starting:
 
 @dataclass(frozen=True)
 class Estimated:
-    """What the run may take, in one line; told again once the base run is in."""
+    """What the run may take, in one line, and how many executions at most; told again once the base run is in."""
 
     text: str
+    executions: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,27 @@ class Measuring:
 
 @dataclass(frozen=True)
 class BatchBegun:
-    """An iteration begins, with these tasks by id."""
+    """An iteration begins, with these tasks by id; `at_most` so many follow each other."""
 
     number: int
     tasks: Sequence[str]
+    at_most: int = 0
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An execution that is to be paid for begins."""
+
+    iteration: str
+    task: str
+    trial: int
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What the run has taken so far, of its cap: `$0.31 of $5`."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -86,4 +104,6 @@ class IterationDone:
     verdict: str
 
 
-Event = Noted | Starting | Estimated | Measuring | BatchBegun | Executed | Replied | Dropped | IterationDone
+Event = (
+    Noted | Starting | Estimated | Measuring | BatchBegun | Begun | Spent | Executed | Replied | Dropped | IterationDone
+)

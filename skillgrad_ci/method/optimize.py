@@ -87,7 +87,7 @@ def advance(run: Run, world: World, step: Callable[[], Iteration]) -> Run:
 def iterate(run: Run, world: World, optimizer: Optimizer, batch: Batch) -> Iteration:
     """One step: from a mini-batch to the skill in hand after it."""
     step = _begun(run, batch.epoch)
-    world.observe(BatchBegun(step.number, [task.id for task in batch.tasks]))
+    world.observe(BatchBegun(step.number, [task.id for task in batch.tasks], run.settings.iterations))
     step = optimizer.teach(run, world, step, batch)
     if not step.usable:
         step = replace(step, verdict="not used: more than half of the batch is unmeasured")

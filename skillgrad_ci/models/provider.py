@@ -7,6 +7,7 @@ charged, so it is not asked for again inside one call; the meter does that, as a
 
 import copy
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -62,6 +63,7 @@ class LitellmModel:
     _prefixes: Prefixes = field(default_factory=Prefixes, repr=False)
     _counts_apart: threading.Lock = field(default_factory=threading.Lock, repr=False)  # taken once it was seen to
     _schema_refused: threading.Event = field(default_factory=threading.Event, repr=False)
+    _told: set[str] = field(default_factory=set, repr=False)  # why calls are made again, each told once
 
     def __post_init__(self) -> None:
         if owned := sorted(OWNED & set(self.parameters)):
@@ -94,8 +96,16 @@ class LitellmModel:
                 asked = f", and asks to wait {answer.wait:.0f} s" if answer.wait else ""
                 tried = replace(answer, said=f"{answer.said} ({waits + 1} attempts{asked})")
                 raise failure(self.name, tried, self.api_base)
+            self._tell_once(str(failure(self.name, answer, self.api_base)))
             self._wait(waits, answer.wait)
             waits += 1
+
+    def _tell_once(self, why: str) -> None:
+        """Nobody should look at a silent minute of calls to a wrong address; nor at a line for every busy answer."""
+        same = re.sub(r"\d+", "0", why)
+        if same not in self._told:
+            self._told.add(same)
+            self.tell(f"{why}; asking again, {self.retries} times at most in about a minute")
 
     def _wait(self, attempt: int, asked: float | None) -> None:
         """Exponential backoff with jitter, never less than the provider asked for."""

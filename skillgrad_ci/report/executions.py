@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from skillgrad_ci.method.task import folder_of
 from skillgrad_ci.report.document import Report
 
 FOLDER = "trajectories"
@@ -37,7 +38,7 @@ def read_executions(folder: Path, report: Report) -> Executions:
     left = PAGE_BOUND
     for task in _in_order(report):
         for column in found.columns:
-            for path in files[column].get(task, ()):
+            for path in files[column].get(folder_of(task), ()):
                 *events, verdict = _rows(path)
                 cell = _cell(path.relative_to(folder), events, verdict)
                 size = len(json.dumps(cell["events"]))
@@ -63,9 +64,9 @@ def _columns(folder: Path, report: Report) -> list[str]:
 
 
 def _files(folder: Path) -> dict[str, list[Path]]:
-    """The files of one measurement by task, in the order of their trials."""
+    """The files of one measurement by their tasks' folder names, in the order of their trials."""
     found: dict[str, list[Path]] = {}
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in sorted(folder.glob("*.jsonl"), key=lambda path: (len(path.name), path.name)):
         found.setdefault(path.name.rsplit(".", 2)[0], []).append(path)
     return found
 

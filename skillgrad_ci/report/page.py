@@ -7,17 +7,18 @@ and the page's policy lets nothing run but the page's own script, known by its d
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.memory import Pattern
 from skillgrad_ci.method.memory.memory_file import parse_memory
 from skillgrad_ci.report.document import EditFacts, Report
 from skillgrad_ci.report.executions import AFTER, BEFORE, Executions, read_executions
-from skillgrad_ci.report.templating import environment
+from skillgrad_ci.report.templating import environment, usd
 
 ASSETS = ("report.css", "report.js")
 MEMORY, PATCH, NOT_KEPT = "momentum.md", "skill.patch", "candidate.patch"
@@ -46,17 +47,61 @@ def render_page(report: Report, folder: Path, *, served: bool = False) -> str:
         data=_data(report, executions, served),
         hunks=list(_hunks(folder, report)),
         patterns=_patterns(folder),
+        spending=_spending(report),
+        chosen=list(_chosen(report)),
         style=style,
         script=script,
         policy=policy_of(style, script, served=served),
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Spending:
+    """What each measurement and iteration took, in the order of the run: (name, [(role, from, width, amount)], total).
+
+    Widths are thousandths of the dearest row. In dollars, or in tokens where a price is unknown.
+    """
+
+    roles: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[tuple[str, float, float, str]], str]]
+
+
+def _spending(report: Report) -> Spending:
+    known = all(spent.usd is not None for spent in report.cost.by_purpose)
+    rows: dict[str, dict[str, float]] = {}
+    for spent in report.cost.by_purpose:
+        amount = (spent.usd or 0.0) if known else float(spent.prompt_tokens + spent.completion_tokens)
+        row = rows.setdefault(column_name(spent.iteration) if spent.iteration else "start", {})
+        row[spent.role] = row.get(spent.role, 0.0) + amount
+    roles = list(dict.fromkeys(role for row in rows.values() for role in row))
+    most = max((sum(row.values()) for row in rows.values()), default=0.0) or 1.0
+
+    def told(amount: float) -> str:
+        return usd(amount) if known else f"{amount:,.0f} tokens"
+
+    def bar(row: Mapping[str, float]) -> Iterator[tuple[str, float, float, str]]:
+        at = 0.0
+        for role in filter(row.__contains__, roles):
+            width = 1000 * row[role] / most
+            yield role, round(at, 1), round(width, 1), told(row[role])
+            at += width
+
+    return Spending(roles, [(name, list(bar(row)), told(sum(row.values()))) for name, row in rows.items()])
+
+
+def _chosen(report: Report) -> Iterator[tuple[str, str, str]]:
+    """The settings that are not what they are without being set."""
+    usual = Settings().model_dump(mode="json")
+    for name, value in report.settings.items():
+        if name in usual and value != usual[name]:
+            yield name, json.dumps(value, ensure_ascii=False), json.dumps(usual[name], ensure_ascii=False)
+
+
 def column_name(column: str) -> str:
     """A measurement's name for people."""
-    names = {BEFORE: "before", AFTER: "after"}
+    names, kinds = {BEFORE: "before", AFTER: "after"}, {"": "iteration", "validate": "validation"}
     kind, _, number = column.rpartition("-")
-    return names.get(column) or f"{'validation' if kind else 'iteration'} {number}"
+    return names.get(column) or f"{kinds.get(kind, kind)} {number}"
 
 
 def _grid(report: Report, executions: Executions) -> Iterator[tuple[str, str, str, list[tuple[str, str, str]]]]:

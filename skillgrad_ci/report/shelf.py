@@ -14,14 +14,21 @@ from skillgrad_ci.report.pages import REPORT
 from skillgrad_ci.report.templating import environment
 
 JOURNAL = "journal.jsonl"
+COMPARISON = "comparison.html"
+NO_RUNS = {"evaluate-": "a measurement", "grow-": "proposed tasks"}  # folders with a journal that get no report
 
 
 @dataclass(frozen=True)
 class FoundRun:
-    """A run folder. `report` is None while the run is going on, or where it was killed."""
+    """A run folder. `report` is None while the run is going on, where it was killed, and where `kind` names no run."""
 
     folder: Path
     report: Report | None
+
+    @property
+    def kind(self) -> str:
+        """What the folder holds in place of a run; empty for a run."""
+        return next((kind for start, kind in NO_RUNS.items() if self.folder.name.startswith(start)), "")
 
     @property
     def executions(self) -> dict[str, int]:
@@ -46,6 +53,8 @@ def read_report(folder: Path) -> Report:
     try:
         return Report.model_validate_json(path.read_bytes())
     except OSError as error:
+        if (folder / JOURNAL).is_file():
+            raise UserError(f"{folder}: {_unreported(folder)}") from error
         below = sorted(str(file.parent) for file in folder.rglob(REPORT))[:3]
         runs = f", such as {', '.join(below)}" if below else ""
         raise UserError(f"{path}: {error.strerror}; name a run folder that a run wrote{runs}") from error
@@ -56,6 +65,20 @@ def read_report(folder: Path) -> Report:
             f"{path}: {where}: {first['msg']}; it was written by another version: run `skillgrad-ci optimize` again, "
             "which takes the results from the journal"
         ) from error
+
+
+def _unreported(folder: Path) -> str:
+    """Why a folder with a journal has no report, and what gives one."""
+    kind = FoundRun(folder, None).kind
+    if kind:
+        return f"it holds {kind}, of which there is no report; name a folder that `skillgrad-ci optimize` wrote"
+    return "this run has not ended; start it again to go on, or follow it with `skillgrad-ci view`"
+
+
+def find_comparisons(paths: Sequence[Path]) -> list[Path]:
+    """The pages of comparisons at and below `paths`, newest first."""
+    found = {file.resolve(): file for path in paths for file in path.rglob(COMPARISON)}
+    return sorted(found.values(), key=lambda file: file.stat().st_mtime, reverse=True)
 
 
 def find_runs(paths: Sequence[Path]) -> list[FoundRun]:
@@ -92,9 +115,10 @@ def _end(final: float | None, baseline: float | None) -> float | None:
     return baseline if final is None else final
 
 
-def render_list(entries: Sequence[FoundRun]) -> str:
+def render_list(entries: Sequence[FoundRun], comparisons: Sequence[Path] = ()) -> str:
     """The page that lists runs; it loads itself again while one is going on."""
-    return _render("runs.html", entries=entries, going=any(entry.report is None for entry in entries))
+    going = any(entry.report is None and not entry.kind for entry in entries)
+    return _render("runs.html", entries=entries, comparisons=comparisons, going=going)
 
 
 def render_comparison(first: FoundRun, second: FoundRun) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import ceil
 
 from skillgrad_ci.config.settings import Settings
+from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.method.events import Estimated
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.optimizers.draw import planned, pool_size
 from skillgrad_ci.method.ports import Model, ModelRequest
@@ -68,7 +70,7 @@ def estimate(
     seen: Sequence[Usage] = (),
     triggers: Suite | None = None,
     entire: bool = False,
-) -> str:
+) -> Estimated:
     """One line. `suite` has its splits; `seen` are the base run's executions, once they are in; `entire` says that the
     base run executes the whole suite.
 
@@ -89,10 +91,21 @@ def estimate(
     usd = f"{(executor_usd or 0) * share + (optimizer_usd or 0) * calls:.2f} USD" if known else "at an unknown price"
     besides = f", at most {queries} of trigger queries" if queries else ""
     basis = "from the base run" if seen else "a guess: nothing is measured yet"
-    return (
+    text = (
         f"at most {counts.total} executions ({_told(counts, settings, bool(seen))}){besides} and {calls} "
         f"optimizing calls; about {tokens / 1e6:.2f} million tokens, {usd} ({basis})"
     )
+    return Estimated(text, counts.total + queries)
+
+
+def spent_of_cap(ledger: Ledger) -> str:
+    """What is spent of the cap in the unit that the cap is in: `$0.31 of $5`."""
+    spent, cap = ledger.spent, ledger.cap
+    if cap.usd is not None:
+        return f"${spent.usd or 0:.2f} of ${cap.usd:g}"
+    if cap.tokens is not None:
+        return f"{spent.tokens:,} of {cap.tokens:,} tokens"
+    return f"{spent.tokens:,} tokens"
 
 
 def _told(counts: ExecutionCounts, settings: Settings, measured: bool) -> str:

@@ -14,13 +14,13 @@ from typing import Any
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.budget import Ledger
-from skillgrad_ci.method.events import Estimated, Noted, Starting
+from skillgrad_ci.method.events import Event, Executed, Noted, Spent, Starting
 from skillgrad_ci.method.evidence import Evidence, Outcome
 from skillgrad_ci.method.ports import Agent, Each, Observer, Rollout
 from skillgrad_ci.method.task import Suite
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.check import prove_task, told_on_the_way
-from skillgrad_ci.session.estimate import estimate
+from skillgrad_ci.session.estimate import estimate, spent_of_cap
 from skillgrad_ci.session.inputs import RUNS, Inputs, Measurement
 from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.journal.part import RunJournal
@@ -68,7 +68,7 @@ class OpenRun:
         settings, whole = self.inputs.job.settings, any(task.split is None for task in suite.tasks)
         suite = suite.with_splits(assign(suite.tasks, outcomes, self.inputs.recorded, settings.seed).splits)
         seen = [row.trajectory.usage for row in baseline]
-        self.parts.observe(Estimated(estimate(suite, settings, self.parts.models, seen, self.inputs.triggers, whole)))
+        self.parts.observe(estimate(suite, settings, self.parts.models, seen, self.inputs.triggers, whole))
         return suite
 
 
@@ -112,7 +112,8 @@ def open_with(
         keep = keep_in(folder, redactor)
         observe(Starting("testing the sandbox"))
         initial = InitialResults(inputs.skill, journal) if isinstance(inputs, Inputs) else None
-        rollout = Rollouts(parts.executor, parts.sandbox, parts.graders, journal, observe, keep, inputs.others, initial)
+        told = telling_spent(observe, parts.ledger)
+        rollout = Rollouts(parts.executor, parts.sandbox, parts.graders, journal, told, keep, inputs.others, initial)
         suite, doubts = prove(inputs.suite, parts, pool.map)
         observe(Starting("asking whether the models can be used"))
         parts.check_access()
@@ -134,6 +135,17 @@ def open_with(
             journal=journal,
             parts=parts,
         )
+
+
+def telling_spent(observe: Observer, ledger: Ledger) -> Observer:
+    """`observe`, which is also told after each execution what the run has taken by then."""
+
+    def tell(event: Event, /) -> None:
+        observe(event)
+        if isinstance(event, Executed):
+            observe(Spent(spent_of_cap(ledger)))
+
+    return tell
 
 
 def in_context(each: Each) -> Each:

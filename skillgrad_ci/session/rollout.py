@@ -18,7 +18,7 @@ from typing import Any
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.graders import grade
 from skillgrad_ci.method.budget import spending_on
-from skillgrad_ci.method.events import Executed, Replied
+from skillgrad_ci.method.events import Begun, Executed, Replied
 from skillgrad_ci.method.evidence import Evidence, Grade, Outcome, Trajectory
 from skillgrad_ci.method.ports import Executor, Grader, Journal, Observer, Result, Resumable, Sandbox, Shown, Workspace
 from skillgrad_ci.method.task import Task, digest_of
@@ -85,6 +85,7 @@ class Rollouts:
         key = digest_of([*parts, *([other.text] if isinstance(other, Shown) else [])])
         with self._held.setdefault(key, threading.Lock()):
             if self._to_do(key):
+                self.observe(Begun(iteration, task.id, trial))
                 with spending_on(iteration=iteration, task=task.id):
                     evidence = self._execute(key, skill, task, versions, trial, other)
                 self.journal.record(key, "execution", {"evidence": EVIDENCE.dump_python(evidence)})

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 
 import pytest
@@ -12,6 +13,7 @@ from rich.console import Console
 from skillgrad_ci.commands.progress import Lines, Live, describe, showing
 from skillgrad_ci.method.events import (
     BatchBegun,
+    Begun,
     Dropped,
     Estimated,
     Event,
@@ -20,6 +22,7 @@ from skillgrad_ci.method.events import (
     Measuring,
     Noted,
     Replied,
+    Spent,
 )
 from skillgrad_ci.method.evidence import Outcome
 from skillgrad_ci.session.parts import stop_on_signals
@@ -93,6 +96,26 @@ def test_a_terminal_gets_a_live_view() -> None:
     shown = stream.getvalue()
     assert "✗ t2 (trial 2) failed: a b" in shown
     assert "| {" in shown
+
+
+def test_the_live_view_tells_iteration_accuracy_money_time_and_what_is_in_flight_on_80_columns() -> None:
+    stream, now = io.StringIO(), [0.0]
+    console = Console(file=stream, force_terminal=True, width=80, legacy_windows=False)
+    with Live(console, clock=lambda: now[0]) as live:
+        live(Estimated("…", executions=10))
+        live(Executed("base", "taken-over", 0, Outcome.PASSED, "", 1.0))
+        live(BatchBegun(2, ["a", "b", "c", "d", "e"], at_most=5))
+        for task in "abcde":
+            live(Begun("2", task * 30, 0))
+        now[0] = 120.0
+        live(Executed("2", "a" * 30, 0, Outcome.PASSED, "", 1.0))
+        live(Executed("2", "b" * 30, 0, Outcome.FAILED, "", 1.0))
+        live(Spent("$0.31 of $5"))
+        live._live.refresh()
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]+", stream.getvalue())]
+    assert any("iteration 2 of 5" in line and "2/5 1 passed, 1 failed (50%)" in line for line in lines)
+    assert any(line.startswith("$0.31 of $5 · at most 7 min left · running ccc") for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 def test_markup_of_a_model_is_text() -> None:

@@ -1,7 +1,9 @@
 """Run folders as pages: served to this machine alone, whole, and nothing else of it."""
 
+import json
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -16,6 +18,7 @@ from skillgrad_ci.__main__ import main
 from skillgrad_ci.commands.view import Viewer
 from skillgrad_ci.report import executions
 from tests.report.test_page import chromium, written
+from tests.report.test_report import report
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -51,6 +54,38 @@ def test_runs_are_listed_opened_and_compared(tmp_path: Path) -> None:
         assert (status, "connect-src &#39;self&#39;" in page) == (200, True)
         status, page = get(server, f"/compare?a={number}&b={number}")
         assert (status, "Two runs side by side" in page) == (200, True)
+
+
+def test_a_comparison_is_opened_and_leads_to_its_runs(tmp_path: Path) -> None:
+    written(tmp_path / "compare-1" / "skillgrad")
+    (tmp_path / "compare-1" / "comparison.html").write_text("<h1>Two settings</h1>")
+    with serving(tmp_path) as server:
+        assert 'href="comparison/0/"' in get(server, "/")[1]
+        assert get(server, "/comparison/0/") == (200, "<h1>Two settings</h1>")
+        status, page = get(server, "/comparison/0/skillgrad/report.html")
+        assert (status, "Accuracy over the run" in page) == (200, True)
+        file = next(tmp_path.rglob("trajectories/base/*.jsonl")).relative_to(tmp_path / "compare-1" / "skillgrad")
+        assert get(server, f"/comparison/0/skillgrad/events?file={file}")[0] == 200
+        for elsewhere in ("/comparison/0/../../report.html", "/comparison/1/", "/comparison/0/none/report.html"):
+            assert get(server, elsewhere)[0] == 404
+
+
+def test_folders_that_get_no_report_are_no_runs_that_have_not_ended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path / "a")
+    for name in ("evaluate-0123456789ab", "grow-0123456789ab", "fffff"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "journal.jsonl").touch()
+    with serving(tmp_path) as server:
+        page = get(server, "/")[1]
+    assert ("2 runs" in page, page.count("Going on, or stopped")) == (True, 1)
+    assert "a measurement" in page
+    assert "proposed tasks" in page
+    assert main(["report", str(tmp_path / "evaluate-0123456789ab")]) == 2
+    assert "it holds a measurement" in capsys.readouterr().err
+    assert main(["report", str(tmp_path / "fffff")]) == 2
+    assert "this run has not ended; start it again to go on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -109,6 +144,17 @@ def test_a_report_is_made_again_in_other_forms(tmp_path: Path, capsys: pytest.Ca
     suite = ElementTree.fromstring(capsys.readouterr().out)
     assert len(suite) == len(result.suite.tasks) == int(suite.attrib["tests"])
     assert int(suite.attrib["failures"]) == len(suite.findall("testcase/failure")) > 0
+    assert main(["report", str(tmp_path), "--format", "sarif"]) == 0
+    [scan] = json.loads(capsys.readouterr().out)["runs"]
+    rules = [rule["id"] for rule in scan["tool"]["driver"]["rules"]]
+    assert all(rules[found["ruleIndex"]] == found["ruleId"] for found in scan["results"])
+    told = Counter(found["ruleId"] for found in scan["results"])
+    assert told["task-broken"] + told["task-fails"] == len(suite.findall("testcase/failure"))
+    assert told["line-to-review"] == len(report(result).flags)
+    assert main(["report", str(tmp_path), "--format", "atif"]) == 0
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    files = [json.loads(file.read_text()) for file in sorted(tmp_path.glob("trajectories/*/*.atif.json"))]
+    assert documents == files != []
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,16 +5,18 @@ With SKILLGRAD_SCREENSHOTS=FOLDER its pictures are kept, for people to look at.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory
 from skillgrad_ci.method.run import Run
 from skillgrad_ci.report import executions
+from skillgrad_ci.report.document import SpentOn
 from skillgrad_ci.report.page import render_page
 from skillgrad_ci.report.pages import write_run
 from skillgrad_ci.secrets import Redactor
@@ -135,6 +137,58 @@ def test_everybody_can_use_it(chromium: "Browser", tmp_path: Path, scheme: str, 
         if folder := os.environ.get("SKILLGRAD_SCREENSHOTS"):
             page.screenshot(path=Path(folder) / f"report-{state}-{scheme}-{width}.png", full_page=state == "page")
     assert [text for text in said if "Content Security Policy" not in text] == []  # axe itself is kept out in parts
+
+
+def test_a_task_is_found_whatever_its_id_is_made_of(tmp_path: Path) -> None:
+    """Ids of some suites are numbers, or paths: a number alone tells nobody which task it is."""
+    result = run()
+    names = {task.id: name for task, name in zip(result.suite.tasks, ["1", "käse 1.", "2", "10"], strict=False)}
+
+    def named(rows: Sequence[Evidence]) -> list[Evidence]:
+        return [attacked(replace(row, task_id=names.get(row.task_id, row.task_id))) for row in rows]
+
+    keep = keep_in(tmp_path, Redactor([]))
+    for row in named(result.baseline):
+        keep("base", row)
+    tasks = [
+        replace(task, id=names.get(task.id, task.id), instruction=f"Sort list {task.id} upwards.")
+        for task in result.suite.tasks
+    ]
+    suite = replace(result.suite, tasks=tasks)
+    bare = replace(result, suite=suite, baseline=named(result.baseline), measured=(), iterations=())
+    page = render_page(report(bare), tmp_path)
+    data = json.loads(page.split('id="data">')[1].split("</script>")[0])
+    assert set(names.values()) <= set(data["cells"])
+    first, second = list(names)[:2]
+    assert f'>1</button> <span class="soft">Sort list {first} upwards.</span>' in page
+    assert f">{names[second]}</button></th>" in page
+
+
+def test_the_cost_is_shown_by_role_over_the_run(tmp_path: Path) -> None:
+    result = written(tmp_path)
+    found = report(result)
+    spent = {"prompt_tokens": 60, "cached_tokens": 0, "completion_tokens": 40, "calls": 1}
+    rows = [
+        SpentOn(**spent, usd=0.25, role=role, iteration=iteration, task="")
+        for role, iteration in [("executor", "base"), ("executor", "1"), ("diagnoser", "1"), ("patcher", "1")]
+    ]
+    page = render_page(found.model_copy(update={"cost": found.cost.model_copy(update={"by_purpose": rows})}), tmp_path)
+    assert 'aria-label="executor $0.2500, diagnoser $0.2500, patcher $0.2500"' in page
+    assert '<rect class="r0" x="0.0" width="333.3"' in page
+    assert '<rect class="r2" x="666.7" width="333.3"' in page
+    unpriced = [*rows[:3], rows[3].model_copy(update={"usd": None})]
+    page = render_page(
+        found.model_copy(update={"cost": found.cost.model_copy(update={"by_purpose": unpriced})}), tmp_path
+    )
+    assert "executor 100 tokens" in page
+
+
+def test_the_settings_that_somebody_chose_stand_before_all(tmp_path: Path) -> None:
+    result = written(tmp_path)
+    settings = Settings(max_turns=7).model_dump(mode="json")
+    page = render_page(report(result).model_copy(update={"settings": settings}), tmp_path)
+    assert '<td class="name">max_turns</td><td class="name">7</td><td class="name">30</td>' in page
+    assert '<td class="name">concurrency</td>' not in page
 
 
 def test_a_long_run_makes_a_small_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
