@@ -70,22 +70,25 @@ class Rollouts:
     _held: dict[str, threading.Lock] = field(default_factory=dict)  # by key: of two that ask for one, the second waits
 
     def __call__(self, skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
-        _, evidence = self._settled(skill, task, iteration, trial)
+        _, evidence = self._settled(skill, task, iteration, trial, told=True)
         self.keep(iteration, evidence)
         if evidence.trajectory.answer:
             self.observe(Replied(f"executor on {task.id}", evidence.trajectory.answer))
         self.observe(Executed(iteration, task.id, trial, evidence.outcome, evidence.feedback, evidence.seconds))
         return evidence
 
-    def _settled(self, skill: Skill | None, task: Task, iteration: str, trial: int) -> tuple[str, Evidence]:
-        """The execution's key, and its evidence: recalled, or made and written down."""
+    def _settled(
+        self, skill: Skill | None, task: Task, iteration: str, trial: int, told: bool = False
+    ) -> tuple[str, Evidence]:
+        """The execution's key, and its evidence: recalled, or made and written down. `told`: its beginning is news."""
         versions, other = self._versions(task), self._compared_with(skill, task, iteration, trial)
         skill_digest = skill.for_agents().digest if skill else ""
         parts = ["execution", skill_digest, task.digest, versions, iteration, trial]
         key = digest_of([*parts, *([other.text] if isinstance(other, Shown) else [])])
         with self._held.setdefault(key, threading.Lock()):
             if self._to_do(key):
-                self.observe(Begun(iteration, task.id, trial))
+                if told:
+                    self.observe(Begun(iteration, task.id, trial))
                 with spending_on(iteration=iteration, task=task.id):
                     evidence = self._execute(key, skill, task, versions, trial, other)
                 self.journal.record(key, "execution", {"evidence": EVIDENCE.dump_python(evidence)})
