@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Self, TextIO, assert_never
 from skillgrad_ci.document.inert_text import one_line, terminal_safe
 from skillgrad_ci.method.events import (
     BatchBegun,
-    Begun,
     Dropped,
     Estimated,
     Event,
     Executed,
+    Executing,
     IterationDone,
     Measuring,
     Noted,
@@ -60,7 +60,7 @@ def _line(event: Event, redact: Redactor) -> str | None:
             return redact(f"starting: {stage}")
         case Estimated(text):
             return redact(f"estimate: {text}")
-        case Begun() | Spent():
+        case Executing() | Spent():
             return None
         case Measuring(name, number, at_most):
             return redact(f"{name}: {'at most ' if at_most else ''}{number} executions")
@@ -98,7 +98,7 @@ class Lines:
 
 
 @dataclass
-class Standing:
+class RunState:
     """What the live view knows of a run: its measurement at hand, what is in flight, what is spent, its pace.
 
     The pace is that of executions that were begun in this process: what is taken over comes at once.
@@ -119,7 +119,7 @@ class Standing:
                 self.planned = executions
             case Measuring() | BatchBegun():
                 self.counts = {}
-            case Begun(iteration, task, trial):
+            case Executing(iteration, task, trial):
                 self.first = self.clock() if self.first is None else self.first
                 self.running[iteration, task, trial] = None
             case Executed():
@@ -168,7 +168,7 @@ class Live:
 
         self._verbose, self._console = verbose, console
         self._lock = threading.Lock()
-        self._standing = Standing(clock)
+        self._standing = RunState(clock)
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),

@@ -53,7 +53,7 @@ class BatchBegun:
 
 
 @dataclass(frozen=True)
-class Begun:
+class Executing:
     """An execution that is to be paid for begins."""
 
     iteration: str
@@ -105,5 +105,15 @@ class IterationDone:
 
 
 Event = (
-    Noted | Starting | Estimated | Measuring | BatchBegun | Begun | Spent | Executed | Replied | Dropped | IterationDone
+    Noted
+    | Starting
+    | Estimated
+    | Measuring
+    | BatchBegun
+    | Executing
+    | Spent
+    | Executed
+    | Replied
+    | Dropped
+    | IterationDone
 )

@@ -18,7 +18,7 @@ from typing import Any
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.graders import grade
 from skillgrad_ci.method.budget import spending_on
-from skillgrad_ci.method.events import Begun, Executed, Replied
+from skillgrad_ci.method.events import Executed, Executing, Replied
 from skillgrad_ci.method.evidence import Evidence, Grade, Outcome, Trajectory
 from skillgrad_ci.method.ports import Executor, Grader, Journal, Observer, Result, Resumable, Sandbox, Shown, Workspace
 from skillgrad_ci.method.task import Task, digest_of
@@ -88,7 +88,7 @@ class Rollouts:
         with self._held.setdefault(key, threading.Lock()):
             if self._to_do(key):
                 if told:
-                    self.observe(Begun(iteration, task.id, trial))
+                    self.observe(Executing(iteration, task.id, trial))
                 with spending_on(iteration=iteration, task=task.id):
                     evidence = self._execute(key, skill, task, versions, trial, other)
                 self.journal.record(key, "execution", {"evidence": EVIDENCE.dump_python(evidence)})

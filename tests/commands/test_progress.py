@@ -13,11 +13,11 @@ from rich.console import Console
 from skillgrad_ci.commands.progress import Lines, Live, describe, showing
 from skillgrad_ci.method.events import (
     BatchBegun,
-    Begun,
     Dropped,
     Estimated,
     Event,
     Executed,
+    Executing,
     IterationDone,
     Measuring,
     Noted,
@@ -106,7 +106,7 @@ def test_the_live_view_tells_iteration_accuracy_money_time_and_what_is_in_flight
         live(Executed("base", "taken-over", 0, Outcome.PASSED, "", 1.0))
         live(BatchBegun(2, ["a", "b", "c", "d", "e"], at_most=5))
         for task in "abcde":
-            live(Begun("2", task * 30, 0))
+            live(Executing("2", task * 30, 0))
         now[0] = 120.0
         live(Executed("2", "a" * 30, 0, Outcome.PASSED, "", 1.0))
         live(Executed("2", "b" * 30, 0, Outcome.FAILED, "", 1.0))
