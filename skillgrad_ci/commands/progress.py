@@ -25,7 +25,7 @@ from skillgrad_ci.method.events import (
     Measuring,
     Noted,
     Replied,
-    Spent,
+    SpentSoFar,
     Starting,
 )
 from skillgrad_ci.method.evidence import Outcome
@@ -60,7 +60,7 @@ def _line(event: Event, redact: Redactor) -> str | None:
             return redact(f"starting: {stage}")
         case Estimated(text):
             return redact(f"estimate: {text}")
-        case Executing() | Spent():
+        case Executing() | SpentSoFar():
             return None
         case Measuring(name, number, at_most):
             return redact(f"{name}: {'at most ' if at_most else ''}{number} executions")
@@ -129,7 +129,7 @@ class RunState:
                 if key in self.running:
                     del self.running[key]
                     self.done += 1
-            case Spent(text):
+            case SpentSoFar(text):
                 self.spent = text
 
     @property

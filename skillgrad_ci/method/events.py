@@ -62,7 +62,7 @@ class Executing:
 
 
 @dataclass(frozen=True)
-class Spent:
+class SpentSoFar:
     """What the run has taken so far, of its cap: `$0.31 of $5`."""
 
     text: str
@@ -111,7 +111,7 @@ Event = (
     | Measuring
     | BatchBegun
     | Executing
-    | Spent
+    | SpentSoFar
     | Executed
     | Replied
     | Dropped

@@ -14,7 +14,7 @@ from typing import Any
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.budget import Ledger
-from skillgrad_ci.method.events import Event, Executed, Noted, Spent, Starting
+from skillgrad_ci.method.events import Event, Executed, Noted, SpentSoFar, Starting
 from skillgrad_ci.method.evidence import Evidence, Outcome
 from skillgrad_ci.method.ports import Agent, Each, Observer, Rollout
 from skillgrad_ci.method.task import Suite
@@ -143,7 +143,7 @@ def telling_spent(observe: Observer, ledger: Ledger) -> Observer:
     def tell(event: Event, /) -> None:
         observe(event)
         if isinstance(event, Executed):
-            observe(Spent(spent_of_cap(ledger)))
+            observe(SpentSoFar(spent_of_cap(ledger)))
 
     return tell
 

@@ -22,7 +22,7 @@ from skillgrad_ci.method.events import (
     Measuring,
     Noted,
     Replied,
-    Spent,
+    SpentSoFar,
 )
 from skillgrad_ci.method.evidence import Outcome
 from skillgrad_ci.session.parts import stop_on_signals
@@ -110,7 +110,7 @@ def test_the_live_view_tells_iteration_accuracy_money_time_and_what_is_in_flight
         now[0] = 120.0
         live(Executed("2", "a" * 30, 0, Outcome.PASSED, "", 1.0))
         live(Executed("2", "b" * 30, 0, Outcome.FAILED, "", 1.0))
-        live(Spent("$0.31 of $5"))
+        live(SpentSoFar("$0.31 of $5"))
         live._live.refresh()
     lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]+", stream.getvalue())]
     assert any("iteration 2 of 5" in line and "2/5 1 passed, 1 failed (50%)" in line for line in lines)
