@@ -1,8 +1,11 @@
 """What counts as a pointer from one file of a skill to another, and what does not."""
 
+import re
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skillgrad_ci.skill.pointers import mentions, pointers
 
@@ -67,3 +70,9 @@ def test_a_line_of_backticks_is_read_in_no_time() -> None:
     start = time.thread_time()
     assert paths(line) == ["b.md"]
     assert time.thread_time() - start < 1
+
+
+@given(st.text("a.-/ é", max_size=12), st.text("a./-", min_size=1, max_size=3))
+def test_a_path_is_named_where_it_is_no_part_of_a_longer_name(text: str, path: str) -> None:
+    pattern = rf"(?<![\w.-]){re.escape(path)}(?![\w-]|\.\w)"
+    assert mentions(text, path) is (re.search(pattern, text) is not None)
