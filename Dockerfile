@@ -13,13 +13,14 @@ RUN cd /opt/skillgrad/lib/python3*/site-packages \
     && rm -rf litellm/proxy/_experimental/out litellm/proxy/swagger litellm/rust_bridge/_native.abi3.so hf_xet* \
     && find botocore/data -mindepth 1 -maxdepth 1 -type d \
        ! -name sts ! -name sso ! -name sso-oidc ! -name signin ! -name 'bedrock*' -exec rm -rf {} +
-# The program needs no build step: its source on the path, and a command that starts it.
+# The program needs no build step: its source on the path, compiled as pip does it, and a command that starts it.
 COPY skillgrad_ci /opt/skillgrad/app/skillgrad_ci
 COPY prompts /opt/skillgrad/app/prompts
 RUN echo /opt/skillgrad/app > "$(/opt/skillgrad/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/app.pth" \
     && printf '#!/opt/skillgrad/bin/python\nimport sys\nfrom skillgrad_ci.__main__ import main\nsys.exit(main())\n' \
        > /opt/skillgrad/bin/skillgrad-ci \
     && chmod 755 /opt/skillgrad/bin/skillgrad-ci \
+    && /opt/skillgrad/bin/python -m compileall -q /opt/skillgrad/app \
     && /opt/skillgrad/bin/pip uninstall --quiet --yes pip
 
 FROM ${BASE_IMAGE}

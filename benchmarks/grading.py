@@ -10,6 +10,7 @@ execution of the tasks; and with several outputs at once.
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -68,6 +69,11 @@ def measure(tasks: Sequence[Task], works: Mapping[str, Path]) -> dict[str, Measu
     cold.warm(tasks)
     ways = {"ours, from a cold start, beside the tasks' work": timed(execute_and_grade, tasks, AT_ONCE)}
     warm.warm(tasks).join()
+    for task in tasks:  # a run's proof has graded every golden by then
+        works[task.id].mkdir()
+        shutil.copyfile(golden(task), works[task.id] / task.outputs[0])
+        passes(warm, task, works)
+        shutil.rmtree(works[task.id])
     references, ours = [], []
     for task in tasks:  # in turn, so that both meet the same load of the machine
         references.append(timed(lambda task: reference(task, works), [task]))

@@ -285,6 +285,13 @@ class Grader(Protocol):
     def grade(self, spec: GraderSpec, task: Task, result: Result) -> Grade: ...
 
 
+@runtime_checkable
+class Warming(Protocol):
+    """A grader that starts something slow for itself, while agents work on these tasks."""
+
+    def warm(self, tasks: Iterable[Task]) -> object: ...
+
+
 class Rollout(Protocol):
     """Execute a task with a skill (None: without one) and grade it. Never raises for an outage."""
 

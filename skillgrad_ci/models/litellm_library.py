@@ -1,5 +1,6 @@
 """litellm itself: imported at the first call (which takes seconds) and called on threads that can be left."""
 
+import gc
 import logging
 import threading
 from collections.abc import Mapping
@@ -14,14 +15,29 @@ _imported = threading.Event()
 @cache
 def litellm() -> Any:
     """The library, set up to print nothing, to retry nothing and to drop parameters a model does not know."""
-    import litellm as library
-
+    library = _imported_once()
     library.suppress_debug_info = True
     library.telemetry = False
     library.drop_params = True
     _put_border(library)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    return library
+
+
+def _imported_once() -> Any:
+    """The import, without the collector, which would look through half a million new objects again and again.
+
+    Nor does it later: what a module is made of lives as long as the program.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        import litellm as library
+    finally:
+        gc.freeze()
+        if collecting:
+            gc.enable()
     return library
 
 

@@ -4,60 +4,103 @@ Optimizing, evaluating, running a suite's trials and the bot all open their runs
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from skillgrad_ci.config.config import SkillRun
-from skillgrad_ci.errors import UserError
+from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.method.events import Event, Executed, Noted, SpentSoFar, Starting
-from skillgrad_ci.method.evidence import Evidence, Outcome
-from skillgrad_ci.method.ports import Agent, Each, Observer, Rollout
-from skillgrad_ci.method.task import Suite
+from skillgrad_ci.method.evidence import Evidence
+from skillgrad_ci.method.ports import Agent, Each, Observer
+from skillgrad_ci.method.task import Split, Suite, Task
+from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.check import prove_task, told_on_the_way
 from skillgrad_ci.session.estimate import estimate, spent_of_cap
 from skillgrad_ci.session.inputs import RUNS, Inputs, Measurement
 from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.journal.part import RunJournal
 from skillgrad_ci.session.outputs.initial import InitialResults
 from skillgrad_ci.session.parts import Parts, StopRequest
+from skillgrad_ci.session.proof.proofs import Proofs
 from skillgrad_ci.session.rollout import Rollouts
 from skillgrad_ci.session.split import assign, settled
 from skillgrad_ci.session.trajectories.kept import keep_in
 from skillgrad_ci.skill.folder import write_atomically
+from skillgrad_ci.skill.skill import Skill
 
 PARAMETERS = "parameters"  # the key and kind of their record
 
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A run that is proved and may spend: `suite` holds the tasks that can be trusted, `warnings` says the rest.
+    """A run that may spend. `rollout` executes and grades a task, `agent` is the optimizing agents, `ledger` counts
+    both, `each` maps over tasks in parallel, `sandbox` names the sandbox and its version.
 
-    `rollout` executes and grades a task, `agent` is the optimizing agents, `ledger` counts both,
-    `each` maps over tasks in parallel, `sandbox` names the sandbox and its version.
+    Reference answers may still be proved: `suite` and `warnings` wait for that, `ahead` does not.
     """
 
     inputs: Measurement
-    suite: Suite
-    warnings: Sequence[str]
-    rollout: Rollout
+    proofs: Proofs
+    notes: Sequence[str]
+    rollout: Rollouts
     agent: Agent
     ledger: Ledger
     each: Each
     sandbox: str
     journal: RunJournal
     parts: Parts
+    pool: Executor
+    stop: StopRequest
+
+    @property
+    def suite(self) -> Suite:
+        """The tasks that can be trusted. Raises UserError where most references fail their own grader."""
+        return self._proved[0]
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What a person must know of this run."""
+        return [*self.notes, *self._proved[1]]
+
+    @property
+    def _proved(self) -> tuple[Suite, Sequence[str]]:
+        try:
+            proved = self.proofs.outcome
+        except UserError as error:
+            self.stop.set()  # what was begun ahead ends
+            spent = self.ledger.spent
+            paid = f"; {spent.calls} calls ({usd(spent.usd)}) were paid until then" if spent.calls else ""
+            raise UserError(f"{error}{paid}") from None
+        self.stop.begin_work()
+        return proved
+
+    def ahead(self, skill: Skill | None, executions: Sequence[tuple[Task, int]], name: str) -> None:
+        """Begin with executions that the measurement `name` surely makes, while references are being proved.
+
+        Each waits for its own task's proof. Once all are proved, or one is found wrong, no further one is begun:
+        the measurement goes on with what is in the journal by then. What ends one early ends the measurement too,
+        and is told there.
+        """
+        left = iter(executions)
+        self.stop.begin_work()
+
+        def begin() -> None:
+            with suppress(SkillGradError):
+                while not self.proofs.ended and (one := next(left, None)):
+                    self.rollout.execute(skill, one[0], iteration=name, trial=one[1])
+
+        for _ in range(self.inputs.job.settings.concurrency):
+            self.pool.submit(begin)
 
     @property
     def settled(self) -> Suite:
         """The suite with the splits that no outcome can change; the other tasks have none."""
-        known = settled(self.suite.tasks, self.inputs.recorded)
-        return replace(self.suite, tasks=[replace(task, split=known.get(task.id)) for task in self.suite.tasks])
+        return with_settled_splits(self.suite, self.inputs.recorded)
 
     def splits(self, suite: Suite, baseline: Sequence[Evidence]) -> Suite:
         """Every task's split, given what the base run measured (nothing, before it), and the estimate that follows."""
@@ -72,12 +115,18 @@ class OpenRun:
         return suite
 
 
+def with_settled_splits(suite: Suite, recorded: Mapping[str, Split]) -> Suite:
+    known = settled(suite.tasks, recorded)
+    return replace(suite, tasks=[replace(task, split=known.get(task.id)) for task in suite.tasks])
+
+
 @contextmanager
 def open_run(
     inputs: Measurement, folder: Path, observe: Observer, stop: StopRequest, redactor: Redactor, share: float = 1.0
 ) -> Iterator[OpenRun]:
-    """Prove the budget, the sandbox, the graders and the keys, then give the run. What `folder` holds is not repeated,
-    and `share` is the part of the cap that it may spend.
+    """Prove the budget, the sandbox and the keys, then give the run, while references are still being proved.
+
+    What `folder` holds is not repeated, and `share` is the part of the cap that it may spend.
 
     Raises UserError for what a person must mend, EnvironmentFailure where a part cannot be had.
     At its end LibreOffice is stopped, sandboxes are gone, the journal is closed.
@@ -107,34 +156,55 @@ def open_with(
         refuse_other_parameters(job, journal)
         for line in journal.damage:
             observe(Noted(line))
-        observe(Starting("loading the models' library"))
+        with closing(Proofs(inputs.suite, parts, job.settings.concurrency)) as proofs:
+            make_ready(parts, journal)
+            if journal.recall(PARAMETERS) is None:
+                journal.record(PARAMETERS, PARAMETERS, _parameters(job))
+            keep_out_of_git(folder)
+            if known := taken_over(journal):
+                observe(Noted(known))
+            keep = keep_in(folder, redactor)
+            initial = InitialResults(inputs.skill, journal) if isinstance(inputs, Inputs) else None
+
+            told = telling_spent(observe, parts.ledger)
+
+            def ready(task: Task) -> None:
+                proofs.refuse_unproved(task)
+                parts.warm()
+
+            yield OpenRun(
+                inputs=inputs,
+                proofs=proofs,
+                notes=[*parts.budget_notes, *journal.damage],
+                rollout=Rollouts(
+                    parts.executor, parts.sandbox, parts.graders, journal, told, keep, inputs.others, initial, ready
+                ),
+                agent=parts.agent,
+                ledger=parts.ledger,
+                each=in_context(pool.map),
+                sandbox=parts.sandbox.identity,
+                journal=journal,
+                parts=parts,
+                pool=pool,
+                stop=stop,
+            )
+
+
+def make_ready(parts: Parts, journal: RunJournal) -> None:
+    """All that an execution needs but the proof of its task: what takes long is made side by side.
+
+    The models are asked last, so that nothing is paid where there is no sandbox.
+    """
+    with ThreadPoolExecutor(1, "sandbox") as aside:
+        parts.observe(Starting("testing the sandbox"))
+        tested = aside.submit(lambda: parts.sandbox)
+        parts.observe(Starting("loading the models' library"))
         parts.ledger.resume(journal, journal.replayed_of("spent"), journal.elapsed)
-        keep = keep_in(folder, redactor)
-        observe(Starting("testing the sandbox"))
-        initial = InitialResults(inputs.skill, journal) if isinstance(inputs, Inputs) else None
-        told = telling_spent(observe, parts.ledger)
-        rollout = Rollouts(parts.executor, parts.sandbox, parts.graders, journal, told, keep, inputs.others, initial)
-        suite, doubts = prove(inputs.suite, parts, pool.map)
-        observe(Starting("asking whether the models can be used"))
-        parts.check_access()
-        if journal.recall(PARAMETERS) is None:
-            journal.record(PARAMETERS, PARAMETERS, _parameters(job))
-        keep_out_of_git(folder)
-        if known := taken_over(journal):
-            observe(Noted(known))
-        stop.begin_work()
-        yield OpenRun(
-            inputs=inputs,
-            suite=suite,
-            warnings=[*parts.budget_notes, *journal.damage, *doubts],
-            rollout=rollout,
-            agent=parts.agent,
-            ledger=parts.ledger,
-            each=in_context(pool.map),
-            sandbox=parts.sandbox.identity,
-            journal=journal,
-            parts=parts,
-        )
+        _ = parts.executor
+        parts.observe(Starting(f"the sandbox is tested: {tested.result().identity}"))
+    _ = parts.graders
+    parts.observe(Starting("asking whether the models can be used"))
+    parts.check_access()
 
 
 def telling_spent(observe: Observer, ledger: Ledger) -> Observer:
@@ -182,30 +252,3 @@ def refuse_other_parameters(job: SkillRun, journal: RunJournal) -> None:
 
 def _parameters(job: SkillRun) -> Mapping[str, Any]:
     return job.settings.models.model_dump(mode="json", include={"parameters"})
-
-
-def prove(suite: Suite, parts: Parts, each: Each) -> tuple[Suite, list[str]]:
-    """The suite without the tasks whose own reference answer fails. Raises UserError where most do.
-
-    Tasks that a judge grades are taken on trust here, for a judge's calls cost money.
-    """
-    provable = [task for task in suite.tasks if all(spec.kind != "judge" for spec in task.graders)]
-    tell = told_on_the_way(parts.observe, len(provable), "references are proved")
-    standings = list(each(lambda task: tell(prove_task(suite, task, parts)), provable))
-    referenced = [grade for grade in standings if grade is not None and grade.outcome is not Outcome.UNMEASURED]
-    wrong = {
-        task.id: grade.feedback
-        for task, grade in zip(provable, standings, strict=True)
-        if grade is not None and grade.outcome is Outcome.FAILED
-    }
-    if not wrong:
-        return suite, []
-    first, said = next(iter(wrong.items()))
-    if 2 * len(wrong) > len(referenced):
-        raise UserError(
-            f"{suite.root}: {len(wrong)} of {len(referenced)} reference answers fail their own grader "
-            f"({first}: {said[:200]}); run: skillgrad-ci suite {suite.root} --check"
-        )
-    kept = [task for task in suite.tasks if task.id not in wrong]
-    named = ", ".join(sorted(wrong))
-    return replace(suite, tasks=kept), [f"left out, for their reference answers fail their own grader: {named}"]

@@ -4,19 +4,24 @@ The run folder's name is a fingerprint of all that decides the run. The same inp
 folder and its journal again, so a run that was killed goes on where it was.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.acceptance import check_mode
 from skillgrad_ci.method.events import Noted
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.optimize import optimize
+from skillgrad_ci.method.optimizers.presets import optimizer_of
 from skillgrad_ci.method.ports import Observer, Rollout
 from skillgrad_ci.method.run import Run, Stop
-from skillgrad_ci.method.task import Suite, Task
-from skillgrad_ci.method.world import World
-from skillgrad_ci.method.world.measurements import BASE
+from skillgrad_ci.method.task import Split, Suite, Task
+from skillgrad_ci.method.world import World, executions_of
+from skillgrad_ci.method.world.foresight import FINAL_SHARE
+from skillgrad_ci.method.world.measurements import BASE, surely
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.pages import write_run
 from skillgrad_ci.report.report import Circumstances, report_of
@@ -24,7 +29,7 @@ from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.agents import agent_of
 from skillgrad_ci.session.inputs import Inputs, with_triggers
 from skillgrad_ci.session.journal.file_journal import END
-from skillgrad_ci.session.open_run import OpenRun, open_run
+from skillgrad_ci.session.open_run import OpenRun, open_run, with_settled_splits
 from skillgrad_ci.session.parts import StopRequest
 from skillgrad_ci.session.rollout import OUTAGE
 from skillgrad_ci.session.split import assign
@@ -95,16 +100,38 @@ def check_accept(inputs: Inputs) -> None:
 
 def optimize_opened(inputs: Inputs, opened: OpenRun, folder: Path, redactor: Redactor, reproduce: str) -> Finished:
     """Optimize a skill in a run that is open, and write its folder."""
+    begin_base_run(inputs, opened)
     base = Kept(opened.rollout, BASE)
     world = with_triggers(world_of(opened, base), inputs.triggers, inputs.job.settings.trials)
     if known := inputs.memory.extent:
         world.observe(Noted(f"{known} from earlier runs"))
     opened.splits(opened.settled, ())  # tells what the run may take
+    read_answers(opened.settled.of(Split.TRAIN))
     run = optimize(inputs.skill, opened.settled, inputs.job.settings, inputs.memory, world, inputs.name)
     if not run.baseline:  # it was cut: what it measured is reported, on the splits as they were announced
         run = replace(run, baseline=base.evidence(), suite=_announced(inputs, opened.suite))
     opened.journal.record(END, END, {"stop": OUTAGE if run.stop is Stop.UNMEASURED else str(run.stop)})
     return write_report(run, opened, folder, redactor, reproduce)
+
+
+def begin_base_run(inputs: Inputs, opened: OpenRun) -> None:
+    """Begin with what the base run surely executes, while references are still being proved."""
+    settings = inputs.job.settings
+    suite = with_settled_splits(inputs.suite, inputs.recorded)
+    tasks = surely(suite, settings.seed, optimizer_of(settings.optimizer).enough(settings))
+    opened.ledger.reserve_share(FINAL_SHARE)
+    opened.ahead(inputs.skill, executions_of(tasks, settings.trials), BASE)
+
+
+def read_answers(tasks: Sequence[Task]) -> None:
+    """Read what the leak check compares with, in the background: the first patch need not wait for it then."""
+
+    def read() -> None:
+        with suppress(UserError):  # told by the check itself
+            for task in tasks:
+                len(task.expected)
+
+    threading.Thread(target=read, name="answers", daemon=True).start()
 
 
 def write_report(run: Run, opened: OpenRun, folder: Path, redactor: Redactor, reproduce: str) -> Finished:

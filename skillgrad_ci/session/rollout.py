@@ -67,6 +67,7 @@ class Rollouts:
     keep: Callable[[str, Evidence], None]  # writes an execution's trajectory into the run folder
     others: Sequence[Skill] = ()
     initial: InitialResults | None = None
+    ready: Callable[[Task], None] = lambda _: None  # waits for what must be there before a task is executed
     _held: dict[str, threading.Lock] = field(default_factory=dict)  # by key: of two that ask for one, the second waits
 
     def __call__(self, skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
@@ -76,6 +77,10 @@ class Rollouts:
             self.observe(Replied(f"executor on {task.id}", evidence.trajectory.answer))
         self.observe(Executed(iteration, task.id, trial, evidence.outcome, evidence.feedback, evidence.seconds))
         return evidence
+
+    def execute(self, skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> str:
+        """The key under which the journal holds the execution, afterwards if not before."""
+        return self._settled(skill, task, iteration, trial, told=True)[0]
 
     def _settled(
         self, skill: Skill | None, task: Task, iteration: str, trial: int, told: bool = False
@@ -87,6 +92,7 @@ class Rollouts:
         key = digest_of([*parts, *([other.text] if isinstance(other, Shown) else [])])
         with self._held.setdefault(key, threading.Lock()):
             if self._to_do(key):
+                self.ready(task)
                 if told:
                     self.observe(Executing(iteration, task.id, trial))
                 with spending_on(iteration=iteration, task=task.id):

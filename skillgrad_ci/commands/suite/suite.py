@@ -18,7 +18,6 @@ from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.task import Suite, digest_of
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.check import Standing, check_suite, of
 from skillgrad_ci.session.evaluation import WITH, WITHOUT, evaluate, reliability
 from skillgrad_ci.session.inputs import RUNS, Measurement, read_skill
 from skillgrad_ci.session.json_documents import as_printed
@@ -31,6 +30,7 @@ from skillgrad_ci.session.json_documents.of_suites import (
 )
 from skillgrad_ci.session.open_run import open_run
 from skillgrad_ci.session.parts import stop_on_signals
+from skillgrad_ci.session.proof.check import Standing, check_suite, of
 from skillgrad_ci.session.split import assign, read_recorded, recorded_path, write_recorded
 from skillgrad_ci.suites import load_suite
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from skillgrad_ci.commands.terminal import say, say_table
 from skillgrad_ci.report.headline import percent, points
-from skillgrad_ci.session.check import Standing
+from skillgrad_ci.session.proof.check import Standing
 
 SHOWN = 200  # characters of a grader's feedback in a table
 NAMED = 4  # tasks of one row

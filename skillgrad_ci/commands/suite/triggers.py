@@ -46,10 +46,11 @@ def confusion(arguments: argparse.Namespace) -> int:
         showing(sys.stderr, arguments.verbose) as observe,
         open_run(inputs, Path(RUNS) / f"triggers-{key}", observe, stop, redactor) as opened,
     ):
+        warnings = opened.warnings
         rows, ended = run_all(queries, opened.rollout, opened.each)
         facts = {
             **confusion_facts(queries, rows),
-            "warnings": list(opened.warnings),
+            "warnings": list(warnings),
             "rehearsal": settings.models.rehearsal,
             "cost": cost_of(dict(opened.ledger.by_role), dict(opened.ledger.by_purpose)).model_dump(mode="json"),
             "cut": str(ended or ""),

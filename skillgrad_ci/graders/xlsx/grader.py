@@ -42,7 +42,7 @@ class XlsxGrader:
         return f"xlsx/1 {f'LibreOffice {version()}' if version() else 'no LibreOffice'}"
 
     def warm(self, tasks: Iterable[Task]) -> threading.Thread:
-        """Prepare in the background, while agents work: read the goldens, and start LibreOffice if one needs it.
+        """Start LibreOffice in the background, while agents work, if a golden has formulas, as outputs will have then.
 
         What goes wrong is told when an output is graded.
         """
@@ -100,14 +100,13 @@ class XlsxGrader:
         return _verdict(graded, differences(golden, with_results(given, results), graded))
 
     def _warm(self, cases: Sequence[tuple[Task, GraderSpec, XlsxOptions, XlsxCase]]) -> None:
-        started = False
         for task, spec, options, case in cases:
             if self._closed:
                 return
             with suppress(UserError, EnvironmentFailure):
-                if self._golden(case, options, spec, task).calculated and not started:
+                if self._golden(case, options, spec, task).calculated:
                     self._office.warm()
-                    started = True
+                    return
 
     def _golden(self, case: XlsxCase, options: XlsxOptions, spec: GraderSpec, task: Task) -> Cells:
         """A golden's graded cells, read once for each version of the file. Raises UserError."""

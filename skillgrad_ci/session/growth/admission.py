@@ -13,7 +13,6 @@ from skillgrad_ci.method.evidence import Outcome
 from skillgrad_ci.method.ports import Result, Sandbox
 from skillgrad_ci.method.task import Suite, Task
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.check import Standing, check_task, empty_folder
 from skillgrad_ci.session.growth.likeness import near_duplicate
 from skillgrad_ci.session.growth.making import MadeTask, make
 from skillgrad_ci.session.growth.material import Material
@@ -21,6 +20,7 @@ from skillgrad_ci.session.growth.personal import findings_in
 from skillgrad_ci.session.growth.proposal import ProposedTask
 from skillgrad_ci.session.growth.written import on_trial
 from skillgrad_ci.session.parts import Parts
+from skillgrad_ci.session.proof.check import Standing, check_task, empty_folder
 from skillgrad_ci.suites.native import tasks_file
 
 

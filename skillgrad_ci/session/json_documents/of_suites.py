@@ -9,7 +9,7 @@ from skillgrad_ci.method.evidence import Outcome
 from skillgrad_ci.method.task import Split, Suite
 from skillgrad_ci.report.document import Cost, Facts
 from skillgrad_ci.report.power import detectable_change, tasks_needed, trials_needed
-from skillgrad_ci.session.check import Proof, Standing, of
+from skillgrad_ci.session.proof.check import Proof, Standing, of
 from skillgrad_ci.session.split import Assignment
 
 

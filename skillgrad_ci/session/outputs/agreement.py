@@ -25,9 +25,9 @@ from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.ports import Result
 from skillgrad_ci.method.task import Suite, Task
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.check import empty_folder, without_judge
 from skillgrad_ci.session.outputs.variants import COPIED, UNTOUCHED, changes, folder_with, graded_file
 from skillgrad_ci.session.parts import Parts
+from skillgrad_ci.session.proof.check import empty_folder, without_judge
 from skillgrad_ci.suites import reference_result, untouched_result
 
 SECONDS = 120.0  # for one answer of the official grader

@@ -15,8 +15,8 @@ from skillgrad_ci.graders import grade
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.ports import Each, Result
 from skillgrad_ci.method.task import Suite, Task, folder_of
-from skillgrad_ci.session.check import empty_folder, without_judge
 from skillgrad_ci.session.parts import Parts
+from skillgrad_ci.session.proof.check import empty_folder, without_judge
 from skillgrad_ci.session.rollout import place
 
 ANSWER = "answer.txt"

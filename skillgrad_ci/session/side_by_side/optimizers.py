@@ -163,7 +163,7 @@ def _optimize(setting: Setting, base: JournalPart, comparing: _Comparing) -> Fin
     part = JournalPart(comparing.journal, setting.name, base)
     observe = without_base(comparing.observe)
     with open_with(part, setting.inputs, observe, comparing.stop, comparing.redactor) as opened:
-        opened = replace(opened, warnings=[*opened.warnings, SHARED])
+        opened = replace(opened, notes=[*opened.notes, SHARED])
         return optimize_opened(setting.inputs, opened, part.folder, comparing.redactor, comparing.reproduce)
 
 

@@ -11,6 +11,7 @@ from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.method.events import Measuring
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.task import Split, Suite
+from skillgrad_ci.method.world import executions_of
 from skillgrad_ci.report.report import cost_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.agents import agent_of, prove_foreign, refuse_unfit
@@ -48,6 +49,7 @@ def measure_skill(
     inputs = replace(inputs, suite=inputs.suite.reviewed())
     left_out = [f"{len(unreviewed)} unreviewed tasks are left out: they measure nothing"] if unreviewed else []
     with open_run(inputs, folder, observe, stop, redactor) as opened:
+        opened.ahead(next(iter(arms.values())), executions_of(inputs.suite.tasks, settings.trials), EVALUATE)
         observe(Measuring(EVALUATE, len(arms) * executions(opened.suite, settings.trials)))
         evaluation = evaluate(arms, opened.suite, settings.trials, opened.rollout, opened.each)
         whole = all(row.measured for rows in evaluation.arms.values() for row in rows)

@@ -15,10 +15,10 @@ from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.events import Event, Starting
 from skillgrad_ci.method.evidence import Grade, Outcome
-from skillgrad_ci.session.check import Standing, check_suite, standing_of, told_on_the_way
 from skillgrad_ci.session.json_documents.of_suites import check_facts, power_facts
 from skillgrad_ci.session.outputs.grade_outputs import grade_outputs
 from skillgrad_ci.session.parts import Parts
+from skillgrad_ci.session.proof.check import Standing, check_suite, standing_of, told_on_the_way
 from skillgrad_ci.suites import load_suite
 
 GRADES = st.none() | st.builds(Grade, st.sampled_from(Outcome))

@@ -1,11 +1,13 @@
-"""Builds a run's parts from its settings: models, budget, sandbox, executor, graders; and ends them on a signal."""
+"""Builds a run's parts from its settings: models, budget, sandbox, executor, graders; and ends them on a signal.
+
+Each is made when it is first asked for, and once: `made_once.py`.
+"""
 
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +17,7 @@ from skillgrad_ci.errors import Cancelled, UserError
 from skillgrad_ci.method.budget import Cap, Journaled, Ledger, Metered
 from skillgrad_ci.method.events import Noted
 from skillgrad_ci.method.grader_options import JudgeOptions
-from skillgrad_ci.method.ports import Agent, Executor, Grader, Journal, Model, Observer
+from skillgrad_ci.method.ports import Agent, Executor, Grader, Journal, Model, Observer, Warming
 from skillgrad_ci.method.prompting import StructuredAgent
 from skillgrad_ci.method.task import Suite, Task
 from skillgrad_ci.session.agents import (
@@ -29,6 +31,7 @@ from skillgrad_ci.session.agents import (
 from skillgrad_ci.session.inputs import trigger_set
 from skillgrad_ci.session.journal.file_journal import NoJournal
 from skillgrad_ci.session.journal.part import RunJournal
+from skillgrad_ci.session.parts.made_once import MadeOnce, Making
 from skillgrad_ci.session.rollout import lacks
 from skillgrad_ci.skill.skill import MAIN, Skill
 from skillgrad_ci.suites.triggers import WANTED
@@ -62,13 +65,14 @@ class Parts:
     journal: Journal = field(default_factory=NoJournal)
     others: Sequence[Skill] = ()
     share: float = 1.0
+    making: Making = field(default_factory=Making, repr=False)
     _closing: ExitStack = field(default_factory=ExitStack)
     _graders: dict[str, Grader] = field(default_factory=dict)  # by kind, those that were made
     _sandboxes: list["StoppableSandbox"] = field(default_factory=list)  # the one that was made
 
     def on(self, suite: Suite) -> "Parts":
         """These parts for another suite: one ledger, the same models, sandbox and graders, closed with these."""
-        made = replace(self, suite=suite)
+        made = replace(self, suite=suite, making=Making())
         made.__dict__.update({name: getattr(self, name) for name in ("ledger", "models", "agent")})
         return made
 
@@ -76,7 +80,7 @@ class Parts:
         """Stop LibreOffice, which a grader may have started."""
         self._closing.close()
 
-    @cached_property
+    @MadeOnce
     def ledger(self) -> Ledger:
         """The one ledger over all roles. Raises UserError for a cap that cannot be kept."""
         return Ledger(self._cap[0].part(self.share))
@@ -86,12 +90,12 @@ class Parts:
         """What a person must know about the cap."""
         return self._cap[1]
 
-    @cached_property
+    @MadeOnce
     def _cap(self) -> tuple[Cap, list[str]]:
         settings = self.job.settings
         return settings.budget.cap(self.unpriced) if settings.models.named else (Cap(), [])  # unnamed: none is called
 
-    @cached_property
+    @MadeOnce
     def models(self) -> Mapping[Player, "LitellmModel"]:
         """The model of every player. Raises UserError for a name or a script that cannot be used."""
         from skillgrad_ci.models.provider import LitellmModel
@@ -111,7 +115,7 @@ class Parts:
             )
         return made
 
-    @cached_property
+    @MadeOnce
     def _rehearsal(self) -> str:
         """litellm's name for the rehearsal: the script that the settings name, else the suite's, else a generic one."""
         from skillgrad_ci.models.rehearsal.generic import generic_script
@@ -139,7 +143,7 @@ class Parts:
         known = {self.models["executor"].name} if by_subscription(self.job) else set()
         return known | {model.name for model in self.models.values() if not model.priced}
 
-    @cached_property
+    @MadeOnce
     def agent(self) -> Agent:
         """The optimizing agents and the judge: structured calls that the journal replays."""
         return StructuredAgent(self._journaled, self.observe)
@@ -161,13 +165,13 @@ class Parts:
         stale = self.journal.stale if isinstance(self.journal, RunJournal) else None
         return Journaled(metered, self.journal, afresh or lacks(self.journal), stale)
 
-    @cached_property
+    @MadeOnce
     def executor(self) -> Executor:
         """The agent. Raises UserError for one that there is not, or that cannot do the suite's tasks."""
         refuse_unfit(self.job, self.suite)
         return make_executor(self.job, self.models["executor"], self.ledger, self.others)
 
-    @cached_property
+    @MadeOnce
     def sandbox(self) -> "StoppableSandbox":
         """The sandbox, proved by its self-test. Raises UserError where one is needed and none can be had."""
         from skillgrad_ci.sandbox.no_sandbox import NoCommands
@@ -194,7 +198,7 @@ class Parts:
         self._sandboxes.append(sandbox)
         return sandbox
 
-    @cached_property
+    @MadeOnce
     def graders(self) -> Mapping[str, Grader]:
         """A grader for every kind that the suites ask for; where no model is named, none that needs one."""
         kinds = dict.fromkeys(spec.kind for task in self.suite.tasks for spec in task.graders)
@@ -206,6 +210,16 @@ class Parts:
             if kind not in self._graders:
                 self._graders[kind] = self._grader(kind)
         return {kind: self._graders[kind] for kind in kinds}
+
+    def warm(self) -> None:
+        """Start what grading will need, in the background and once."""
+        _ = self._warmed
+
+    @MadeOnce
+    def _warmed(self) -> None:
+        for grader in self.graders.values():
+            if isinstance(grader, Warming):
+                grader.warm(self.suite.tasks)
 
     def _grader(self, kind: str) -> Grader:
         from skillgrad_ci.graders import command, csv, judge, reward, table, text, trigger
