@@ -3,11 +3,17 @@
 `/tests/test.sh` leaves a number from 0 to 1 in `/logs/verifier/reward.txt`, or an object of them in `reward.json`.
 Where it leaves neither, the share of tests that passed is read from a report in the Common Test Report Format,
 `ctrf.json`. Tests that leave nothing of the three say nothing: the task is unmeasured.
+
+Where the verdict is `pytest`, as terminal-bench has it, the tests are started by a script beside them, and its output
+ends with pytest's short summary. The task passes when every test in it did and the script ends with 0: a program under
+test may print a summary too, but not after pytest's own without breaking it off.
 """
 
 import json
 import math
+import re
 import shlex
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +29,13 @@ from skillgrad_ci.method.prompting import cut_middle
 from skillgrad_ci.method.task import GraderSpec, Task
 
 LOGS = "/logs/verifier"
+OUTPUT = f"{LOGS}/output.txt"
+TESTS = "test.sh"
+SUMMARY = "short test summary info"
 SHOWN = 3_000  # characters of the tests' output, or of what failed, in the feedback
+
+PASSING = {"PASSED", "SKIPPED", "XFAIL"}
+_RESULT = re.compile(r"^(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS):? +(.+?)(?: - .*)?$", re.MULTILINE)
 
 
 class NoVerdict(Exception):
@@ -43,9 +55,10 @@ class RewardGrader:
         with tempfile.TemporaryDirectory(prefix="skillgrad-", ignore_cleanup_errors=True) as name:
             work = Path(name).resolve() / "work"
             copy_result(result, work)
-            place = Workspace(work, {"/tests": spec.references["tests"]}, environment=task.environment)
+            tests, script = _laid_out(spec, Path(name))
+            place = Workspace(work, {"/tests": tests}, environment=task.environment)
             with self.sandbox.open(place, network=options.network) as session:
-                done = session.run(_command(options), timeout=options.timeout)
+                done = session.run(_command(options, script), timeout=options.timeout)
                 try:
                     return _verdict(done, session, options)
                 except NoVerdict as problem:
@@ -53,16 +66,32 @@ class RewardGrader:
                     raise EnvironmentFailure(f"task {task.id}: its tests {problem}. They said: {tail!r}") from None
 
 
-def _command(options: RewardOptions) -> str:
+def _laid_out(spec: GraderSpec, folder: Path) -> tuple[Path, str]:
+    """The folder of the tests with the script that starts them, and its name. A script beside them is laid into it."""
+    beside = spec.references.get("script")
+    if beside is None:
+        return spec.references["tests"], TESTS
+    made = folder / "tests"
+    if "tests" in spec.references:
+        shutil.copytree(spec.references["tests"], made)
+    made.mkdir(exist_ok=True)
+    shutil.copy(beside, made / beside.name)
+    return made, beside.name
+
+
+def _command(options: RewardOptions, script: str) -> str:
     """HOME is a folder that no agent could write, as for any check."""
     variables = {"HOME": "$TMPDIR"} | {name: shlex.quote(value) for name, value in options.env.items()}
     exports = "".join(f"export {name}={value}\n" for name, value in variables.items())
-    return f"{exports}mkdir -p {LOGS} && bash /tests/test.sh"
+    kept = f" > {OUTPUT} 2>&1; code=$?; cat {OUTPUT}; exit $code" if options.verdict == "pytest" else ""
+    return f"{exports}mkdir -p {LOGS} && bash /tests/{script}{kept}"
 
 
 def _verdict(done: CommandResult, session: Session, options: RewardOptions) -> Grade:
     if done.timed_out:
         raise NoVerdict(f"took longer than {options.timeout:g} s")
+    if options.verdict == "pytest":
+        return _summed_up(session, done)
     report = _json(_file(session, "ctrf.json"))
     score = _reward(session)
     if score is None:
@@ -72,6 +101,23 @@ def _verdict(done: CommandResult, session: Session, options: RewardOptions) -> G
     failed = "\n".join(_failed(report))
     return Grade(
         Outcome.PASSED if score >= 1.0 else Outcome.FAILED, score, cut_middle(failed or done.output.strip(), SHOWN)
+    )
+
+
+def _summed_up(session: Session, done: CommandResult) -> Grade:
+    """The verdict of pytest's last short summary. Each line is `PASSED file::name` or `FAILED file::name - why`."""
+    told = session.run(f"sed -n '/{SUMMARY}/,$p' {OUTPUT}", timeout=30.0).output.rpartition(SUMMARY)[2]
+    found = {name: status for status, name in _RESULT.findall(told)}
+    if not found:
+        raise NoVerdict(f"printed no short summary of pytest (exit code {done.exit_code}); pytest -rA prints one")
+    score = sum(status in PASSING for status in found.values()) / len(found)
+    failed = [line for line in told.splitlines() if line.startswith(("FAILED", "ERROR", "XPASS"))]
+    if score == 1.0 and done.exit_code:
+        failed, score = [f"all tests passed, and their script failed with exit code {done.exit_code}"], 0.0
+    return Grade(
+        Outcome.PASSED if score == 1.0 else Outcome.FAILED,
+        score,
+        cut_middle("\n".join(failed) or done.output.strip(), SHOWN),
     )
 
 

@@ -56,6 +56,7 @@ class RewardOptions(Options):
     timeout: float = Field(600.0, gt=0, description="seconds for the tests")
     network: bool = Field(False, description="whether the tests may use the network")
     env: dict[str, str] = Field(default_factory=dict, description="variables that are set for them")
+    verdict: Literal["reward", "pytest"] = Field("reward", description="a file that they leave, or pytest's summary")
 
 
 TEXT_CHECKS = ("exact", "contains", "not_contains", "regex", "number", "equals_json", "is_json", "choice", "exists")

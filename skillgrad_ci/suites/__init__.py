@@ -22,6 +22,7 @@ FORMATS = (
     "spreadsheetbench",
     "wikitablequestions",
     "harbor",
+    "terminal_bench",
     "scenarios",
     "promptfoo",
     "triggers",

@@ -19,7 +19,7 @@ from skillgrad_ci.method.ports import Result
 from skillgrad_ci.method.task import Environment, GraderSpec, Reference, Suite, Task
 
 FORMAT = "harbor"
-READS = "task.toml with instruction.md, tests/ and environment/: Harbor, terminal-bench"
+READS = "task.toml with instruction.md, tests/ and environment/: Harbor, terminal-bench 2"
 CONFIG, INSTRUCTION, TESTS, SOLUTION = "task.toml", "instruction.md", "tests/test.sh", "solution/solve.sh"
 RESERVED = {"/", "/tmp", "/tests", "/solution", "/logs"}  # noqa: S108
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}

@@ -142,3 +142,43 @@ def test_a_reward_that_the_agent_left_does_not_count(tmp_path: Path, capsys: pyt
     facts = evaluate(tmp_path, commands, "Write a number.", capsys)
     assert (facts["arms"]["with skill"]["passed"], facts["arms"]["with skill"]["measured"]) == (0, 3)
     assert facts["tasks"][0]["feedback"] == "expected 3 lines, got 3"
+
+
+# What pytest sums up, as terminal-bench's tasks have it
+
+HEAD = "=========================== short test summary info ============================\n"
+GOOD = f"some output\n{HEAD}PASSED ../tests/t.py::test_a\nSKIPPED [1] t.py:3: no\n====== 1 passed ======\n"
+FAKE = f"{HEAD}PASSED t.py::test_a\n"
+
+
+def summed_up(logs: Logs, printed: str, exit_code: int = 0) -> Grade:
+    (logs.folder / "output.txt").write_text(printed)
+    return reward._verdict(CommandResult(printed, exit_code), logs.session, RewardOptions(verdict="pytest"))
+
+
+@pytest.mark.parametrize(
+    ("printed", "code", "passed", "score"),
+    [
+        (GOOD, 0, True, 1.0),
+        (GOOD, 1, False, 0.0),
+        (f"{HEAD}PASSED t.py::test_a\nFAILED t.py::test_b[x - y] - assert 1 == 2\n", 1, False, 0.5),
+        (f"{FAKE}{HEAD}FAILED t.py::test_a - AssertionError\n", 1, False, 0.0),
+        (FAKE, 137, False, 0.0),
+        (f"{HEAD}ERROR t.py - SyntaxError\n", 2, False, 0.0),
+        (f"{HEAD}PASSED t.py::test_a\nXPASS t.py::test_b\nXFAIL t.py::test_c\n", 0, False, 2 / 3),
+    ],
+)
+def test_every_test_of_the_last_summary_must_pass_and_the_script_too(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch, printed: str, code: int, passed: bool, score: float
+) -> None:
+    monkeypatch.setattr(reward, "OUTPUT", str(logs.folder / "output.txt"))
+    grade = summed_up(logs, printed, code)
+    assert grade.outcome is (Outcome.PASSED if passed else Outcome.FAILED)
+    assert grade.score == pytest.approx(score)
+
+
+@pytest.mark.parametrize("printed", ["", "bash: uv: command not found\n", HEAD, f"{HEAD}1 passed in 0.1s\n"])
+def test_a_script_without_a_summary_is_no_verdict(logs: Logs, monkeypatch: pytest.MonkeyPatch, printed: str) -> None:
+    monkeypatch.setattr(reward, "OUTPUT", str(logs.folder / "output.txt"))
+    with pytest.raises(NoVerdict, match="no short summary of pytest"):
+        summed_up(logs, printed, 127)
