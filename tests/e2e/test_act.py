@@ -18,6 +18,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 WORKFLOW = ROOT / "examples/xlsx/.github/workflows/skillgrad.yml"
 EXAMPLE = ".github/workflows/skillgrad.yml"
+EVALUATE = ".github/workflows/skillgrad-evaluate.yml"
 BASE = "skillgrad-base:test"
 ACT_VERSION = "v0.2.87"
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
@@ -189,7 +190,20 @@ def test_another_label_starts_no_job_and_without_the_gate_the_bot_says_why_not(r
     assert not (repository.folder / "skillgrad-run").exists()
 
 
-def test_the_example_runs_in_three_jobs_and_a_command_is_rehearsed_on_what_they_left(repository: Repository) -> None:
+def evaluated(repository: Repository) -> str:
+    """The example's second workflow: its checkout names a commit, so act would fetch it, and gets an idle one."""
+    workflow = repository.folder / EVALUATE
+    text = workflow.read_text()
+    rehearsed = text.replace(f"uses: {uses()}\n", f"uses: {uses()}\n        with: {{model: rehearsal}}\n")
+    assert rehearsed != text
+    workflow.write_text(rehearsed)
+    (checkout,) = set(re.findall(r"uses: *(actions/checkout@\w+)", text))
+    idle = local([f"{checkout}={idle_action(repository.folder.parent)}"])
+    return repository.start("pull_request", event("pull_request"), "-W", EVALUATE, "--bind", *idle)
+
+
+def test_the_example_runs_in_three_jobs_and_more_is_rehearsed_on_what_they_left(repository: Repository) -> None:
+    """A command on the pull request that they would have opened, and an evaluation of what they propose."""
     log = repository.run("issues", labeled("optimize-skill"))
     for status in ("ready", "optimized", "dry_run"):
         assert f"status={status}" in log, status
@@ -199,6 +213,12 @@ def test_the_example_runs_in_three_jobs_and_a_command_is_rehearsed_on_what_they_
     calls = (repository.folder / "skillgrad-run/api-calls.jsonl").read_text()
     assert "Skillgrad-Edit: E2" in calls
     assert "Skillgrad-Edit: E1\\n" not in calls
+    log = evaluated(repository)
+    assert "status=evaluated" in log
+    assert "its newest run in the run folder proposes stands for the head" in log
+    calls = (repository.folder / "skillgrad-run/api-calls.jsonl").read_text()
+    assert "/check-runs" in calls
+    assert "Measured on all" in calls
 
 
 def test_the_schedule_optimizes_what_changed(repository: Repository) -> None:

@@ -126,3 +126,33 @@ def test_without_a_run_a_command_has_nothing_to_be_rehearsed_on(bot: Stage) -> N
     bot.environ |= {"INPUT_TOKEN": "", "INPUT_DRY_RUN": "true"}
     ended = bot.say(bot.github.hub.issue("x", "").number, "/skillgrad drop E2")
     assert "rehearse a label first" in ended.log
+
+
+def pull_request() -> dict[str, Any]:
+    repo = {"full_name": "acme/skills"}
+    pull = {"number": 9, "base": {"ref": "main", "sha": "1" * 40, "repo": repo}}
+    pull["head"] = {"ref": "topic", "sha": "2" * 40, "repo": repo}
+    event = {"action": "opened", "pull_request": pull, "repository": repo | {"default_branch": "main"}}
+    return event | {"sender": {"login": "ann", "type": "User"}}
+
+
+def test_an_evaluation_is_rehearsed_on_the_newest_run_of_the_run_folder(bot: Stage) -> None:
+    """What that run proposes stands for the head; a checkout of another commit than the base is no reason to refuse."""
+    number = bot.github.hub.issue("x", "skill: writer").number
+    assert bot.label(number, token="", dry_run="true").outputs["status"] == "dry_run"
+    ended = bot.run("pull_request", pull_request(), token="", dry_run="true")
+    assert (ended.code, ended.outputs["status"]) == (0, "evaluated")
+    assert "| base | 0.0% | 0/21 |" in ended.summary
+    assert "| head | 100.0% | 21/21 |" in ended.summary
+    assert "its newest run in the run folder proposes stands for the head" in ended.log
+    calls = recorded(bot)
+    assert [call["path"].removeprefix("/repos/acme/skills") for call in calls if "/check-runs" in call["path"]]
+    (comment,) = [call for call in calls if call["path"].endswith("/issues/9/comments")]
+    assert comment["method"] == "POST"
+    assert bot.github.asked == []
+
+
+def test_without_a_run_an_evaluation_has_nothing_to_be_rehearsed_on(bot: Stage) -> None:
+    ended = bot.run("pull_request", pull_request(), token="", dry_run="true")
+    assert (ended.code, ended.outputs["status"]) == (0, "ignored")
+    assert "rehearse a label first" in ended.log
