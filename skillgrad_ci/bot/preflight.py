@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from skillgrad_ci.bot import state
 from skillgrad_ci.bot.bot import Bot
+from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.branch import branch_name
 from skillgrad_ci.bot.pull_request.publish import SETTING
 from skillgrad_ci.bot.state import BRANCH, Claim, SkillState
@@ -43,15 +44,16 @@ def refuse_undeliverable(bot: Bot, job: SkillRun, base: str) -> None:
     _refuse_branch_in_the_way(bot, branch_name(job.name), base)
 
 
-def tell_missing(bot: Bot, inputs: Inputs) -> None:
+def tell_missing(bot: Bot, inputs: Inputs, progress: Progress) -> None:
     """What this image lacks for the skill's tasks, said before money is spent on what it then cannot grade."""
     workbooks = any(spec.kind == "xlsx" for task in inputs.suite.tasks for spec in task.graders)
     if workbooks and not version():
-        bot.log.annotate(
-            "warning",
+        lacks = (
             f"{inputs.job.name}: its tasks grade workbooks, and this image has no LibreOffice: answers with formulas "
-            "are unmeasured; set the input image: libreoffice",
+            "are unmeasured; set the input image: libreoffice"
         )
+        bot.log.annotate("warning", lacks)
+        progress.note(lacks)
 
 
 def _refuse_pull_requests_forbidden(bot: Bot) -> None:

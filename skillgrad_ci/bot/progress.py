@@ -41,6 +41,12 @@ class Progress:
             if self._shown_at is None or self.clock() - self._shown_at >= SECONDS_BETWEEN:
                 self._show("")
 
+    def note(self, line: str) -> None:
+        """A line of the comment, shown at once."""
+        with self._lock:
+            self._lines.append(line)
+            self._show("")
+
     def start(self) -> None:
         """Say at once that the bot is at work."""
         with self._lock:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import Workbook
 
+from skillgrad_ci.graders.xlsx.installation import version
 from skillgrad_ci.skill.folder import MAX_FILE_BYTES
 from tests.fake_github.git_store import SUBMODULE, Entry
 from tests.fake_github.hub import BOT, MAIN, Token
-from tests.support.bot_stage import CONFIG, FILES, Ended, Stage, skill_text, stage
+from tests.support.bot_stage import CONFIG, FILES, SPLITS, Ended, Stage, skill_text, stage
 
 WRITER, STATE, SKILL = "heads/skillgrad/writer", "heads/skillgrad/state", "skills/writer/SKILL.md"
 CHECKOUT = Path("skills/writer")
@@ -271,3 +273,46 @@ def test_a_dispatch_by_an_app_is_allowed_and_one_without_access_is_red(bot: Stag
     ended = bot.run("workflow_dispatch", {"sender": {"login": "tim", "type": "User"}}, skill="reader")
     assert (ended.code, ended.outputs["status"]) == (2, "refused")
     assert "::error::tim has no write access" in ended.log
+
+
+def workbooks(folder: Path) -> dict[str, bytes]:
+    """The repository, with a suite for `writer` that grades workbooks."""
+    book = Workbook()
+    book.worksheets[0]["A1"] = "total"
+    book.save(folder / "book.xlsx")
+    content = (folder / "book.xlsx").read_bytes()
+    grader = "{type: xlsx, output: out.xlsx, golden: golden.xlsx, answer_position: A1}"
+    rows = "".join(
+        f"- {{id: task-{number:02}, instruction: Needs alpha., split: {split}, files: [in.xlsx], grader: {grader}}}\n"
+        for number, split in enumerate(SPLITS)
+    )
+    suite = {"tasks.yaml": f"version: 1\ntasks:\n{rows}".encode(), "in.xlsx": content, "golden.xlsx": content}
+    return FILES | {f"evals/writer/{name}": text for name, text in suite.items()}
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_a_suite_that_needs_libreoffice_is_named_where_the_image_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    """As in the slim image: no `soffice` on the path. Said before anything is spent, to who asked as well."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "git").symlink_to(shutil.which("git") or "git")
+    if installed:
+        (programs / "soffice").write_text("#!/bin/sh\necho LibreOffice 25.2.1.1\n")
+        (programs / "soffice").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs))
+    version.cache_clear()
+    try:
+        with stage(tmp_path, workbooks(tmp_path)) as bot:
+            seen: list[str] = []
+            bot.engine.before = lambda: seen.extend(c.body for c in bot.github.hub.comments.values())
+            ended, _ = labelled(bot)
+            assert ended.code == 0, ended.log
+            said = "its tasks grade workbooks, and this image has no LibreOffice"
+            assert (f"::warning::writer: {said}" in ended.log) is not installed
+            assert any(said in text for text in seen) is not installed
+            assert "set the input image: libreoffice" in ended.log or installed
+            assert "no LibreOffice" not in bot.schedule(skill="reader").log
+    finally:
+        version.cache_clear()

@@ -71,15 +71,20 @@ def released(image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def from_go(module: str, version: str) -> Path:
+    """A Go program at a pinned version, through the module proxy; kept between runs."""
+    name = module.rpartition("/")[2]
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "skillgrad-ci"
+    binary = cache / f"{name}-{version}" / name
+    if not binary.exists():
+        assert shutil.which("go"), f"go is not installed: it builds {name}"
+        sh("go", "install", f"{module}@{version}", GOBIN=str(binary.parent), GOFLAGS="-mod=mod")
+    return binary
+
+
 @pytest.fixture(scope="session")
 def act() -> Path:
-    """act at a pinned version, through the Go module proxy; kept between runs."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "skillgrad-ci"
-    binary = cache / f"act-{ACT_VERSION}" / "act"
-    if not binary.exists():
-        assert shutil.which("go"), "go is not installed: it builds act"
-        sh("go", "install", f"github.com/nektos/act@{ACT_VERSION}", GOBIN=str(binary.parent), GOFLAGS="-mod=mod")
-    return binary
+    return from_go("github.com/nektos/act", ACT_VERSION)
 
 
 def others(workflow: Path) -> list[str]:

@@ -55,7 +55,7 @@ def optimize_job(bot: Bot, job: SkillRun, progress: Progress, *, only_changed: b
             return unchanged
     refuse_spent(bot, job)
     if step != "optimize":
-        preflight.tell_missing(bot, begun.inputs)
+        preflight.tell_missing(bot, begun.inputs, progress)
         preflight.refuse_undeliverable(bot, job, begun.base)
         preflight.claim(bot, job)
     if step == "preflight":
