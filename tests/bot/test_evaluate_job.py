@@ -140,17 +140,42 @@ def test_splits_are_told_apart_because_the_skill_may_have_learned_from_one(bot: 
     assert "| train | 0.0% (0/9) | 33.3% (3/9) |" in comment.body
 
 
-@pytest.mark.parametrize(("threshold", "code"), [("", 0), ("0.9", 1)])
-def test_without_checks_write_the_comment_tells_all_unless_a_threshold_must_be_kept(
-    bot: Stage, threshold: str, code: int
-) -> None:
+def without_checks(bot: Stage) -> None:
     left = {name: level for name, level in Token().permissions.items() if name != "checks"}
     bot.github.hub.tokens["bot-token"] = Token(permissions=left)
+
+
+def test_without_checks_write_the_comment_tells_all(bot: Stage) -> None:
+    without_checks(bot)
     number = propose(bot)
-    ended = bot.evaluate(number, threshold=threshold)
-    assert ended.code == code
+    ended = bot.evaluate(number)
+    assert ended.code == 0
     assert "checks: write" in ended.log
-    assert "33.3%" in bot.github.hub.comments_on(number)[0].body
+    assert "33.3%" in bot.told(number)[0]
+
+
+def test_a_threshold_that_no_check_could_keep_is_refused_before_anything_is_measured(bot: Stage) -> None:
+    without_checks(bot)
+    number = propose(bot)
+    ended = bot.evaluate(number, threshold="0.9")
+    assert (ended.code, bot.engine.measured) == (2, [])
+    assert "checks: write" in ended.log
+    assert "so nothing was measured" in bot.told(number)[0]
+
+
+def test_the_check_is_there_while_it_is_measured(bot: Stage) -> None:
+    real = bot.engine.measure
+    seen: list[dict[str, Any]] = []
+
+    def measure(*given: Any) -> Any:
+        seen.extend(dict(check) for check in bot.github.hub.checks)
+        return real(*given)
+
+    bot.engine.measure = measure  # type: ignore[method-assign, assignment]
+    bot.evaluate(propose(bot))
+    assert [check["status"] for check in seen] == ["in_progress"]
+    (check,) = bot.github.hub.checks
+    assert check["status"] == "completed"
 
 
 def test_where_no_comment_can_be_written_nothing_is_measured(bot: Stage) -> None:
@@ -170,6 +195,8 @@ def test_a_failed_measurement_is_told_where_the_result_was_promised(bot: Stage) 
     bot.engine.measure = fail  # type: ignore[method-assign]
     assert bot.evaluate(number).code == 1
     assert "was not measured: no network" in bot.github.hub.comments_on(number)[0].body
+    (check,) = bot.github.hub.checks
+    assert (check["status"], check["conclusion"]) == ("completed", "cancelled"), "neither passed nor failed"
 
 
 def test_both_sides_have_the_repositorys_line_ends_though_the_checkout_converts_them(bot: Stage) -> None:

@@ -58,6 +58,7 @@ OPERATIONS = {
     f"{REPO}/issues/{{issue_number}}/labels/{{name}}": ["delete"],
     f"{REPO}/issues/{{issue_number}}/assignees": ["post"],
     f"{REPO}/check-runs": ["post"],
+    f"{REPO}/check-runs/{{check_run_id}}": ["patch"],
     f"{REPO}/rules/branches/{{branch}}": ["get"],
     f"{REPO}/actions/runs/{{run_id}}": ["get"],
 }
@@ -108,9 +109,12 @@ def trim(whole: Mapping[str, Any]) -> dict[str, Any]:
 def _bare(node: Any) -> Any:
     """A node without its prose, which is most of the file, and with `oneOf` read as `anyOf`.
 
-    GitHub's choices overlap, and the discriminators that would tell them apart are often not sent.
+    GitHub's choices overlap, and the discriminators that would tell them apart are often not sent. Its choices that
+    may be null seldom list null.
     """
     if isinstance(node, dict):
+        if node.get("nullable") and None not in node.get("enum", [None]):
+            node = {**node, "enum": [*node["enum"], None]}
         prose = {"example", "examples", "discriminator"} | (
             {"description"} if isinstance(node.get("description"), str) else set()
         )

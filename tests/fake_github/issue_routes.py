@@ -1,4 +1,4 @@
-"""People and talk: the repository, permissions, issues, comments, reactions, labels, assignees, checks."""
+"""People and talk: the repository, permissions, issues, comments, reactions, labels, assignees."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -154,13 +154,3 @@ def assign(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tuple
     _need_talk(hub, who, issue.number)
     issue.assignees += [login for login in body["assignees"] if login in hub.people]  # strangers are passed over
     return 201, {"number": issue.number, "title": issue.title, "assignees": [account(a) for a in issue.assignees]}
-
-
-@route("POST", "~/check-runs")
-def create_check(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tuple[int, Any]:
-    hub.need(who, "checks")
-    if not who.login.endswith("[bot]"):
-        raise Refused(403, "You must authenticate via a GitHub App.")
-    hub.checks.append(body)
-    conclusion = body.get("conclusion")
-    return 201, {"id": hub.next_id(), "name": body["name"], "head_sha": body["head_sha"], "conclusion": conclusion}

@@ -1,4 +1,4 @@
-"""Reviews of a pull request: its diff, and comments on lines of it, held to the lines that the diff shows."""
+"""What is said of a head: checks; and reviews, with comments held to the lines that the diff shows."""
 
 from collections.abc import Iterator, Mapping
 from difflib import unified_diff
@@ -69,3 +69,31 @@ def list_reviews(hub: Hub, who: Token, names: Names, query: Names, body: Any) ->
 def list_review_comments(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tuple[int, Any]:
     rows = [comment for comment in hub.review_comments if comment["pull"] == found_pull(hub, names).number]
     return 200, page([{k: v for k, v in row.items() if k != "pull"} for row in rows], query)
+
+
+def _need_checks(hub: Hub, who: Token) -> None:
+    hub.need(who, "checks")
+    if not who.login.endswith("[bot]"):
+        raise Refused(403, "You must authenticate via a GitHub App.")
+
+
+def _check(check: Mapping[str, Any]) -> dict[str, Any]:
+    kept = ("id", "name", "head_sha", "status", "conclusion")
+    return {name: check.get(name) for name in kept}
+
+
+@route("POST", "~/check-runs")
+def create_check(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tuple[int, Any]:
+    _need_checks(hub, who)
+    hub.checks.append({"id": hub.next_id(), **body})
+    return 201, _check(hub.checks[-1])
+
+
+@route("PATCH", "~/check-runs/{check_run_id}")
+def update_check(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tuple[int, Any]:
+    _need_checks(hub, who)
+    check = next((check for check in hub.checks if check["id"] == int(names["check_run_id"])), None)
+    if check is None:
+        raise Refused(404, "Not Found")
+    check.update(body)
+    return 200, _check(check)

@@ -12,6 +12,7 @@ from skillgrad_ci.bot.bot import Bot, Ending, annotate_lint
 from skillgrad_ci.bot.committed import as_committed, checkout_in, refuse_unread_assets, skill_at
 from skillgrad_ci.bot.decide import Evaluate
 from skillgrad_ci.bot.ended_run import EndedRun, found_in
+from skillgrad_ci.bot.evaluation.check import Check, begin_check
 from skillgrad_ci.bot.evaluation.comparison import comparison_text, verdict
 from skillgrad_ci.bot.evaluation.offer import Offered, offered_on
 from skillgrad_ci.bot.evaluation.suggestions import suggest
@@ -21,7 +22,6 @@ from skillgrad_ci.bot.state import SkillState
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.document.inert_text import code, shown
 from skillgrad_ci.errors import SkillGradError, UserError
-from skillgrad_ci.github.client import Refusal
 from skillgrad_ci.github.comments import Comment
 from skillgrad_ci.github.git_data import commit_at, folder_at
 from skillgrad_ci.method.acceptance.clock import overrun
@@ -125,18 +125,22 @@ def _evaluate(bot: Bot, sides: Sides, decision: Evaluate) -> Ending:
     comment = Comment(bot.api, decision.pull, f"evaluate-{job.name}")  # first, as the proof that it can be told
     comment.show(f"Measuring {code(job.name)} as it is in the base and in this pull request.")
     progress = Progress(bot.log, job.name, verbose=bot.context.debug)
+    check = Check(bot, None)
     try:
+        check = begin_check(bot, decision.head, f"SkillGrad: {job.name}")
         before, after = measured(bot, inputs, [inputs.skill, head], inputs.suite.reviewed().tasks, progress)
         offered = offered_on(bot, inputs, head, decision, sides.record, progress)
     except SkillGradError as error:
-        comment.show(f"{code(job.name)} was not measured: {shown(bot.context.relative(str(error)), 1000)}")
+        why = f"{code(job.name)} was not measured: {shown(bot.context.relative(str(error)), 1000)}"
+        comment.show(why)
+        check.end_unmeasured(why)
         raise
     text = comparison_text(inputs, head, before, after, offered.text)
     comment.show(f"{text}{offered.mark}")
     _suggested(bot, job, decision, offered)
     accuracy = Accuracy.of(after)
     conclusion, title = verdict(accuracy, bot.context.inputs.threshold, overrun(after))
-    _check(bot, decision, f"SkillGrad: {job.name}", conclusion, {"title": title, "summary": text})
+    check.end(conclusion, title, text)
     bot.log.summary(text)
     delta = paired(before, after, job.settings.decide_by)
     change = delta.change if delta else None
@@ -155,14 +159,3 @@ def _suggested(bot: Bot, job: SkillRun, decision: Evaluate, offered: Offered) ->
         bot.log.annotate("warning", f"{job.name}: the edits were not suggested on the diff: {failed}")
         return
     bot.log.say(f"{job.name}: {number} of the offered changes are suggested on lines of the diff")
-
-
-def _check(bot: Bot, decision: Evaluate, name: str, conclusion: str, output: dict[str, str]) -> None:
-    """The check; without the permission for it the comment tells all, and a threshold cannot be kept."""
-    row = {"name": name, "head_sha": decision.head, "status": "completed", "conclusion": conclusion, "output": output}
-    try:
-        bot.api.write("POST", "/check-runs", row)
-    except Refusal as refusal:
-        if refusal.status != 403 or bot.context.inputs.threshold is not None:
-            raise
-        bot.log.annotate("warning", f"no check was made, the comment tells all: {refusal}")
