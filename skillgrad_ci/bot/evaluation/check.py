@@ -8,7 +8,7 @@ from skillgrad_ci.github.client import Refusal
 
 
 @dataclass(frozen=True)
-class Check:
+class HeadCheck:
     """A check run on a head's commit; `number` is None where the token may make none, and the comment tells all."""
 
     bot: Bot
@@ -24,11 +24,11 @@ class Check:
         self.end("cancelled", "not measured", why)
 
 
-def begin_check(bot: Bot, head: str, name: str) -> Check:
+def begin_check(bot: Bot, head: str, name: str) -> HeadCheck:
     """Raises UserError where a threshold asks for a check, and the token may make none."""
     row = {"name": name, "head_sha": head, "status": "in_progress"}
     try:
-        return Check(bot, int(bot.api.write("POST", "/check-runs", row)["id"]))
+        return HeadCheck(bot, int(bot.api.write("POST", "/check-runs", row)["id"]))
     except Refusal as refusal:
         if refusal.status != 403:
             raise
@@ -36,4 +36,4 @@ def begin_check(bot: Bot, head: str, name: str) -> Check:
             why = "the input threshold asks for a check, which this token may not make, so nothing was measured"
             raise UserError(f"{why}: {refusal}") from None
         bot.log.annotate("warning", f"no check is made, the comment tells all: {refusal}")
-        return Check(bot, None)
+        return HeadCheck(bot, None)

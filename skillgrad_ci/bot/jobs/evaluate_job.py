@@ -12,7 +12,7 @@ from skillgrad_ci.bot.bot import Bot, Ending, annotate_lint
 from skillgrad_ci.bot.committed import as_committed, checkout_in, refuse_unread_assets, skill_at
 from skillgrad_ci.bot.decide import Evaluate
 from skillgrad_ci.bot.ended_run import EndedRun, found_in
-from skillgrad_ci.bot.evaluation.check import Check, begin_check
+from skillgrad_ci.bot.evaluation.check import HeadCheck, begin_check
 from skillgrad_ci.bot.evaluation.comparison import comparison_text, verdict
 from skillgrad_ci.bot.evaluation.offer import Offered, offered_on
 from skillgrad_ci.bot.evaluation.suggestions import suggest
@@ -125,7 +125,7 @@ def _evaluate(bot: Bot, sides: Sides, decision: Evaluate) -> Ending:
     comment = Comment(bot.api, decision.pull, f"evaluate-{job.name}")  # first, as the proof that it can be told
     comment.show(f"Measuring {code(job.name)} as it is in the base and in this pull request.")
     progress = Progress(bot.log, job.name, verbose=bot.context.debug)
-    check = Check(bot, None)
+    check = HeadCheck(bot, None)
     try:
         check = begin_check(bot, decision.head, f"SkillGrad: {job.name}")
         before, after = measured(bot, inputs, [inputs.skill, head], inputs.suite.reviewed().tasks, progress)
