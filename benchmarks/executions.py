@@ -5,7 +5,8 @@
 The loop is the real one. A scripted world stands where sandboxes and models stand: of the tasks every second one
 fails under the initial skill, and what a patch changes is said by the setting. Tokens are those of the optimizing
 agents' prompts, a quarter of their characters. "Before" is what a run executed when its base run measured every
-task once, every candidate every validation task, and small suites had ten iterations as large ones have.
+task once, every candidate every validation task, each batch was executed, and small suites had ten iterations as large
+ones have.
 """
 
 import re

@@ -76,8 +76,8 @@ def _told(event: Event) -> str | None:
     match event:
         case Measuring(name, executions, at_most):
             return f"measuring ({name}): {'at most ' if at_most else ''}{executions} executions"
-        case BatchBegun(number, tasks):
-            return f"iteration {number}: {len(tasks)} tasks"
+        case BatchBegun(number, tasks, _, reused):
+            return f"iteration {number}: {len(tasks)} tasks" + (f", {len(reused)} not executed again" if reused else "")
         case IterationDone(number, verdict):
             return f"iteration {number}: {verdict}"
         case Dropped(_, why):

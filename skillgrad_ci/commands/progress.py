@@ -64,8 +64,9 @@ def _line(event: Event, redact: Redactor) -> str | None:
             return None
         case Measuring(name, number, at_most):
             return redact(f"{name}: {'at most ' if at_most else ''}{number} executions")
-        case BatchBegun(number, tasks):
-            return redact(f"iteration {number}: {', '.join(tasks)}")
+        case BatchBegun(number, tasks, _, reused):
+            known = f"; known already and not executed again: {', '.join(reused)}" if reused else ""
+            return redact(f"iteration {number}: {', '.join(tasks)}{known}")
         case IterationDone(number, verdict):
             return redact(f"iteration {number}: {verdict}")
         case Dropped(what, why):
@@ -196,9 +197,9 @@ class Live:
             match event:
                 case Measuring(name, number):
                     self._begin(name, number)
-                case BatchBegun(number, tasks, at_most):
+                case BatchBegun(number, tasks, at_most, reused):
                     of = f" of {at_most}" if number <= at_most else ""
-                    self._begin(f"iteration {number}{of}", len(tasks))
+                    self._begin(f"iteration {number}{of}", len(tasks) - len(reused))
                 case Executed():
                     self._progress.update(self._task, advance=1, counts=self._standing.told)
             self._below.plain = terminal_safe(Redactor.from_environment(os.environ)(self._standing.line))

@@ -3,8 +3,8 @@
 Texts in them are data of models, tasks and graders: whoever shows an event makes them inert first.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from skillgrad_ci.method.evidence import Outcome
 
@@ -45,11 +45,15 @@ class Measuring:
 
 @dataclass(frozen=True)
 class BatchBegun:
-    """An iteration begins, with these tasks by id; `at_most` so many follow each other."""
+    """An iteration begins, with these tasks by id; `at_most` so many follow each other.
+
+    `reused` names by task the measurement that is not repeated.
+    """
 
     number: int
     tasks: Sequence[str]
     at_most: int = 0
+    reused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -120,9 +120,11 @@ def diagnose(agent: Agent, skill: Skill, task: Task, evidence: Evidence, initial
     """Diagnose one execution by one structured call.
 
     `initial` is the same task's evidence under the initial skill. Returns None for an execution that
-    teaches nothing: unmeasured, or passed both times. Raises what the agent raises.
+    teaches nothing: unmeasured, or passed both times, or passed once and failed once under one and the same
+    skill, which is chance. Raises what the agent raises.
     """
-    if not evidence.measured or (evidence.passed and not initial.failed):
+    contrast = initial.failed and initial.skill_digest != evidence.skill_digest
+    if not evidence.measured or (evidence.passed and not contrast):
         return None
     kind: Kind = "failure" if evidence.failed else "contrastive"
     reply = agent(

@@ -2,7 +2,7 @@
 
 measure the initial skill on training tasks, until enough of them fail
 for each batch that the optimizer draws (SkillGrad: mini-batches of the training tasks that the skill fails):
-    teach: execute the skill in hand on the batch; diagnose each task as soon as it is graded
+    teach: execute the skill in hand on the batch, where it was not yet; diagnose each task as soon as it is graded
     propose: step the pattern memory, write this batch's overlay, patch the skill by pattern
     accept the candidate, or keep the skill in hand
 measure the initial and the final skill on tasks that it never learned from
@@ -21,6 +21,7 @@ from skillgrad_ci.method.budget import spending_on
 from skillgrad_ci.method.events import BatchBegun, Dropped, IterationDone
 from skillgrad_ci.method.evidence import Evidence, Flat, flat_signal
 from skillgrad_ci.method.memory import PatternMemory, Stamp
+from skillgrad_ci.method.optimizers.draw import recalled
 from skillgrad_ci.method.optimizers.optimizer import Batch, Candidate, Optimizer, Propose
 from skillgrad_ci.method.optimizers.presets import optimizer_of
 from skillgrad_ci.method.run import Iteration, Run, Stop, forget, of_the_line, on_the_clock, remember
@@ -85,9 +86,10 @@ def advance(run: Run, world: World, step: Callable[[], Iteration]) -> Run:
 
 
 def iterate(run: Run, world: World, optimizer: Optimizer, batch: Batch) -> Iteration:
-    """One step: from a mini-batch to the skill in hand after it."""
-    step = _begun(run, batch.epoch)
-    world.observe(BatchBegun(step.number, [task.id for task in batch.tasks], run.settings.iterations))
+    """One step: from a mini-batch to the skill in hand after it. What was executed under that skill is at hand."""
+    step, batch = recalled(run, _begun(run, batch.epoch), batch)
+    tasks = [task.id for task in batch.tasks]
+    world.observe(BatchBegun(step.number, tasks, run.settings.iterations, step.reused))
     step = optimizer.teach(run, world, step, batch)
     if not step.usable:
         step = replace(step, verdict="not used: more than half of the batch is unmeasured")

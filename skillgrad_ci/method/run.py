@@ -22,13 +22,14 @@ class Iteration:
     While it goes on, `incumbent` is the skill that it began with. `validation` is what this step measured of
     the skill that it accepted. `frontier` are the skills that a next step may begin with, the best first: one,
     where no more are kept. `slow` says that the step closes its epoch. `dropped` tells by task
-    why its diagnosis could not be had.
+    why its diagnosis could not be had. `reused` names by task the measurement whose evidence the batch took.
     """
 
     number: int
     incumbent: Incumbent
     memory: PatternMemory
     batch: Sequence[Evidence] = ()
+    reused: Mapping[str, str] = field(default_factory=dict)
     diagnoses: Sequence[Diagnosis] = ()
     dropped: Mapping[str, str] = field(default_factory=dict)
     overlay: Overlay = field(default_factory=Overlay)

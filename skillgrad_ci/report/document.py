@@ -4,6 +4,7 @@ Pages, summaries and pull requests read this document and nothing else, so they 
 Accuracy is passed over measured executions, in [0, 1]; None where nothing was measured.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -111,7 +112,8 @@ class EditFacts(Facts):
 class IterationFacts(Facts):
     """One iteration. `batch`, `failed`, `unmeasured` and `contrastive` are task ids.
 
-    `dropped` tells by task why a diagnosis that was asked for could not be had.
+    `dropped` tells by task why a diagnosis that was asked for could not be had; `reused` names by task the measurement
+    in which it was executed under this skill already.
     """
 
     number: int
@@ -126,6 +128,14 @@ class IterationFacts(Facts):
     verdict: str
     validation: Measured | None = None
     dropped: Mapping[str, str] = Field(default_factory=dict)
+    reused: Mapping[str, str] = Field(default_factory=dict)
+
+    @property
+    def taken_from(self) -> str:
+        """Where executions come from that were not made again, for a sentence: `2 from the base run`."""
+        counts = Counter(self.reused.values())
+        places = {name: "the base run" if name == "base" else f"iteration {name}" for name in counts}
+        return ", ".join(f"{number} from {places[name]}" for name, number in counts.items())
 
 
 class TaskFacts(Facts):

@@ -220,6 +220,7 @@ def _iteration(run: Run, step: Iteration) -> doc.IterationFacts:
         verdict=step.verdict,
         validation=measured_of(step.validation) if step.validation else None,
         dropped=dict(step.dropped),
+        reused=dict(step.reused),
     )
 
 
@@ -237,7 +238,7 @@ def _edit(run: Run, step: Iteration, result: EditResult) -> doc.EditFacts:
 
 def _chapters(run: Run) -> Iterable[doc.Chapter]:
     """How often each resource was read: a chapter that nobody opens teaches nothing."""
-    batches = [row for step in run.iterations for row in step.batch]
+    batches = [row for step in run.iterations for row in step.batch if row.task_id not in step.reused]
     counts = [
         Counter(file for row in rows for file in set(row.trajectory.references_read))
         for rows in (run.baseline, batches, run.measured)

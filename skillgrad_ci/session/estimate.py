@@ -39,28 +39,27 @@ def planned_executions(suite: Suite, settings: Settings, base: int | None = None
     def of(*splits: Split) -> int:
         return sum(task.trials or settings.trials for split in splits for task in suite.of(split))
 
-    steps, batches = planned(settings, len(suite.of(Split.TRAIN)))
+    plan = planned(settings, len(suite.of(Split.TRAIN)))
     train, choosing, unseen = of(Split.TRAIN), of(Split.VALIDATION), of(Split.VALIDATION, Split.HELDOUT)
     initial = 0 if base is not None and base > train else 1  # whether the initial skill is still to be measured there
     if settings.accept in ("validate", "no-worse"):
-        checks, end = choosing * (steps + initial), of(Split.HELDOUT) * (1 + initial)
+        checks, end = choosing * (plan.steps + initial), of(Split.HELDOUT) * (1 + initial)
     else:
         checks, end = 0, unseen * (1 + initial) or train
-    return ExecutionCounts(train if base is None else base, batches, checks, end)
+    return ExecutionCounts(train if base is None else base, plan.executions, checks, end)
 
 
 def optimizing_calls(settings: Settings, tasks: int) -> int:
     """At most how many calls the optimizing agents make on so many training tasks, repairs and second looks aside."""
-    steps, batches = planned(settings, tasks)
-    parts = settings.optimizer
+    plan, parts = planned(settings, tasks), settings.optimizer
     if parts.gradient == "diagnosis":
-        return batches + steps * (2 if settings.momentum else 1)
+        return plan.shown + plan.steps * (2 if settings.momentum else 1)
     if parts.gradient == "none":
-        return steps
+        return plan.steps
     batch = tasks if parts.evidence == "all" else min(settings.batch_size, tasks)
     reflections = ceil(batch / parts.minibatch) + 1  # failures and successes are read apart
     merges = ceil(reflections / (parts.merge - 1))
-    return steps * (reflections + merges) + (parts.epochs if parts.slow_tasks else 0)
+    return plan.steps * (reflections + merges) + (parts.epochs if parts.slow_tasks else 0)
 
 
 def estimate(
@@ -77,7 +76,7 @@ def estimate(
     An execution of a trigger query is counted as one turn: it ends when a skill is activated.
     """
     counts = planned_executions(suite, settings, len(seen) or (executions(suite, settings.trials) if entire else None))
-    steps, _ = planned(settings, len(suite.of(Split.TRAIN)))
+    steps = planned(settings, len(suite.of(Split.TRAIN))).steps
     queries = executions(triggers, settings.trials) * (1 + steps) if triggers else 0
     calls = optimizing_calls(settings, len(suite.of(Split.TRAIN)))
     guess = Usage(TURNS, TURNS * PROMPT, 0, TURNS * COMPLETION)
@@ -114,7 +113,7 @@ def _told(counts: ExecutionCounts, settings: Settings, measured: bool) -> str:
     ends = settings.optimizer.evidence == "failures" and not measured and counts.base > pool
     parts = [
         f"{counts.base} base" + (f", fewer once {pool} tasks fail" if ends else ""),
-        f"{counts.batches} in batches",
+        f"{counts.batches} in batches, fewer where a patch is not accepted",
         *([f"{counts.checks} to choose, fewer where a patch cannot win"] if counts.checks else []),
         f"{counts.end} to report, none if no candidate survives",
     ]

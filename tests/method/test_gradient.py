@@ -30,13 +30,15 @@ class Diagnoser:
 
 
 def evidence(outcome: Outcome, *references: str) -> Evidence:
+    """A success is under the skill in force, a failure under the initial one."""
     events: list[dict[str, Any]] = [
         {"kind": "message", "role": "system", "text": "the system prompt"},
         {"kind": "tool_call", "id": "1", "tool": "shell", "arguments": {"command": "cat  a.txt | wc"}},
         {"kind": "tool_result", "id": "1", "tool": "shell", "output": f"{outcome} output", "exit_code": 0},
     ]
     trajectory = Trajectory(events, references_read=references)
-    return Evidence("task-7", SKILL.digest, outcome, feedback=f"{outcome} feedback", trajectory=trajectory)
+    digest = SKILL.digest if outcome is Outcome.PASSED else "before"
+    return Evidence("task-7", digest, outcome, feedback=f"{outcome} feedback", trajectory=trajectory)
 
 
 FAILED, PASSED, UNMEASURED = (evidence(o) for o in (Outcome.FAILED, Outcome.PASSED, Outcome.UNMEASURED))
@@ -57,6 +59,8 @@ def test_the_kind_follows_from_both_outcomes() -> None:
     assert (failure.label, failure.summary, failure.guidance) == ("sums-text", "a b", "weak")
     assert diagnose(agent, SKILL, TASK, UNMEASURED, FAILED) is None
     assert diagnose(agent, SKILL, TASK, PASSED, PASSED) is None
+    flicker = replace(PASSED, skill_digest=FAILED.skill_digest)
+    assert diagnose(agent, SKILL, TASK, flicker, FAILED) is None
     assert len(agent.prompts) == 2
 
 

@@ -103,7 +103,8 @@ def test_a_total_outage_changes_nothing_and_is_named() -> None:
     assert (result.stop, result.final) == (Stop.UNMEASURED, SKILL)
     assert "no network" in result.why
     late = run(rollout=Synthetic(outage=lambda iteration, task: iteration != "base"))
-    assert (late.stop, late.final, len(late.iterations)) == (Stop.UNMEASURED, SKILL, 4)
+    steps = 1 + PATIENCE  # what the base run showed teaches the first
+    assert (late.stop, late.final, len(late.iterations)) == (Stop.UNMEASURED, SKILL, steps)
 
 
 @pytest.mark.parametrize("role", ["diagnoser", "momentum", "patcher"])
@@ -181,15 +182,15 @@ def test_a_batch_of_which_half_is_measured_is_used() -> None:
 
     def rollout(skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
         row = Synthetic()(skill, task, iteration=iteration)
-        lost = iteration == "1" and task.id in batches_seen["1"][:2]
+        lost = iteration == "2" and task.id in batches_seen["2"][:2]
         return replace(row, outcome=Outcome.UNMEASURED) if lost else row
 
-    [step] = run(LoopSettings(iterations=1), rollout=rollout, observe=observe).iterations
+    step = run(LoopSettings(iterations=2, seed=3), rollout=rollout, observe=observe).iterations[-1]
     assert (len(step.batch), len(step.diagnoses), step.verdict) == (4, 2, "accepted")
 
 
 def test_a_lost_batch_with_a_failure_ends_no_patience_with_lost_batches() -> None:
-    """One of four tasks is measured in every batch, and fails: after four such batches the run ends."""
+    """One of four tasks is measured in every batch but the base run's, and fails: after four such the run ends."""
     firsts: set[tuple[str, str]] = set()
 
     def observe(event: Event, /) -> None:
@@ -199,10 +200,11 @@ def test_a_lost_batch_with_a_failure_ends_no_patience_with_lost_batches() -> Non
     def rollout(skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
         row = Synthetic()(skill, task, iteration=iteration)
         lost = iteration != "base" and (iteration, task.id) not in firsts
-        return replace(row, outcome=Outcome.UNMEASURED) if lost else row
+        outcome = row.outcome if iteration == "base" else Outcome.UNMEASURED if lost else Outcome.FAILED
+        return replace(row, outcome=outcome)
 
-    result = run(LoopSettings(iterations=20), rollout=rollout, observe=observe)
-    assert (result.stop, len(result.iterations)) == (Stop.UNMEASURED, PATIENCE)
+    result = run(LoopSettings(iterations=20), suite(80), rollout=rollout, observe=observe)
+    assert (result.stop, len(result.iterations)) == (Stop.UNMEASURED, 1 + PATIENCE)
 
 
 def test_validate_takes_only_what_is_strictly_better_and_rejects_a_tie() -> None:
@@ -343,8 +345,8 @@ def test_batches_that_could_not_be_measured_end_the_run_as_such_even_if_one_task
             return row
         return replace(row, outcome=Outcome.PASSED if (iteration, task.id) in firsts else Outcome.UNMEASURED)
 
-    result = run(LoopSettings(iterations=8), rollout=rollout, observe=observe)
-    assert (result.stop, len(result.iterations)) == (Stop.UNMEASURED, 4)
+    result = run(LoopSettings(iterations=8), suite(80), rollout=rollout, observe=observe)
+    assert (result.stop, len(result.iterations)) == (Stop.UNMEASURED, 1 + PATIENCE)
 
 
 def test_the_ablation_leaves_the_record_of_earlier_runs_alone() -> None:
@@ -389,10 +391,10 @@ def test_every_edit_carries_pattern_and_teaching_tasks_from_the_overlay() -> Non
 
 def test_several_trials_measure_each_task_so_often() -> None:
     rollout = Synthetic()
-    result = run(LoopSettings(iterations=1, trials=3), rollout=rollout)
+    result = run(LoopSettings(iterations=2, trials=3), rollout=rollout)
     taught = {row.task_id for row in result.baseline if row.task_id in {t.id for t in result.suite.of(Split.TRAIN)}}
     assert len(result.baseline) == 3 * (len(taught) + sum(t.split is not Split.TRAIN for t in result.suite.tasks))
-    assert len([1 for iteration, _ in rollout.done if iteration == "1"]) == 4
+    assert len([1 for iteration, _ in rollout.done if iteration == "2"]) == 4
 
 
 def pool(size: int) -> list[Task]:

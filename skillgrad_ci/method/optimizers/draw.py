@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
 
 from skillgrad_ci.method.optimizers.optimizer import Batch
-from skillgrad_ci.method.run import Run
+from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split, Task
+from skillgrad_ci.method.world.measurements import BASE
 
 EPOCHS = 3  # of a small pool, where nobody said how many iterations: the same few tasks teach little the fourth time
 
@@ -90,16 +92,43 @@ def nothing(run: Run) -> Iterator[Batch]:
         yield Batch()
 
 
-def planned(settings: LoopSettings, tasks: int) -> tuple[int, int]:
-    """At most how many steps a run makes on so many training tasks, and how many executions their batches take."""
+def recalled(run: Run, step: Iteration, batch: Batch) -> tuple[Iteration, Batch]:
+    """The step and its batch, with what the base run and earlier steps showed of its tasks under the same skill.
+
+    It is not executed again: another outcome would be chance. Of several trials the failed one teaches, for it is what
+    put the task into the pool; what could not be measured is executed.
+    """
+    rows = [(BASE, row) for row in run.baseline]
+    rows += [(str(past.number), row) for past in run.iterations for row in past.batch if row.task_id not in past.reused]
+    mine = [(name, row) for name, row in rows if row.measured and row.skill_digest == step.skill.digest]
+    found = {row.task_id: (name, row) for name, row in sorted(mine, key=lambda one: one[1].failed)}
+    known = {task.id: found[task.id][1] for task in batch.tasks if task.id in found} | dict(batch.known)
+    reused = {task: found[task][0] if task in found else BASE for task in known}
+    return replace(step, reused=reused), replace(batch, known=known)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """At most how many steps a run makes, how many tasks their batches show, and how many of these are executed."""
+
+    steps: int
+    shown: int
+    executions: int
+
+
+def planned(settings: LoopSettings, tasks: int) -> Plan:
+    """The plan of a run on so many training tasks. Its first batch is not executed: the base run showed it."""
     parts = settings.optimizer
+    if parts.evidence == "all":
+        return Plan(1, tasks, 0)
+    if parts.evidence == "none":
+        return Plan(settings.iterations, 0, 0)
     if parts.evidence == "epochs":
-        each = ceil(tasks / settings.batch_size)
+        pool, each = tasks, ceil(tasks / settings.batch_size)
         steps = min(settings.iterations, parts.epochs * each)
         slow = 2 * min(parts.slow_tasks, tasks) * (steps // max(1, each))
-        return steps, steps * min(settings.batch_size, tasks) + slow
-    if parts.evidence == "failures":
-        pool = min(tasks, pool_size(settings))
+    else:
+        pool, slow = min(tasks, pool_size(settings)), 0
         steps = most_steps(settings, pool)
-        return steps, steps * min(settings.batch_size, pool)
-    return (1 if parts.evidence == "all" else settings.iterations), 0
+    size = min(settings.batch_size, pool)
+    return Plan(steps, steps * size, max(0, steps - 1) * size + slow)

@@ -55,7 +55,7 @@ def by_support(run: Run, world: World, step: Iteration) -> tuple[Iteration, Cand
         return step.taught_nothing(), Candidate(step.skill, ())
     lessons = merged(run, world, step)
     ranked = sorted(lessons, key=lambda lesson: (-len(lesson.tasks), lesson.kind != "failure"))
-    steps, _ = planned(run.settings, len(run.suite.of(Split.TRAIN)))
+    steps = planned(run.settings, len(run.suite.of(Split.TRAIN))).steps
     bound = budget(run.settings, step.number - run.slow_steps, steps)
     edits = [
         replace(lesson.edit, id=f"E{run.next_edit + number}", patterns=(lesson.label,), tasks=lesson.tasks)
