@@ -13,28 +13,35 @@ import re
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.ports import Reply
 from skillgrad_ci.method.run import Run
-from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
+from skillgrad_ci.method.world import Earlier
+from skillgrad_ci.session.journal.earlier import final_measurement, known_baseline
 from skillgrad_ci.skill.skill import Skill
 from tests.support.worlds import SKILL, diagnosis, edit, patterns, world
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A run to count. `helps` are the splits whose failing tasks a patch of the loop fixes."""
+    """A run to count. `helps` are the splits whose failing tasks a patch of the loop fixes.
+
+    `merged`: it begins with the skill that an earlier run offered, which fixes half of them.
+    """
 
     name: str
     sizes: tuple[int, int, int]  # training, validation and heldout tasks
     helps: frozenset[Split] = frozenset()
     said: dict[str, Any] = field(default_factory=dict)
+    merged: bool = False
 
     @property
     def suite(self) -> Suite:
@@ -61,6 +68,7 @@ SETTINGS = (
     Setting("no patch at all", (200, 80, 120), said={"accept": "always"}),
     Setting("validate, no patch wins", (200, 80, 120), said={"accept": "validate"}),
     Setting("validate, the first patch wins", (200, 80, 120), EVERYWHERE, {"accept": "validate"}),
+    Setting("the next run, once a gain is merged", (200, 80, 120), EVERYWHERE, merged=True),
     Setting("a small suite, a gain", (10, 4, 6), EVERYWHERE),
     Setting("a small suite, a tie", (10, 4, 6)),
 )
@@ -74,15 +82,22 @@ class Scripted:
     executions: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
     characters: int = 0
+    says: str = "Rule"  # in every edit
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def needed(self) -> tuple[str, str]:
+        """What a skill must say for the failing tasks to pass, by turns."""
+        return ("Rule", "Law") if self.setting.merged else ("Rule", "Rule")
 
     def rollout(self, skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:  # noqa: ARG002  # the port has it
         assert skill is not None
         assert task.split is not None
         with self.lock:
             self.executions[re.sub(r"-?\d+$", "", iteration) or "batches"] += 1
-        patched = "Rule" in skill.text and task.split in self.setting.helps
-        passed = int(task.id.removeprefix("task-")) % 2 == 0 or patched
+        number = int(task.id.removeprefix("task-"))
+        patched = self.needed[number // 2 % 2] in skill.text and task.split in self.setting.helps
+        passed = number % 2 == 0 or patched
         outcome = Outcome.PASSED if passed else Outcome.FAILED
         call = {"kind": "tool_call", "id": "1", "tool": "shell", "arguments": {"command": f"cat {task.id}"}}
         return Evidence(task.id, skill.digest, outcome, float(passed), f"{task.id}: wrong", Trajectory([call]))
@@ -98,7 +113,7 @@ class Scripted:
             said = patterns(user)
         else:
             idle = self.setting.name == "no patch at all"
-            said = {"edits": [] if idle else [edit(f"Rule {number}: look twice.", "wrong")]}
+            said = {"edits": [] if idle else [edit(f"{self.says} {number}: look twice.", "wrong")]}
         return reply.model_validate(said)
 
 
@@ -131,9 +146,18 @@ class Counted:
 
 def count(setting: Setting) -> Counted:
     """Run the loop in a setting's world."""
+    settings = Settings.model_validate(setting.said)
+
+    def optimized(scripted: Scripted, skill: Skill, earlier: Earlier | None) -> Run:
+        parts = world(scripted.rollout, scripted.agent, at_once=4, earlier=earlier)
+        return optimize(skill, setting.suite, settings, PatternMemory("s"), parts)
+
     scripted = Scripted(setting)
-    parts = world(scripted.rollout, scripted.agent, at_once=4)
-    run = optimize(SKILL, setting.suite, LoopSettings.model_validate(setting.said), PatternMemory("s"), parts)
+    run = optimized(scripted, SKILL, None)
+    if setting.merged:
+        known = final_measurement(run, settings, datetime.now(UTC))
+        scripted = Scripted(setting, says="Law")
+        run = optimized(scripted, run.final, known_baseline(known, run.final, settings, lambda _: ""))
     return Counted(setting, run, scripted.executions, sum(scripted.calls.values()), scripted.characters // 4)
 
 

@@ -21,6 +21,7 @@ from skillgrad_ci.method.run import Run, Stop
 from skillgrad_ci.method.task import Split
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.session.inputs import Inputs
+from skillgrad_ci.session.journal.earlier import FinalMeasurement, final_measurement
 from skillgrad_ci.session.optimize_skill import Finished
 from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.folder import write_atomically
@@ -62,7 +63,8 @@ class EndedRun(BaseModel):
     `changed` holds git's names of the contents that the edits lead to, None for a removed file: what is
     delivered is what was measured. `fingerprint` is None where the next schedule should run again.
     Without a `report` the skill was only measured again; `before` are the US dollars that this took.
-    `measured` holds the means of what decides (pass rates, or scores) by skill digest and task.
+    `measured` holds the means of what decides (pass rates, or scores) by skill digest and task, `final` what was
+    measured of the candidate.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,6 +84,7 @@ class EndedRun(BaseModel):
     memory: str = ""
     report: Report | None = None
     measured: dict[str, dict[str, float]] = Field(default_factory=dict)
+    final: FinalMeasurement | None = None
     splits: dict[str, Split] = Field(default_factory=dict)
     lessons: Lessons = Field(default_factory=Lessons)
     folder: str = ""
@@ -123,6 +126,8 @@ class EndedRun(BaseModel):
             "measured": self.measured,
             "splits": self.splits,
         }
+        if self.final is not None:
+            facts["final"] = self.final.model_copy(update={"pull_request": pull_request})
         return record.with_run(compact, pull_request=pull_request, **facts)
 
 
@@ -135,7 +140,7 @@ def outcome_of(
     inputs: Inputs, finished: Finished, base: str, path: str, lessons: Lessons, issue: int | None
 ) -> EndedRun:
     """A finished run as a value without the run's objects. `inputs` are those that the run began with."""
-    run = finished.run
+    run, ended = finished.run, datetime.now(UTC)
     decides = {task.id for task in run.suite.of(check_split(run.suite))} if run.baseline else set()
     sides = [(run.initial, run.baseline), (run.candidate, run.measured)]
     by = run.settings.decide_by
@@ -148,7 +153,7 @@ def outcome_of(
         base=base,
         began_with=inputs.skill.digest,
         run=run.name,
-        ended=datetime.now(UTC).isoformat(),
+        ended=ended.isoformat(),
         issue=issue,
         fingerprint=None if run.stop is Stop.UNMEASURED else fingerprint_of(inputs),
         verdict=run.verdict,
@@ -158,6 +163,7 @@ def outcome_of(
         memory=run.memory.render(),
         report=finished.report,
         measured=measured,
+        final=final_measurement(run, inputs.job.settings, ended),
         splits={task.id: task.split for task in run.suite.tasks if task.split is not None},
         lessons=lessons,
         folder=str(finished.folder),

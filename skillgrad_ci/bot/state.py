@@ -24,6 +24,7 @@ from skillgrad_ci.github.git_data import (
 )
 from skillgrad_ci.method.memory import RejectedEdit
 from skillgrad_ci.method.task import Split
+from skillgrad_ci.session.journal.earlier import FinalMeasurement
 
 BRANCH = "skillgrad/state"
 SPENDING = "spending.json"
@@ -90,7 +91,8 @@ class SkillState(BaseModel):
     `splits` holds the split of each task, so that they stay when tasks are added. `rejected` are edits
     that people refused and no merged memory holds yet. `runs` are compact reports, the newest last.
     `running` is the run at work; `undelivered` a whole `EndedRun` that was paid for and could not be delivered.
-    `path` is the skill's folder in the repository; `paused` says who told schedules to leave it alone.
+    `final` is the newest final measurement of a candidate. `path` is the skill's folder in the repository; `paused`
+    says who told schedules to leave it alone.
     """
 
     skill: str
@@ -99,6 +101,7 @@ class SkillState(BaseModel):
     outcome: str = ""
     measured_at: str = ""
     measured: dict[str, dict[str, float]] = Field(default_factory=dict)
+    final: FinalMeasurement | None = None
     splits: dict[str, Split] = Field(default_factory=dict)
     pull_request: str = ""
     runs: list[dict[str, Any]] = Field(default_factory=list)

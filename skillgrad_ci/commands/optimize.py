@@ -4,6 +4,7 @@ import argparse
 import os
 import shlex
 import sys
+from dataclasses import replace
 
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
@@ -13,6 +14,7 @@ from skillgrad_ci.method.run import Stop
 from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import memory_path, read_inputs
+from skillgrad_ci.session.journal.earlier import newest_final
 from skillgrad_ci.session.optimize_skill import Finished, optimize_skill
 from skillgrad_ci.session.parts import stop_on_signals
 from skillgrad_ci.skill.folder import write_atomically
@@ -20,10 +22,12 @@ from skillgrad_ci.skill.folder import write_atomically
 
 def optimize_command(arguments: argparse.Namespace) -> int:
     inputs = read_inputs(skill_job(arguments))
+    folder = arguments.out or inputs.folder
+    inputs = replace(inputs, earlier=newest_final(folder.parent, inputs.skill))
     with stop_on_signals() as stop, showing(sys.stderr, arguments.verbose) as observe:
         done = optimize_skill(
             inputs,
-            folder=arguments.out or inputs.folder,
+            folder=folder,
             observe=observe,
             stop=stop,
             redactor=Redactor.from_environment(os.environ),

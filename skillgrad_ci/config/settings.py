@@ -138,6 +138,9 @@ class Settings(LoopSettings):
     """The container image for `sandbox: docker`, where tasks need other tools."""
     reevaluate_days: Count | None = None
     """Measure an unchanged skill again after so many days."""
+    reuse_baseline: bool = True
+    """Take the final measurement of the run whose skill was merged as the next run's baseline on validation and heldout
+    tasks, where skill, task, agent, model, sandbox and grader are the same."""
     with_skills: tuple[str, ...] = ()
     """Paths of skills that are present beside this one, which may be among them."""
     trigger_trials: Count = 3
@@ -153,6 +156,7 @@ class Settings(LoopSettings):
     def digest(self) -> str:
         """Content address of everything here that can change a result, for fingerprints and resuming.
 
-        How much a run may take and how many executions run at once change none.
+        How much a run may take, how many executions run at once and which of them were made before change none.
         """
-        return digest_of(self.model_dump(mode="json", exclude={"budget", "concurrency", "reevaluate_days"}))
+        besides = {"budget", "concurrency", "reevaluate_days", "reuse_baseline"}
+        return digest_of(self.model_dump(mode="json", exclude=besides))

@@ -83,7 +83,8 @@ class Run:
 
     `candidate` is the skill in hand after the last iteration. `baseline` holds the initial skill's evidence
     on all tasks, `measured` the candidate's on validation and heldout; `triggers` the initial skill's
-    evidence on the trigger set; `name` names the run in the memory.
+    evidence on the trigger set; `name` names the run in the memory. `reused` names by task the earlier run from which
+    its baseline was taken.
     """
 
     initial: Skill
@@ -95,6 +96,7 @@ class Run:
     baseline: Sequence[Evidence] = ()
     iterations: Sequence[Iteration] = ()
     measured: Sequence[Evidence] = ()
+    reused: Mapping[str, str] = field(default_factory=dict)
     triggers: Sequence[Evidence] = ()
     verdict: Verdict = Verdict.UNCHECKED
     stop: Stop = Stop.ITERATIONS

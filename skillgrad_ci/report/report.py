@@ -80,6 +80,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
             *around.warnings,
             *split_notes(_splits(run.suite), run.suite.unreviewed),
             *_not_executed(run),
+            *_reused(run),
         ),
         settings=around.settings.model_dump(mode="json"),
         reproduce=around.reproduce,
@@ -200,6 +201,14 @@ def _not_executed(run: Run) -> Iterable[str]:
         )
     if left[Split.HELDOUT] and run.stop not in (Stop.BUDGET, Stop.CANCELLED):
         yield "heldout tasks were not measured, for no candidate survived"
+
+
+def _reused(run: Run) -> Iterable[str]:
+    """From which run baselines were taken, by split."""
+    for where in dict.fromkeys(run.reused.values()):
+        counts = Counter(str(task.split) for task in run.suite.tasks if run.reused.get(task.id) == where)
+        tasks = " and ".join(f"{number} {split} tasks" for split, number in counts.items())
+        yield f"the initial skill's results on {tasks} are reused from {where}: skill, task and versions are the same"
 
 
 def _versions(evidence: Iterable[Evidence]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """What a run may take, said before anything is spent, and said again once the base run is in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -33,19 +33,26 @@ class ExecutionCounts:
         return self.base + self.batches + self.checks + self.end
 
 
-def planned_executions(suite: Suite, settings: Settings, base: int | None = None) -> ExecutionCounts:
-    """`suite` has its splits. `base` executions were made in the base run of the whole suite; None: it is to come."""
+def planned_executions(
+    suite: Suite, settings: Settings, base: int | None = None, known: Collection[str] = ()
+) -> ExecutionCounts:
+    """`suite` has its splits. `base` executions were made in the base run of the whole suite; None: it is to come.
 
-    def of(*splits: Split) -> int:
-        return sum(task.trials or settings.trials for split in splits for task in suite.of(split))
+    Of the tasks that are `known` by id an earlier run measured the initial skill.
+    """
+
+    def of(*splits: Split, besides: Collection[str] = ()) -> int:
+        tasks = [task for split in splits for task in suite.of(split) if task.id not in besides]
+        return sum(task.trials or settings.trials for task in tasks)
 
     plan = planned(settings, len(suite.of(Split.TRAIN)))
     train, choosing, unseen = of(Split.TRAIN), of(Split.VALIDATION), of(Split.VALIDATION, Split.HELDOUT)
     initial = 0 if base is not None and base > train else 1  # whether the initial skill is still to be measured there
     if settings.accept in ("validate", "no-worse"):
-        checks, end = choosing * (plan.steps + initial), of(Split.HELDOUT) * (1 + initial)
+        checks = choosing * plan.steps + initial * of(Split.VALIDATION, besides=known)
+        end = of(Split.HELDOUT) + initial * of(Split.HELDOUT, besides=known)
     else:
-        checks, end = 0, unseen * (1 + initial) or train
+        checks, end = 0, unseen + initial * of(Split.VALIDATION, Split.HELDOUT, besides=known) or train
     return ExecutionCounts(train if base is None else base, plan.executions, checks, end)
 
 
@@ -68,14 +75,17 @@ def estimate(
     models: Mapping[Player, Model],
     seen: Sequence[Usage] = (),
     triggers: Suite | None = None,
+    *,
     entire: bool = False,
+    known: Collection[str] = (),
 ) -> Estimated:
     """One line. `suite` has its splits; `seen` are the base run's executions, once they are in; `entire` says that the
-    base run executes the whole suite.
+    base run executes the whole suite; of the tasks that are `known` an earlier run measured the initial skill.
 
     An execution of a trigger query is counted as one turn: it ends when a skill is activated.
     """
-    counts = planned_executions(suite, settings, len(seen) or (executions(suite, settings.trials) if entire else None))
+    base = len(seen) or (executions(suite, settings.trials) if entire else None)
+    counts = planned_executions(suite, settings, base, known)
     steps = planned(settings, len(suite.of(Split.TRAIN))).steps
     queries = executions(triggers, settings.trials) * (1 + steps) if triggers else 0
     calls = optimizing_calls(settings, len(suite.of(Split.TRAIN)))
@@ -86,8 +96,8 @@ def estimate(
     tokens = whole.tokens * share + calls * (OPTIMIZER_PROMPT + OPTIMIZER_COMPLETION)
     executor_usd = whole.usd if seen else _price(models["executor"], guess)
     optimizer_usd = _price(models["optimizer"], Usage(1, OPTIMIZER_PROMPT, 0, OPTIMIZER_COMPLETION))
-    known = executor_usd is not None and optimizer_usd is not None
-    usd = f"{(executor_usd or 0) * share + (optimizer_usd or 0) * calls:.2f} USD" if known else "at an unknown price"
+    priced = executor_usd is not None and optimizer_usd is not None
+    usd = f"{(executor_usd or 0) * share + (optimizer_usd or 0) * calls:.2f} USD" if priced else "at an unknown price"
     besides = f", at most {queries} of trigger queries" if queries else ""
     basis = "from the base run" if seen else "a guess: nothing is measured yet"
     text = (

@@ -12,6 +12,7 @@ from skillgrad_ci.method.memory.memory_file import parse_memory
 from skillgrad_ci.method.task import Split, Suite, digest_of
 from skillgrad_ci.method.world import World
 from skillgrad_ci.session.agents import described_version
+from skillgrad_ci.session.journal.earlier import FinalMeasurement
 from skillgrad_ci.session.split import read_recorded, recorded_path
 from skillgrad_ci.skill.skill import Skill
 from skillgrad_ci.suites import load_suite
@@ -44,10 +45,14 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(Measurement):
-    """What decides an optimization: the skill, its memory so far, and what measures it."""
+    """What decides an optimization: the skill, its memory so far, and what measures it.
+
+    `earlier` is the final measurement of an earlier run, which changes no result: it is in no content address.
+    """
 
     skill: Skill
     memory: PatternMemory
+    earlier: FinalMeasurement | None = None
 
     @property
     def fingerprint(self) -> str:

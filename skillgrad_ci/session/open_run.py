@@ -18,6 +18,7 @@ from skillgrad_ci.method.events import Event, Executed, Noted, SpentSoFar, Start
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.ports import Agent, Each, Observer
 from skillgrad_ci.method.task import Split, Suite, Task
+from skillgrad_ci.method.world import Earlier
 from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.estimate import estimate, spent_of_cap
@@ -42,6 +43,7 @@ class OpenRun:
     both, `each` maps over tasks in parallel, `sandbox` names the sandbox and its version.
 
     Reference answers may still be proved: `suite` and `warnings` wait for that, `ahead` does not.
+    `earlier` is what need not be measured of the initial skill.
     """
 
     inputs: Measurement
@@ -56,6 +58,7 @@ class OpenRun:
     parts: Parts
     pool: Executor
     stop: StopRequest
+    earlier: Earlier | None = None
 
     @property
     def suite(self) -> Suite:
@@ -111,7 +114,9 @@ class OpenRun:
         settings, whole = self.inputs.job.settings, any(task.split is None for task in suite.tasks)
         suite = suite.with_splits(assign(suite.tasks, outcomes, self.inputs.recorded, settings.seed).splits)
         seen = [row.trajectory.usage for row in baseline]
-        self.parts.observe(estimate(suite, settings, self.parts.models, seen, self.inputs.triggers, whole))
+        known = [task.id for task in suite.tasks if self.earlier and self.earlier.of(task, settings.trials)]
+        models, triggers = self.parts.models, self.inputs.triggers
+        self.parts.observe(estimate(suite, settings, models, seen, triggers, entire=whole, known=known))
         return suite
 
 

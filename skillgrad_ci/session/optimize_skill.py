@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from skillgrad_ci.errors import UserError
@@ -28,6 +29,7 @@ from skillgrad_ci.report.report import Circumstances, report_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.agents import agent_of
 from skillgrad_ci.session.inputs import Inputs, with_triggers
+from skillgrad_ci.session.journal.earlier import final_measurement, known_baseline
 from skillgrad_ci.session.journal.file_journal import END
 from skillgrad_ci.session.open_run import OpenRun, open_run, with_settled_splits
 from skillgrad_ci.session.parts import StopRequest
@@ -75,6 +77,7 @@ def world_of(opened: OpenRun, rollout: Rollout) -> World:
         observe=opened.parts.observe,
         at_once=opened.inputs.job.settings.concurrency,
         reports_ties=opened.inputs.job.reports_ties,
+        earlier=opened.earlier,
     )
 
 
@@ -101,13 +104,15 @@ def check_accept(inputs: Inputs) -> None:
 def optimize_opened(inputs: Inputs, opened: OpenRun, folder: Path, redactor: Redactor, reproduce: str) -> Finished:
     """Optimize a skill in a run that is open, and write its folder."""
     begin_base_run(inputs, opened)
+    settings = inputs.job.settings
+    opened = replace(opened, earlier=known_baseline(inputs.earlier, inputs.skill, settings, opened.rollout.versions))
     base = Kept(opened.rollout, BASE)
-    world = with_triggers(world_of(opened, base), inputs.triggers, inputs.job.settings.trials)
+    world = with_triggers(world_of(opened, base), inputs.triggers, settings.trials)
     if known := inputs.memory.extent:
         world.observe(Noted(f"{known} from earlier runs"))
     opened.splits(opened.settled, ())  # tells what the run may take
     read_answers(opened.settled.of(Split.TRAIN))
-    run = optimize(inputs.skill, opened.settled, inputs.job.settings, inputs.memory, world, inputs.name)
+    run = optimize(inputs.skill, opened.settled, settings, inputs.memory, world, inputs.name)
     if not run.baseline:  # it was cut: what it measured is reported, on the splits as they were announced
         run = replace(run, baseline=base.evidence(), suite=_announced(inputs, opened.suite))
     opened.journal.record(END, END, {"stop": OUTAGE if run.stop is Stop.UNMEASURED else str(run.stop)})
@@ -138,6 +143,9 @@ def write_report(run: Run, opened: OpenRun, folder: Path, redactor: Redactor, re
     """The report of a run that ended, and its folder."""
     # Secrets go before a page escapes its text, for behind the escapes they would not be known.
     report = Report.model_validate(redactor.clean(report_of(run, _circumstances(opened, reproduce)).model_dump()))
+    final = final_measurement(run, opened.inputs.job.settings, datetime.now(UTC))
+    if final is not None:
+        final.write(folder)
     return Finished(run, report, folder, write_run(folder, run, report, redactor))
 
 

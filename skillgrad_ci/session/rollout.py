@@ -86,7 +86,7 @@ class Rollouts:
         self, skill: Skill | None, task: Task, iteration: str, trial: int, told: bool = False
     ) -> tuple[str, Evidence]:
         """The execution's key, and its evidence: recalled, or made and written down. `told`: its beginning is news."""
-        versions, other = self._versions(task), self._compared_with(skill, task, iteration, trial)
+        versions, other = self.versions(task), self._compared_with(skill, task, iteration, trial)
         skill_digest = skill.for_agents().digest if skill else ""
         parts = ["execution", skill_digest, task.digest, versions, iteration, trial]
         key = digest_of([*parts, *([other.text] if isinstance(other, Shown) else [])])
@@ -124,7 +124,8 @@ class Rollouts:
         unmeasured = known["evidence"]["outcome"] == Outcome.UNMEASURED
         return (unmeasured and lacks(self.journal)) or (timed_out(known) and ended_in_outage(self.journal))
 
-    def _versions(self, task: Task) -> str:
+    def versions(self, task: Task) -> str:
+        """What executes and grades a task, each with its version."""
         kinds = dict.fromkeys(spec.kind for spec in task.graders)
         graders = [self.graders[kind].identity for kind in kinds]
         return "; ".join([self.executor.identity, self.sandbox.identity, *graders])

@@ -1,8 +1,10 @@
 """What people did since the last run is respected, and learned from."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,12 @@ from skillgrad_ci.method.memory.memory_file import parse_memory
 from tests.fake_github.git_store import GitStore
 from tests.fake_github.hub import BOT, MAIN
 from tests.fake_github.server import Fault
-from tests.support.bot_stage import Stage, stage
+from tests.support.bot_stage import CONFIG, Stage, stage, suite_text
 
 WRITER = "heads/skillgrad/writer"
 SKILL = "skills/writer/SKILL.md"
 MEMORY = ".skillgrad/writer/momentum.md"
+TASKS = "evals/writer/tasks.yaml"
 
 
 @pytest.fixture
@@ -77,6 +80,44 @@ def test_a_merged_pull_request_is_absorbed(bot: Stage) -> None:
     bot.sync()
     bot.opened()
     assert bot.engine.optimized[-1].memory.rejected == ()
+
+
+def needing_delta(suite: bytes, *numbers: int) -> bytes:
+    """The suite in which these tasks are others."""
+    for number in numbers:
+        suite = re.sub(rb"(task-%02d\n    instruction: Needs )\w+" % number, rb"\1delta", suite)
+    return suite
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+def test_a_merged_pull_requests_final_measurement_is_the_next_baseline(bot: Stage, reuse: bool) -> None:
+    number = bot.opened()
+    bot.github.hub.merge(number)
+    changed = {TASKS: needing_delta(suite_text(), 0, 1, 2, 9, 15)}
+    if not reuse:
+        changed[".skillgrad.yml"] = CONFIG.encode() + b"reuse_baseline: false\n"
+    git(bot).change(MAIN, changed, "ann", "More tasks")
+    bot.sync()
+    bot.engine.rollout.done.clear()
+    second = bot.opened()
+    assert second != number
+    executed = {task for name, task in bot.engine.rollout.done if name == "base" and task > "task-08"}
+    unseen = {f"task-{n:02}" for n in range(9, 21)}
+    assert executed == ({"task-09", "task-15"} if reuse else unseen)
+    body = bot.github.hub.issues[second].body
+    told = f"5 validation tasks and 5 heldout tasks are reused from the run of {datetime.now(UTC):%Y-%m-%d} "
+    assert (f"{told}(pull request {number})" in body) is reuse
+
+
+def test_a_skill_that_people_changed_while_merging_is_measured_anew(bot: Stage) -> None:
+    number = bot.opened()
+    text = git(bot).files(WRITER)[SKILL] + b"\nA person's own line.\n"
+    bot.github.hub.merge(number, {SKILL: text, TASKS: needing_delta(suite_text(), 0, 1, 2, 9, 15)})
+    bot.sync()
+    bot.engine.rollout.done.clear()
+    bot.opened()
+    executed = {task for name, task in bot.engine.rollout.done if name == "base" and task > "task-08"}
+    assert len(executed) == 12
 
 
 def test_edits_that_people_dropped_or_changed_while_merging_are_rejected(bot: Stage) -> None:

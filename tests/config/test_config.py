@@ -137,7 +137,7 @@ def test_a_dollar_cap_without_a_price_is_never_an_infinity() -> None:
 
 def test_the_digest_covers_what_changes_results_and_nothing_else() -> None:
     base = Settings()
-    assert base.digest == Settings(concurrency=9, budget=Budget(usd=1), reevaluate_days=3).digest
+    assert base.digest == Settings(concurrency=9, budget=Budget(usd=1), reevaluate_days=3, reuse_baseline=False).digest
     changes: list[dict[str, Any]] = [
         {"seed": 1},
         {"accept": "always"},

@@ -24,6 +24,7 @@ from skillgrad_ci.report.pages import write_run
 from skillgrad_ci.report.report import Circumstances, report_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import Inputs
+from skillgrad_ci.session.journal.earlier import known_baseline
 from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.optimize_skill import Finished
 from skillgrad_ci.session.shards import Shard, ShardDone, measure_part, plan
@@ -92,6 +93,7 @@ class SyntheticEngine:
             observe=observe,
             split=partial(_split, inputs),
             reports_ties=inputs.job.reports_ties,
+            earlier=known_baseline(inputs.earlier, inputs.skill, inputs.job.settings, lambda task: ""),
         )
         run = optimize(inputs.skill, inputs.suite, inputs.job.settings, inputs.memory, made, inputs.name)
         cost = {"executor": self.rollout.cost}

@@ -122,7 +122,7 @@ def _run(bot: Bot, begun: Begun, progress: Progress) -> EndedRun:
     for line in lessons.lines:
         bot.log.say(f"{job.name}: {line}")
     inputs = replace(begun.inputs, memory=begun.inputs.memory.with_rejected(lessons.kept.rejected))
-    inputs = replace(inputs, job=capped(bot, job))
+    inputs = replace(inputs, job=capped(bot, job), earlier=record.final)
     folder = bot.folder(begun.inputs)
     take_shards(bot, folder)
     finished = bot.engine.optimize(inputs, folder, progress)

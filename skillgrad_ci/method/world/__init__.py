@@ -30,12 +30,30 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """What an earlier run measured of the skill that this one begins with; `where` names that run for people.
+
+    `execution` gives a trial of a task as it would come out now, or None where something of it is another by now.
+    """
+
+    where: str
+    execution: Callable[[Task, int], Evidence | None]
+
+    def of(self, task: Task, trials: int) -> list[Evidence]:
+        """All trials of a task, or none: no task's rate is made of two runs."""
+        rows = [self.execution(task, trial) for _, trial in executions_of([task], trials)]
+        known = [row for row in rows if row is not None]
+        return known if len(known) == len(rows) else []
+
+
+@dataclass(frozen=True)
 class World:
     """What the loop asks of the world; `split` sets every task's split, given the base run.
 
     `at_once` says how many executions run side by side. `reports_ties`: a candidate that ties on validation is
     shown to people, and so measured on heldout tasks. `triggers` measures a skill on the trigger
-    set, `probes` are its queries; None and none where there is no set.
+    set, `probes` are its queries; None and none where there is no set. `earlier` is what need not be measured of
+    the initial skill.
     """
 
     rollout: Rollout
@@ -48,6 +66,7 @@ class World:
     reports_ties: bool = False
     triggers: Triggers | None = None
     probes: Sequence[Task] = ()
+    earlier: Earlier | None = None
 
     def all(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """`function` of every item. Raises BudgetExceeded where one was refused, once those in flight have ended.

@@ -2,7 +2,7 @@
 
 The base run executes training tasks alone, and ends when the pool of failures is full. Tasks that report are
 measured once a candidate is there to be compared: one after the other under both skills, so that a provider that
-drifts meanwhile hits both alike.
+drifts meanwhile hits both alike. What an earlier run measured of the initial skill is taken from there.
 """
 
 import random
@@ -85,6 +85,7 @@ def _to_fill(enough: int, rows: Sequence[Evidence]) -> int:
 
 def with_baseline(run: Run, world: World, split: Split) -> Run:
     """The run with the initial skill measured on a split, as far as it is not yet."""
+    run = _with_earlier(run, world, run.suite.of(split))
     tasks = _unmeasured(run, run.suite.of(split))
     if not tasks:
         return run
@@ -106,6 +107,7 @@ def on_validation(run: Run, world: World, candidate: Skill, name: str) -> list[E
 def beside_each_other(run: Run, world: World, split: Split) -> Run:
     """The run with both skills measured on a split, as far as the initial one is not yet."""
     tasks, trials = [task for task in run.suite.of(split) if not task.unreviewed], run.settings.trials
+    run = _with_earlier(run, world, tasks)
     new = {task.id for task in _unmeasured(run, tasks)}
     jobs: list[Job] = []
     for task in tasks:
@@ -124,6 +126,15 @@ def _unmeasured(run: Run, tasks: Sequence[Task]) -> list[Task]:
     return [task for task in tasks if task.id not in known]
 
 
+def _with_earlier(run: Run, world: World, tasks: Sequence[Task]) -> Run:
+    """The run with what an earlier one measured of these tasks under the initial skill."""
+    if world.earlier is None:
+        return run
+    rows = [row for task in _unmeasured(run, tasks) for row in world.earlier.of(task, run.settings.trials)]
+    reused = {**run.reused, **{row.task_id: world.earlier.where for row in rows}}
+    return replace(run, baseline=[*run.baseline, *rows], reused=reused)
+
+
 def reserve(run: Run, world: World) -> None:
     """Keep back what the end will take: the candidate, and the initial skill where that is not measured yet.
 
@@ -131,7 +142,7 @@ def reserve(run: Run, world: World) -> None:
     """
     trials = run.settings.trials
     tasks = [task for split in reported(run) for task in run.suite.of(split) if not task.unreviewed]
-    number = sum(task.trials or trials for task in [*tasks, *_unmeasured(run, tasks)])
+    number = sum(task.trials or trials for task in [*tasks, *_unmeasured(_with_earlier(run, world, tasks), tasks)])
     known = [row for row in run.baseline if row.measured]
     work = Work(len(run.baseline), min(run.settings.batch_size, len(known)), number, base_done=True)
     refuse_misfit(world.ledger, work, known, world.at_once)

@@ -51,7 +51,9 @@ def idle() -> Oracle:
 @settings(max_examples=10, deadline=None)
 def test_no_batch_executes_a_task_twice_under_one_skill(evidence: str, accept: str, seed: int, trials: int) -> None:
     rollout = Flickering()
-    result = run(rollout, seed=seed, trials=trials, accept=accept, optimizer={"preset": "skillgrad", "evidence": evidence})
+    result = run(
+        rollout, seed=seed, trials=trials, accept=accept, optimizer={"preset": "skillgrad", "evidence": evidence}
+    )
     assert max(Counter(rollout.batches).values(), default=1) == 1
     assert not [task for task, digest, _ in rollout.batches if digest == SKILL.digest]
     for step in result.iterations:
