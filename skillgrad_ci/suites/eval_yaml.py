@@ -115,6 +115,12 @@ def load(path: Path) -> Suite:
     file = file_of(path)
     assert file is not None, "load follows recognises"
     document = Document.read(file)
+    if isinstance(document.value, dict) and not set(EvalFile.model_fields) & set(document.value):
+        holds = ", ".join(sorted(map(str, document.value))[:6]) or "nothing"
+        raise document.error(
+            [], f"is no format that is read: it holds {holds}; put what is asked under tasks, each with name, "
+            "instruction and graders, or under scenarios, each with prompt and assertions"
+        )  # fmt: skip
     content = document.parse(EvalFile)
     check_ids(document, [row.name for row in content.tasks], ["tasks"], "name")
     files = Files(document, file.parent)

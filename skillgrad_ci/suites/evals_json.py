@@ -32,6 +32,8 @@ PROMPTS = ("prompt", "query", "input", "task", "instruction", "user_prompt")
 STATEMENTS = ("assertions", "expectations", "expected_behavior", "expected_behaviors", "criteria", "checks")
 OUTPUTS = ("expected_output", "expected", "expected_result")
 SAYS = ("text", "statement", "assertion", "description", "check", "criterion", "expectation", "name")
+JUDGED = ("criteria", "rubric", "value", "expected", "question")  # what a statement of a judge's type says
+_JUDGE = re.compile("llm|judge|rubric|semantic|model|manual|qualit", re.IGNORECASE)
 TRIGGERS = ("should_trigger", "should_activate", "shouldTrigger", "expected_skill")
 SHAPE = '{"evals": [{"id": 1, "prompt": "…", "assertions": ["…"]}]}'
 
@@ -140,7 +142,7 @@ def load(path: Path) -> Suite:
     rows, where = found
     evals = [document.validate(Eval, row, [*where, position]) for position, row in enumerate(rows)]
     skill = file.parent.parent if file.parent.resolve().name == "evals" else file.parent
-    ids = [str(number if row.id is None else row.id).strip() for number, row in enumerate(evals, 1)]
+    ids = [str(number if row.id in (None, "") else row.id).strip() for number, row in enumerate(evals, 1)]
     check_ids(document, ids, where, "id")
     files = Files(document, skill)
     tasks = [
@@ -189,7 +191,8 @@ def _statement(document: Document, one: Any, where: Where) -> str:
     """What an assertion says, as text. Raises UserError for one that says nothing."""
     said = one if isinstance(one, str) else None
     if isinstance(one, dict):
-        said = next((one[key] for key in SAYS if isinstance(one.get(key), str) and one[key].strip()), None)
+        says = (*SAYS, *JUDGED) if _JUDGE.search(str(one.get("type", ""))) else SAYS
+        said = next((one[key] for key in says if isinstance(one.get(key), str) and one[key].strip()), None)
     if said is None or not said.strip():
         kind = f" of the type {one['type']!r}" if isinstance(one, dict) and "type" in one else ""
         raise document.error(where, f"an assertion{kind} that is not read; write it as a text, or as {{text: …}}")

@@ -52,6 +52,7 @@ def is_other(value: Any) -> bool:
 
 def _scenarios(value: dict[str, Any]) -> bool:
     rows = value.get("scenarios")
+    rows = list(rows.values()) if isinstance(rows, dict) else rows
     return isinstance(rows, list) and any(isinstance(row, dict) for row in rows)
 
 
@@ -96,8 +97,11 @@ def _rows(document: Document, files: Files) -> Iterator[tuple[Document, Any, lis
     """Each task's row, the document that it is in, and where."""
     value = document.value
     if _scenarios(value):
-        for position, row in enumerate(value["scenarios"]):
-            yield document, row, ["scenarios", position]
+        scenarios = value["scenarios"]
+        named = scenarios.items() if isinstance(scenarios, dict) else enumerate(scenarios)
+        for place, row in named:
+            own = {"name": place} if isinstance(place, str) and isinstance(row, dict) else {}
+            yield document, {**own, **row} if own else row, ["scenarios", place]
         return
     for position, pattern in enumerate(one_or_more(value["tasks"])):
         found = sorted(document.path.parent.glob(pattern)) if not Path(pattern).is_absolute() else []
@@ -148,7 +152,7 @@ def _task(files: Files, row: Scenario, graders: list[Any], where: Where, timeout
         specs += found
         statements += said
         if not found and not said:
-            unread.append(str(one.get("type", "?")) if isinstance(one, dict) else str(one))
+            unread.append(str(one.get("type", ", ".join(map(str, one)))) if isinstance(one, dict) else str(one))
     name = str(row.name or row.id or "") or f"scenario-{where[-1] if where else 1}"
     if statements:
         options = JudgeOptions(assertions=statements, transcript=True).model_dump(mode="json", exclude_unset=True)
@@ -177,7 +181,11 @@ def _expected(expected: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _read(one: Any) -> tuple[list[GraderSpec], list[str]]:
-    """A check or a grader of another tool: program checks, or statements for the judge."""
+    """A check or a grader of another tool: program checks, or statements for the judge. A kind may be its only key."""
+    if isinstance(one, dict) and len(one) == 1:
+        kind, value = next(iter(one.items()))
+        if isinstance(kind, str) and (only := plain_check(kind, value)) is not None:
+            return [only], []
     if not isinstance(one, dict) or not isinstance(one.get("type"), str):
         said = (
             next((one[key] for key in ("text", "description", "rubric") if isinstance(one.get(key), str)), None)

@@ -24,11 +24,12 @@ READS = "a list of {query, should_trigger}: trigger evaluations"
 NAMES = ("evals.json", "triggers.json", "triggers.yaml", "triggers.yml")  # looked for in a folder
 WANTED, UNWANTED, FIRES = "should-trigger", "should-not-trigger", "fires:"
 QUERIES = ("query", "prompt", "input", "utterance", "message", "text")
-VERDICTS = ("should_trigger", "should_activate", "shouldTrigger", "expected_skill", "trigger", "activate")
+CLEAR = ("should_trigger", "should_activate", "shouldTrigger", "should_fire", "expected_skill")
+VERDICTS = (*CLEAR, "trigger", "activate", "triggers", "skill", "expected")
 POSITIVE = ("should_trigger", "should_activate", "positive", "positives", "trigger", "should_fire")
 NEGATIVE = ("should_not_trigger", "should_not_activate", "negative", "negatives", "no_trigger", "should_not_fire")
 NO_SKILL = {"none", "null", ""}
-YES_OR_NO = {"yes", "no", "true", "false", "y", "n", "on", "off"}
+YES_OR_NO = {"yes": True, "true": True, "y": True, "on": True, "no": False, "false": False, "n": False, "off": False}
 
 
 class Query(Foreign):
@@ -49,19 +50,23 @@ class AskedQuery:
 def is_trigger_set(value: Any) -> bool:
     """Whether a file's content is a trigger set."""
     if isinstance(value, dict):
-        return _two_lists(value) is not None or _under_one_key(value) is not None
+        return _two_lists(value) is not None or bool(_under_keys(value))
     return _is_list(value)
 
 
 def _is_list(value: Any) -> bool:
-    rows = value if isinstance(value, list) else []
-    clear = ("should_trigger", "should_activate", "shouldTrigger", "expected_skill")
-    return any(
-        isinstance(row, dict)
-        and (any(key in row for key in clear) or set(row) <= {"query", "id"})
-        and (any(key in row for key in (*QUERIES, *clear)))
-        for row in rows
-    )
+    return any(isinstance(row, dict) and _is_query(row) for row in (value if isinstance(value, list) else []))
+
+
+def _is_query(row: dict[str, Any]) -> bool:
+    """Whether a row is a query and its verdict. A word that other suites use too counts where nothing else grades."""
+    if not any(key in row for key in (*QUERIES, *CLEAR)):
+        return False
+    verdicts = [key for key in VERDICTS if key in row]
+    if any(key in CLEAR for key in verdicts) or set(row) <= {"query", "id"}:
+        return True
+    asks = set(row) - {*QUERIES, *VERDICTS, "id", "name", "reason", "notes", "note", "category", "tags"}
+    return not asks and any(key == "skill" or isinstance(row[key], bool) for key in verdicts)
 
 
 def _two_lists(value: dict[str, Any]) -> tuple[str | None, str | None] | None:
@@ -72,9 +77,9 @@ def _two_lists(value: dict[str, Any]) -> tuple[str | None, str | None] | None:
     return (keys[0], keys[1]) if lists and plain else None
 
 
-def _under_one_key(value: dict[str, Any]) -> str | None:
-    keys = [key for key, rows in value.items() if _is_list(rows)]
-    return keys[0] if len(keys) == 1 else None
+def _under_keys(value: dict[str, Any]) -> list[str]:
+    """The keys of the lists: one, or several such as `train` and `test`."""
+    return [key for key, rows in value.items() if _is_list(rows)]
 
 
 def file_of(path: Path) -> Path | None:
@@ -150,10 +155,10 @@ def _asked(document: Document, skill: _Skill) -> Iterator[AskedQuery]:
                 query = item if isinstance(item, str) else str(_query(item))
                 yield AskedQuery(query, wanted, [key or "", position])
         return
-    key = _under_one_key(value) if isinstance(value, dict) else None
-    where: list[str | int] = [key] if key else []
-    for position, row in enumerate(value[key] if key else value):
-        yield _row(document, row, [*where, position], skill)
+    for key in _under_keys(value) if isinstance(value, dict) else [None]:
+        where: list[str | int] = [key] if key else []
+        for position, row in enumerate(value[key] if key else value):
+            yield _row(document, row, [*where, position], skill)
 
 
 def _query(row: dict[str, Any]) -> str | None:
@@ -165,11 +170,13 @@ def _row(document: Document, row: Any, where: Where, skill: _Skill) -> AskedQuer
     fields, fires = dict(row) if isinstance(row, dict) else row, None
     if isinstance(fields, dict):
         spelling = next((key for key in QUERIES if isinstance(fields.get(key), str)), None)
-        if spelling in ("prompt", "input", "utterance", "message") and "query" not in fields:
+        if spelling is not None and "query" not in fields:
             fields["query"] = fields.pop(spelling)
         key = next((key for key in VERDICTS if key in fields), None)
         verdict = fields.get(key) if key else None
-        if key and (verdict is None or (isinstance(verdict, str) and verdict.lower() not in YES_OR_NO)):
+        if isinstance(verdict, str) and verdict.lower() in YES_OR_NO:
+            verdict = YES_OR_NO[verdict.lower()]
+        elif key and (verdict is None or isinstance(verdict, str)):
             fires = "" if verdict is None or verdict.lower() in NO_SKILL else str(verdict)
             verdict = bool(fires) and fires == skill.name(document, [*where, key])
         if key:

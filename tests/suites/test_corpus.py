@@ -32,6 +32,8 @@ SHAPES = {
     "triggers-under-a-key/triggers.yaml": ("triggers", 2, {"trigger": 2}),
     "triggers-two-lists": ("triggers", 3, {"trigger": 3}),
     "triggers-by-skill/skills/tidy/triggers.json": ("triggers", 3, {"trigger": 3}),
+    "triggers-in-parts": ("triggers", 4, {"trigger": 4}),
+    "scenarios-by-name": ("scenarios", 2, {"text": 3, "judge": 1}),
     "skillgrade": ("skillgrade", 1, {"command": 1}),
     "scenarios": ("scenarios", 1, {"text": 3, "judge": 1}),
     "task-files": ("scenarios", 1, {"text": 3}),
@@ -81,6 +83,17 @@ def test_a_set_that_names_skills_fires_for_the_one_it_lies_in() -> None:
     tasks = load_suite(CORPUS / "triggers-by-skill/skills/tidy/triggers.json").tasks
     assert [task.graders[0].options["should_trigger"] for task in tasks] == [True, False, False]
     assert [tag for task in tasks for tag in task.tags if tag.startswith("fires:")] == ["fires:tidy", "fires:plots"]
+
+
+def test_a_set_in_parts_is_one_set_and_its_verdicts_are_yes_no_or_a_skill() -> None:
+    tasks = load_suite(CORPUS / "triggers-in-parts").tasks
+    assert [task.graders[0].options["should_trigger"] for task in tasks] == [True, False, True, False]
+
+
+def test_scenarios_under_their_names_keep_them() -> None:
+    first, second = load_suite(CORPUS / "scenarios-by-name").tasks
+    assert (first.id, second.id, first.timeout) == ("by-last-name", "by-length", 120)
+    assert [spec.options.get("contains") for spec in first.graders] == [["Abel"], None]
 
 
 def test_durations_are_read() -> None:

@@ -156,3 +156,9 @@ def test_a_mistake_is_told_with_line_and_field(suite: Path, old: str, new: str, 
         load_suite(suite)
     assert expected in str(error.value)
     assert str(error.value).startswith(f"{suite / 'eval.yaml'}:")
+
+
+def test_an_eval_yaml_of_no_known_format_is_told_what_would_make_it_one(tmp_path: Path) -> None:
+    (tmp_path / "eval.yaml").write_text("dataset: questions.jsonl\nscorer: match\n")
+    with pytest.raises(UserError, match=r"is no format that is read: it holds dataset, scorer; put what is asked"):
+        load_suite(tmp_path)

@@ -128,3 +128,13 @@ def test_lines_are_found_in_json_with_tabs(tmp_path: Path) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()), indent="\t"))
     with pytest.raises(UserError, match=r"evals\.json:9: evals\[1\]"):
         load_suite(tmp_path / "s")
+
+
+@pytest.mark.parametrize("kind", ["llm", "llm_judge", "llm-rubric", "semantic", "manual"])
+def test_a_statement_of_a_judges_type_says_what_its_criteria_say(kind: str, tmp_path: Path) -> None:
+    """A program's check of an unknown type is not taken for one: its value says nothing to a judge."""
+    file = write(tmp_path / "s", {"prompt": "x", "assertions": [{"type": kind, "criteria": "It is short."}]})
+    assert load_suite(file).tasks[0].graders[0].options["assertions"] == ["It is short."]
+    file = write(tmp_path / "s", {"prompt": "x", "assertions": [{"type": "max_turns", "value": "5"}]})
+    with pytest.raises(UserError, match="an assertion of the type 'max_turns' that is not read"):
+        load_suite(file)
