@@ -69,11 +69,19 @@ def prefer(agent: Agent, options: JudgeOptions, task: Task, result: Result, tria
         )
     mine, initial = Exhibit.of(options, task, result), Exhibit(result.initial.text, result.initial.words)
     if mine.text == initial.text:
-        quote = one_line(result.answer)[:QUOTE_SHOWN] or mine.opening
-        said = f'tie: the result is the initial skill\'s ("{quote}"); a better one would win on: '
-        return Grade(Outcome.FAILED, 0.5, said + one_line(criteria(options))[:CRITERIA_SHOWN])
+        return Grade(Outcome.FAILED, 0.5, _same(options, mine, result))
     readings = [_read(agent, options, task, (mine, initial), trial) for trial in range(trials)]
     return _grade(readings)
+
+
+def _same(options: JudgeOptions, mine: Exhibit, result: Result) -> str:
+    """What a tie with itself says: alike for results that are alike, and for no others, so that no base run looks flat
+    because all agents end with "Done."
+    """
+    quote = one_line(result.answer)[:QUOTE_SHOWN] or mine.opening
+    own = f'{digest_of(mine.words)[:8]}: "{quote}"'
+    wins = one_line(criteria(options))[:CRITERIA_SHOWN]
+    return f"tie: the result is the initial skill's ({own}); a better one wins on: {wins}"
 
 
 def criteria(options: JudgeOptions) -> str:

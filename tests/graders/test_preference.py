@@ -1,6 +1,6 @@
 """Which of two results is better: real structured calls to judges that are fair, biased, obedient or inventive."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.graders.judge import JudgeGrader
 from skillgrad_ci.graders.preference import SERVES, criteria, shown_of
-from skillgrad_ci.method.evidence import Grade, Outcome
+from skillgrad_ci.method.evidence import Evidence, Flat, Grade, Outcome, Trajectory, flat_signal
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.ports import Result, Shown
 from skillgrad_ci.method.task import GraderSpec, Task
@@ -107,6 +107,27 @@ def test_the_same_result_is_a_tie_and_asks_nobody() -> None:
     assert (grade.score, model.prompts) == (0.5, [])
     assert '"Dear Ann"' in grade.feedback
     assert "It is kind." in grade.feedback  # what a diagnosis can go by, before anything was compared
+
+
+def test_a_base_run_of_ties_is_flat_only_where_all_results_are_alike(tmp_path: Path) -> None:
+    """Agents that write files often end with one and the same message."""
+    task, grader = task_of(), JudgeGrader(agent(PairModel(more_of("x"))), "m")
+
+    def base_run(*letters: str) -> list[Evidence]:
+        rows = []
+        for number, letter in enumerate(letters):
+            (work := tmp_path / f"{letter}-{number}").mkdir()
+            (work / "letter.txt").write_text(letter)
+            result = Result(work, "Done.")
+            grade = grader.grade(task.graders[0], task, replace(result, initial=shown_of(task, result)))
+            did = Trajectory([{"kind": "tool_call", "id": "1", "tool": "shell", "arguments": {}}])
+            rows.append(Evidence(f"t{number}", "", grade.outcome, grade.score, grade.feedback, did))
+        return rows
+
+    assert flat_signal(base_run("Ann", "Bob", "Cid")) is None
+    flat = flat_signal(base_run("Dora", "Dora", "Dora"))
+    assert flat is not None
+    assert flat[0] is Flat.SAME_FAILURE
 
 
 def test_without_the_other_result_nothing_is_measured() -> None:
