@@ -17,7 +17,10 @@ SECONDS_BETWEEN = 20.0  # a comment's history is read by people; GitHub limits w
 
 @dataclass
 class Progress:
-    """An observer of the loop. Thread-safe; a comment that cannot be written stops no run."""
+    """An observer of the loop. Thread-safe; a comment that cannot be written stops no run.
+
+    `lead` are hidden lines that stand before the text until there is a result.
+    """
 
     log: WorkflowLog
     skill: str
@@ -25,6 +28,7 @@ class Progress:
     run_url: str = ""
     verbose: bool = False
     clock: Callable[[], float] = time.monotonic
+    lead: str = ""
     _lines: list[str] = field(default_factory=list)
     _shown_at: float | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -62,7 +66,7 @@ class Progress:
         if self.comment is None:
             return
         where = f"[workflow run]({self.run_url})" if self.run_url else "workflow run"
-        text = result or f"Optimizing {code(self.skill)}; details are in the {where}."
+        text = result or f"{self.lead}Optimizing {code(self.skill)}; details are in the {where}."
         steps = "\n".join(f"- {shown(line, 200)}" for line in self._lines[-30:])
         whole = f"{text}\n\n<details><summary>What was done</summary>\n\n{steps}\n\n</details>" if steps else text
         try:

@@ -252,6 +252,24 @@ def test_what_another_run_is_at_work_on_is_not_paid_for_twice(
     assert ("→ 100.0%" in replies(bot, number)[-1]) is bool(paid)
 
 
+def test_a_comment_that_another_run_took_is_left_to_it_by_its_own(bot: Stage) -> None:
+    """Without a group of their own, a run that ends may read a comment before that comment's run has started."""
+    number = bot.opened()
+    asked = bot.github.hub.comment(number, "wes", "/skillgrad measure")
+    bot.environ["GITHUB_RUN_ID"] = "41"
+    bot.schedule(skill="writer")
+    told = replies(bot, number)
+    bot.environ["GITHUB_RUN_ID"] = "77"
+    payload = {"action": "created", "comment": {"id": asked.id, "body": asked.body}}
+    payload |= {"issue": {"number": number, "state": "open", "pull_request": {"url": "https://github.invalid"}}}
+    payload |= {"sender": {"login": "wes", "type": "User"}, "repository": {"default_branch": "main"}}
+    assert bot.run("issue_comment", payload).outputs["status"] == "ignored"
+    assert (len(bot.engine.measured), replies(bot, number)) == (1, told)
+    bot.environ["GITHUB_RUN_ID"] = "41"
+    assert bot.run("issue_comment", payload).outputs["status"] == "answered", "a run that is started again"
+    assert len(bot.engine.measured) == 2
+
+
 def test_a_long_answer_is_promised_first(bot: Stage) -> None:
     number = bot.opened()
     bot.say(number, "/skillgrad measure")
@@ -335,6 +353,8 @@ def test_rerun_updates_the_pull_request(bot: Stage) -> None:
     assert len(bot.engine.optimized) == 2
     assert set(bot.github.hub.pulls) == {number}
     assert f"/pull/{number}" in replies(bot, number)[-1]
+    (comment,) = [comment for comment in bot.github.hub.comments_on(number) if comment.author == BOT]
+    assert all("skillgrad-ci:at-work run:77" in text for text in comment.edits), "promised all the while"
 
 
 def test_ignore_closes_and_remembers_why(bot: Stage) -> None:
@@ -506,6 +526,19 @@ def test_two_skills_never_share_a_branch_or_a_pull_request(tmp_path: Path, twins
             assert b"always" in changed[f"skills/{name}/SKILL.md"]
             assert f".skillgrad/{name}/momentum.md" in changed
         assert set(bot.schedule().outputs["status"].split()) == {"unchanged"}
+
+
+def test_a_default_branch_of_any_name(bot: Stage) -> None:
+    git = bot.github.hub.git
+    git.refs["heads/trunk"] = git.refs[MAIN]
+    git.change("heads/trunk", {SKILL: skill_text("writer") + b"Newer.\n"}, "ann")
+    (bot.checkout / SKILL).write_bytes(skill_text("writer") + b"Newer.\n")
+    bot.github.hub.default_branch = "trunk"
+    bot.environ |= {"GITHUB_SHA": git.refs["heads/trunk"], "GITHUB_REF": "refs/heads/trunk"}
+    assert bot.schedule(skill="writer").outputs["status"] == "opened"
+    (pull,) = bot.github.hub.pulls.values()
+    assert pull.base == "trunk"
+    assert b"Newer." in tree(bot)[SKILL]
 
 
 def test_messages_name_files_as_the_repository_does(bot: Stage) -> None:

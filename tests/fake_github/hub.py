@@ -79,6 +79,7 @@ class Pull:
 @dataclass
 class Hub:
     full_name: str = "acme/skills"
+    default_branch: str = "main"
     people: dict[str, str] = field(default_factory=lambda: {"ann": "admin", "wes": "write", "tim": "triage"})
     associations: dict[str, str] = field(default_factory=lambda: {"ann": "OWNER", "wes": "COLLABORATOR"})
     tokens: dict[str, Token] = field(default_factory=lambda: {"bot-token": Token()})

@@ -11,7 +11,6 @@ from skillgrad_ci.bot.pull_request.proposal import Reviewed, memory_of, remade_c
 from skillgrad_ci.bot.pull_request.publish import Wish, publish
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.document.inert_text import code, shown, trailer
-from skillgrad_ci.errors import UserError
 from skillgrad_ci.github.client import find
 from skillgrad_ci.github.comments import marker
 from skillgrad_ci.method.patch import replay
@@ -69,7 +68,7 @@ def _content(bot: Bot, reviewed: Reviewed, offer: Offer) -> BranchContent | None
     job, path = reviewed.job, bot.path(reviewed.job)
     initial = skill_at(bot.api, offer.head, path, job.path.resolve().name, checkout_of(job))
     if initial is None:
-        raise UserError(f"{path}: not a skill at {offer.head[:7]}")
+        return None
     edits = [edit for edit in standing(reviewed.proposal) if edit.id in offer.edits]
     final, results = replay(initial, edits)
     if final.digest != offer.digest:

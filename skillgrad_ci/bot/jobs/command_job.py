@@ -7,7 +7,7 @@ from skillgrad_ci.bot.bot import Bot, Ending
 from skillgrad_ci.bot.decide import PREFIX, AnswerCommand
 from skillgrad_ci.bot.ended_run import found_in
 from skillgrad_ci.bot.evaluation.apply import apply
-from skillgrad_ci.bot.jobs.command_queue import at_work, waiting
+from skillgrad_ci.bot.jobs.command_queue import answered, at_work, left_to_another, promise, waiting
 from skillgrad_ci.bot.jobs.optimize_job import optimize_job
 from skillgrad_ci.bot.progress import Progress
 from skillgrad_ci.bot.pull_request.again import ignore, measure, pause, rebase
@@ -57,6 +57,8 @@ def _answered(bot: Bot, answer: AnswerCommand) -> Ending:
     why_not = not_to_be_answered(bot, answer)
     if why_not:
         return Ending("ignored", why_not)
+    if left_to_another(bot, answer):
+        return Ending("ignored", f"another run answers {answer.command.verb} on #{answer.pull}")
     if answer.comment:
         eyes(bot.api, f"/issues/comments/{answer.comment}")
     comment = Comment(bot.api, answer.pull, f"answer-{answer.comment or answer.command.verb}")
@@ -64,14 +66,14 @@ def _answered(bot: Bot, answer: AnswerCommand) -> Ending:
         if answer.command.verb in LONG:
             comment.show(at_work(bot, answer.command.verb))
         reply = _reply(bot, answer, comment)
-        comment.show(reply)
+        comment.show(answered(bot, reply))
         if bot.api.dry:
             bot.log.summary(reply)
             bot.log.say(f"the answer would be: {reply}")
         if not answer.comment:
             _untick(bot, answer.pull)
     except SkillGradError as error:
-        comment.show(f"It failed: {shown(bot.context.relative(str(error)), 1000)}")
+        comment.show(answered(bot, f"It failed: {shown(bot.context.relative(str(error)), 1000)}"))
         return bot.failed(error)
     return Ending("answered", f"answered {answer.command.verb} on #{answer.pull}")
 
@@ -192,7 +194,8 @@ def _reply(bot: Bot, answer: AnswerCommand, comment: Comment) -> str:
 
 def _rerun(bot: Bot, reviewed: Reviewed, comment: Comment) -> str:
     """A whole run, as a label would ask for it; its comment tells how far it is."""
-    progress = Progress(bot.log, reviewed.job.name, comment, bot.context.run_url, bot.context.debug)
+    name, url = reviewed.job.name, bot.context.run_url
+    progress = Progress(bot.log, name, comment, url, bot.context.debug, lead=promise(bot))
     progress.start()
     ended = optimize_job(bot, reviewed.job, progress, only_changed=False, issue=reviewed.proposal.issue)
     return f"It failed: {shown(ended.line, 1000)}" if ended.code else ended.text or shown(ended.line)
