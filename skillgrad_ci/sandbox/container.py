@@ -58,8 +58,13 @@ def fetched(image: str) -> str:
     try:
         return docker(inspect)
     except EnvironmentFailure:
+        pass
+    try:
         docker(["pull", "--quiet", image], timeout=PULL)
-        return docker(inspect)
+    except EnvironmentFailure as failure:
+        said = f"the image {image} is not here and cannot be fetched: say another with image ({failure})"
+        raise EnvironmentFailure(said) from None
+    return docker(inspect)
 
 
 class Container:

@@ -18,6 +18,7 @@ from skillgrad_ci.errors import Cancelled, EnvironmentFailure, UserError
 from skillgrad_ci.method.ports import Session, Workspace
 from skillgrad_ci.sandbox import Limits, choose
 from skillgrad_ci.sandbox.choose import StoppableSandbox
+from skillgrad_ci.sandbox.container import fetched
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
 from skillgrad_ci.sandbox.selftest import weakness
 from skillgrad_ci.sandbox.supervise import MIB
@@ -366,3 +367,10 @@ except UserError as error:
         except EnvironmentFailure:
             return
         assert result.exit_code != 0
+
+
+@pytest.mark.docker
+def test_an_image_that_cannot_be_had_is_named_with_what_to_do() -> None:
+    docker_image()
+    with pytest.raises(EnvironmentFailure, match="the image 127.0.0.1:9/none:1 is not here and cannot be fetched: say"):
+        fetched("127.0.0.1:9/none:1")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,20 @@ def test_it_stands_beside_our_own_form_without_secrets(tmp_path: Path) -> None:
     text = (tmp_path / "trajectories" / "base" / "sort.0.atif.json").read_text()
     check(json.loads(text))
     assert "hunter2" not in text
+
+
+def test_no_arm_of_an_evaluation_is_written_over_another_one(tmp_path: Path) -> None:
+    keep, done = keep_in(tmp_path, Redactor()), evidence([*ASKED, message("assistant", "Done.")])
+    for digest in ("a" * 64, "", "b" * 64, "a" * 64):
+        keep("evaluate", replace(done, skill_digest=digest, feedback=digest or "none"))
+    keep("base", replace(done, skill_digest="c" * 64, feedback="c"))
+    found = {path.parent.name: json.loads(path.read_text().splitlines()[-1]) for path in tmp_path.rglob("*.jsonl")}
+    assert {name: row["text"][:4] for name, row in found.items()} == {
+        "evaluate": "aaaa",
+        "evaluate-without-skill": "none",
+        "evaluate-bbbbbbbb": "bbbb",
+        "base": "c",
+    }
 
 
 def test_an_unknown_field_would_be_found() -> None:

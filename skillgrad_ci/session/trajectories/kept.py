@@ -8,6 +8,7 @@ from typing import Any
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.task import folder_of
 from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.evaluation import EVALUATE
 from skillgrad_ci.session.trajectories.atif import atif
 from skillgrad_ci.skill.folder import write_atomically
 
@@ -15,12 +16,24 @@ from skillgrad_ci.skill.folder import write_atomically
 def keep_in(folder: Path, redactor: Redactor) -> Callable[[str, Evidence], None]:
     """A function that writes an execution of an iteration to `trajectories/ITERATION/TASK.TRIAL.jsonl`.
 
-    The last line is the verdict. The same in ATIF stands beside it, as `TASK.TRIAL.atif.json`.
+    The last line is the verdict. The same in ATIF stands beside it, as `TASK.TRIAL.atif.json`. An evaluation's
+    executions without a skill, or with another one than the first, have a folder of their own.
     A file that is there is left alone: it is the same execution, replayed.
     """
 
+    first: list[str] = []  # the digest of the skill that an evaluation is of
+
+    def named(iteration: str, digest: str) -> str:
+        if iteration != EVALUATE:
+            return iteration
+        if not digest:
+            return f"{iteration}-without-skill"
+        first.extend([] if first else [digest])
+        return iteration if digest == first[0] else f"{iteration}-{digest[:8]}"
+
     def keep(iteration: str, evidence: Evidence) -> None:
-        path = folder / "trajectories" / iteration / f"{folder_of(evidence.task_id)}.{evidence.trial}.jsonl"
+        measured = folder / "trajectories" / named(iteration, evidence.skill_digest)
+        path = measured / f"{folder_of(evidence.task_id)}.{evidence.trial}.jsonl"
         if path.exists() and not evidence.trajectory.events:
             return
         rows = [*evidence.trajectory.events, _verdict(evidence)]
