@@ -441,6 +441,20 @@ def test_a_model_that_the_agent_cannot_use_is_named_before_anything(
         ProviderGateway.of(LitellmModel(model), Ledger(), dialect, "the agent")
 
 
+@pytest.mark.parametrize(
+    ("model", "dialect", "key"),
+    [("claude-sonnet-4-5", "anthropic", "x-api-key"), ("gpt-4o", "responses", "authorization")],
+)
+def test_a_model_without_its_provider_is_passed_on_too(
+    model: str, dialect: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, "sk-1234567890")
+    gateway = ProviderGateway.of(LitellmModel(model), Ledger(), dialect, "the agent")
+    assert gateway.provider is not None, "nothing is translated"
+    assert (gateway.model, list(gateway.provider.auth)) == (model, [key])
+
+
 def test_other_providers_of_chat_completions_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROQ_API_KEY", "gsk-1234567890")
     gateway = ProviderGateway.of(LitellmModel("groq/llama-3"), Ledger(), "chat", "OpenCode")

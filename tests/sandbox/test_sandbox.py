@@ -372,5 +372,7 @@ except UserError as error:
 @pytest.mark.docker
 def test_an_image_that_cannot_be_had_is_named_with_what_to_do() -> None:
     docker_image()
-    with pytest.raises(EnvironmentFailure, match="the image 127.0.0.1:9/none:1 is not here and cannot be fetched: say"):
+    with pytest.raises(
+        EnvironmentFailure, match=r"the image 127\.0\.0\.1:9/none:1 is not here and cannot be fetched: say"
+    ):
         fetched("127.0.0.1:9/none:1")

@@ -72,7 +72,7 @@ def upstream_of(model: LitellmModel, dialect: str, agent: str) -> Provider | Non
     Raises UserError for a model that nobody provides, for one that only the built-in agents can use, and for want
     of a key.
     """
-    prefix, _, name = model.name.partition("/")
+    prefix, name = _named(model)
     if prefix == REHEARSAL:
         raise UserError(f"model {REHEARSAL}: it plays the built-in agents alone, not {agent}; use agent: loop")
     wanted = SPEAKERS.get(dialect)
@@ -89,6 +89,19 @@ def upstream_of(model: LitellmModel, dialect: str, agent: str) -> Provider | Non
     key = _key_of(model, prefix)
     named = {"anthropic": {"x-api-key": key}, "gemini": {"x-goog-api-key": key}}
     return Provider(name, base.rstrip("/"), named.get(prefix, {"authorization": f"Bearer {key}"}))
+
+
+def _named(model: LitellmModel) -> tuple[str, str]:
+    """The model's provider and its name there. A name without a provider is one that litellm may know, as it does."""
+    prefix, _, name = model.name.partition("/")
+    library = litellm()
+    if name:
+        return prefix, name
+    try:
+        known, provider, *_ = library.get_llm_provider(model.name)
+    except library.exceptions.BadRequestError:
+        return prefix, name
+    return (provider, known) if provider in BASES else (prefix, name)
 
 
 def _known_key(model: LitellmModel, prefix: str) -> str | None:
