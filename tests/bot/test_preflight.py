@@ -207,6 +207,14 @@ def test_an_issue_is_told_of_a_configuration_that_cannot_be_read(bot: Stage, con
     assert issue.labels == []
 
 
+@pytest.mark.parametrize(("sender", "told"), [("wes", True), ("eve", False)])
+def test_a_command_is_told_of_a_configuration_that_cannot_be_read(bot: Stage, sender: str, told: bool) -> None:
+    number = bot.opened()
+    (bot.checkout / ".skillgrad.yml").write_bytes(b"skils: []\n")
+    assert bot.say(number, "/skillgrad drop E1", sender).code == 2
+    assert any("It failed" in text and "skils" in text for text in bot.told(number)) is told
+
+
 @pytest.mark.parametrize("sender", ["tim", "eve"])
 def test_a_broken_configuration_is_told_to_nobody_who_cannot_write(bot: Stage, sender: str) -> None:
     (bot.checkout / ".skillgrad.yml").unlink()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from skillgrad_ci.bot.pull_request.page import TESTS
 from skillgrad_ci.document.inert_text import code
 from skillgrad_ci.github.body import BodyPart, compose
 from skillgrad_ci.method.acceptance.clock import incomparable
@@ -85,9 +86,8 @@ def _change(delta: Delta | None, clock: str) -> str:
     if delta is None:
         return "No task was measured on both sides, so there is no comparison."
     low, high = delta.interval
-    figures = (
-        f"{points(delta.change)} (95% interval {points(low)} to {points(high)}, {delta.test} p = {delta.p_value:.2g})"
-    )
+    sure = f"95% interval {points(low, unit='')} to {points(high)}, {TESTS[delta.test]}, p = {delta.p_value:.2g}"
+    figures = f"{points(delta.change)} ({sure})"
     doubt = "" if delta.clear else " The suite is too small to tell this from chance."
     what = "Change in score" if delta.by == "score" else "Change"
     return f"{what} over {delta.tasks} tasks measured on both sides: {figures}.{doubt}"

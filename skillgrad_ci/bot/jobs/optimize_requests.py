@@ -10,7 +10,7 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from skillgrad_ci.bot.bot import Bot, Ending
-from skillgrad_ci.bot.decide import LABEL, LabelledIssue, Optimize, decide
+from skillgrad_ci.bot.decide import LABEL, AnswerCommand, LabelledIssue, Optimize, decide
 from skillgrad_ci.bot.jobs.deliver_job import deliver_all
 from skillgrad_ci.bot.jobs.optimize_job import optimize_job
 from skillgrad_ci.bot.preflight import Busy
@@ -49,15 +49,22 @@ def requested(bot: Bot, request: Optimize) -> Sequence[Ending]:
 
 
 def tell_broken(context: Context, api: Callable[[], Api], label: str, error: UserError) -> None:
-    """Tell the issue that asked why nothing can be read. Without a configuration its label is the usual one."""
+    """Tell who asked why nothing can be read. Without a configuration the issue's label is the usual one."""
     decision = decide(context, context.inputs.label or LABEL)
-    if not isinstance(decision, Optimize) or decision.issue is None or context.inputs.step in READING:
+    if context.inputs.step in READING or not isinstance(decision, Optimize | AnswerCommand):
+        return
+    issue = decision.issue if isinstance(decision, Optimize) else None
+    if isinstance(decision, Optimize) and (issue is None or decision.actor is None):
         return
     live = api()
     if decision.actor is None or not (live.blind or may_write(live, decision.actor)):
         return
-    Comment(live, decision.issue.number, "progress").show(f"It failed: {shown(context.relative(str(error)), 1000)}")
-    live.write("DELETE", f"/issues/{decision.issue.number}/labels/{quote(label, safe='')}")
+    told = f"It failed: {shown(context.relative(str(error)), 1000)}"
+    if isinstance(decision, AnswerCommand):
+        Comment(live, decision.pull, f"answer-{decision.comment or decision.command.verb}").show(told)
+    elif issue is not None:
+        Comment(live, issue.number, "progress").show(told)
+        live.write("DELETE", f"/issues/{issue.number}/labels/{quote(label, safe='')}")
 
 
 def _refuse(bot: Bot, request: Optimize) -> Ending:
