@@ -78,8 +78,21 @@ def refuse_unlike(settings: Sequence[Setting]) -> None:
                 f"{first.name} and {other.name} differ in {what} ({one} and {two}): what is compared may differ in "
                 f"{', '.join(sorted(OWN))} alone"
             )
+    _refuse_unfit(settings)
+
+
+def _refuse_unfit(settings: Sequence[Setting]) -> None:
+    """Raises UserError where the suite cannot serve how some settings accept edits, and names those that it can."""
+    unfit: dict[str, UserError] = {}
     for setting in settings:
-        check_accept(setting.inputs)
+        try:
+            check_accept(setting.inputs)
+        except UserError as error:
+            unfit[setting.name] = error
+    if unfit:
+        fit = ",".join(setting.name for setting in settings if setting.name not in unfit)
+        alone = f"; or compare those that this suite can serve: {fit}" if fit else ""
+        raise UserError(f"{', '.join(unfit)}: {next(iter(unfit.values()))}{alone}")
 
 
 def _unlike(one: Inputs, two: Inputs) -> list[tuple[str, object, object]]:

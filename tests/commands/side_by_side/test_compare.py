@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from skillgrad_ci.__main__ import main
 from skillgrad_ci.report.shelf import find_runs
@@ -131,6 +132,20 @@ def test_what_cannot_be_compared_is_refused(
 ) -> None:
     assert main(["compare", *words]) == 2
     assert why in capsys.readouterr().err
+
+
+def test_a_suite_without_validation_names_the_optimizers_that_it_can_serve(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = yaml.safe_load(Path("evals/tasks.yaml").read_text())
+    suite["tasks"] = [{key: row[key] for key in row if key != "split"} for row in suite["tasks"][:12]]
+    Path("evals/tasks.yaml").write_text(yaml.safe_dump(suite))
+    assert main(["compare", "skills/greeter", "--sandbox", "none", "--out", "out"]) == 2
+    said = capsys.readouterr().err
+    assert "skillopt, evoskill, shrink: " in said
+    assert "20 tasks or more" in said
+    assert "compare those that this suite can serve: rewrite,skillgrad,trace2skill" in said
+    assert not Path("out").exists()
 
 
 def essence(folder: Path) -> dict[str, Any]:
