@@ -16,9 +16,9 @@ except KeyboardInterrupt:  # there is nothing to end yet, and nothing to say
 
 COMMANDS = {  # imported when asked for: each needs other heavy things
     "optimize": ("optimize", "optimize_command"),
-    "init": ("init", "init"),
-    "doctor": ("doctor", "doctor"),
-    "demo": ("demo", "demo"),
+    "init": ("start.init", "init"),
+    "doctor": ("start.doctor", "doctor"),
+    "demo": ("start.demo", "demo"),
     "plan": ("shards", "plan_command"),
     "execute": ("shards", "execute_command"),
     "merge": ("shards", "merge_command"),

@@ -31,7 +31,9 @@ def skill_job(arguments: argparse.Namespace) -> SkillRun:
             raise UserError(f"{config}: skills: none has the path {skill}; add it, or leave --config out")
     if run is None:
         if arguments.tasks is None:
-            raise UserError(f"{skill}: no suite is named; give --tasks, or list the skill in {FILE}")
+            raise UserError(
+                f"{skill}: no suite is named; give --tasks, or list the skill in {FILE} (skillgrad-ci init writes one)"
+            )
         return SkillRun(skill, arguments.tasks, with_flags(Settings(), flags), Path.cwd())
     return SkillRun(skill, arguments.tasks or run.tasks, run.settings, run.root, run.reports_ties)
 

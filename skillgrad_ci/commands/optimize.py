@@ -4,6 +4,7 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
@@ -18,6 +19,8 @@ from skillgrad_ci.session.journal.earlier import newest_final
 from skillgrad_ci.session.optimize_skill import Finished, optimize_skill
 from skillgrad_ci.session.parts import stop_on_signals
 from skillgrad_ci.skill.folder import write_atomically
+
+REMARKS = 3  # that are told at the end; the report has all
 
 
 def optimize_command(arguments: argparse.Namespace) -> int:
@@ -46,26 +49,39 @@ def optimize_command(arguments: argparse.Namespace) -> int:
 
 
 def _say_optimized(done: Finished, in_place: bool) -> None:
+    """The edits, then what stays on the screen: ten lines that end with what to do next."""
     report, files = done.report, done.files
-    say_text("", report.headline, *(f"  {remark}" for remark in report.remarks), "")
     if report.accepted:
         rows = [[edit.id, edit.layer, edit.file, ", ".join(edit.patterns), edit.why] for edit in report.accepted]
-        say_table(["edit", "layer", "file", "patterns", "why"], rows)
         say("")
+        say_table(["edit", "layer", "file", "patterns", "why"], rows)
+    told = [f"  {remark}" for remark in report.remarks[:REMARKS]]
+    if (more := len(report.remarks) - REMARKS) > 0:
+        told.append(f"  … and {more} more in the report" if more > 1 else f"  {report.remarks[-1]}")
+    say_text("", report.headline, *told)
     tokens = report.cost.prompt_tokens + report.cost.completion_tokens
     say(f"cost    {usd(report.cost.usd)}, {tokens:,} tokens in {report.cost.calls} calls, {report.minutes} minutes")
     patch = [f"patch   {files['skill.patch']}"] if report.kept else []  # an empty one cannot be applied
     say(f"report  {files['report.html']}", *patch, f"memory  {files['momentum.md']}")
+    for line in _next(done, in_place):
+        say(line)
+
+
+def _next(done: Finished, in_place: bool) -> Iterator[str]:
+    """What somebody does about a run that ended so. A command stands on one line, to be copied."""
+    report = done.report
     if in_place and report.kept:
-        say_text(f"The skill in {report.skill_path} is changed, and its memory is beside the configuration.")
+        yield f"The skill in {report.skill_path} is changed, and its memory is beside the configuration."
     elif in_place and done.run.memory.extent:
-        say_text(f"The skill in {report.skill_path} is as it was; its memory is beside the configuration.")
+        yield f"The skill in {report.skill_path} is as it was; its memory is beside the configuration."
     elif report.kept:
-        folder, diff = (shlex.quote(os.path.relpath(path)) for path in (report.skill_path, files["skill.patch"]))
-        say(f"To take it: git apply --directory={folder} {diff}")
+        folder, diff = (shlex.quote(os.path.relpath(path)) for path in (report.skill_path, done.files["skill.patch"]))
+        yield f"To take it: git apply --directory={folder} {diff}"
     if report.stopped == Stop.CANCELLED:
-        say_text(GO_ON)
+        yield GO_ON
     elif report.stopped == Stop.BUDGET:  # what was spent counts in the next start: the same cap would end it again
-        say_text(GO_ON_RAISED)
+        yield GO_ON_RAISED
     elif report.stopped == Stop.UNMEASURED:
-        say_text(MEND)
+        yield MEND
+    elif not report.kept:
+        yield "The report shows each task: what the agent did, and what the grader said."

@@ -1,16 +1,22 @@
 """From a repository with a skill and tasks to a configuration that the next command takes."""
 
 import json
+import re
 import shlex
 import shutil
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 import yaml
 
 from skillgrad_ci.__main__ import main
-from skillgrad_ci.commands.demo import example
+from skillgrad_ci.commands.start.demo import example
+from skillgrad_ci.commands.start.label import make_label
 from skillgrad_ci.config.config import load_config
+from skillgrad_ci.suites import load_suite
 
 MODEL = "openai/some-model"
 
@@ -104,17 +110,83 @@ def test_a_model_that_no_run_would_take_is_refused_before_anything_is_written(
     assert main(["init", str(repository), "--yes", "--model", MODEL]) == 0
 
 
-@pytest.mark.parametrize("skill", [True, False])
-def test_a_repository_without_a_suite_or_a_skill_hears_what_to_do(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], skill: bool
-) -> None:
-    if skill:
-        (tmp_path / "skills" / "lonely").mkdir(parents=True)
-        (tmp_path / "skills" / "lonely" / "SKILL.md").write_text("---\nname: lonely\ndescription: Waits.\n---\n")
+def test_a_repository_without_a_skill_hears_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init", str(tmp_path), "--yes", "--model", MODEL]) == 2
-    assert ("put one at evals/lonely" if skill else "no SKILL.md is below") in capsys.readouterr().err
+    assert "no SKILL.md is below" in capsys.readouterr().err
     assert main(["doctor", str(tmp_path)]) == 2
     assert "run: skillgrad-ci init" in capsys.readouterr().out
+
+
+def test_a_skill_without_tasks_gets_a_first_one_that_nobody_has_reviewed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "skills" / "lonely").mkdir(parents=True)
+    (tmp_path / "skills" / "lonely" / "SKILL.md").write_text("---\nname: lonely\ndescription: Waits.\n---\n")
+    assert main(["init", str(tmp_path), "--yes", "--model", MODEL]) == 0
+    assert "Review evals/lonely/tasks.yaml" in capsys.readouterr().out
+    [task] = load_suite(tmp_path / "evals" / "lonely").tasks
+    assert (task.unreviewed, "Waits." in task.instruction) == (True, True)
+    monkeypatch.chdir(tmp_path)
+    assert main(["optimize", "skills/lonely", "--model", "rehearsal", "--budget-usd", "5"]) == 2
+    assert "unreviewed" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_beside_a_skill_with_tasks_one_without_is_not_listed_yet(repository: Path) -> None:
+    (repository / "skills" / "lonely").mkdir()
+    (repository / "skills" / "lonely" / "SKILL.md").write_text("---\nname: lonely\ndescription: Waits.\n---\n")
+    assert main(["init", str(repository), "--yes", "--model", MODEL]) == 0
+    assert (repository / "evals" / "lonely" / "tasks.yaml").is_file()
+    assert {job.name for job in load_config(repository / ".skillgrad.yml").skills} == {"greeter", "workbook-reports"}
+
+
+def test_the_cap_is_one_that_can_be_kept_and_the_cost_is_told_before_anything_is_written(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["init", str(repository), "--yes", "--api-base", "http://localhost:1/v1"]
+    assert main([*words, "--model", MODEL]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"greeter: a run takes at most \d+ executions .* at an unknown price", said)
+    [written] = {job.settings.budget.tokens for job in load_config(repository / ".skillgrad.yml").skills}
+    assert written == 5_000_000
+    assert load_config(repository / ".skillgrad.yml").skills[0].settings.models.api_base == "http://localhost:1/v1"
+    (repository / ".skillgrad.yml").unlink()
+    assert main(["init", str(repository), "--yes", "--model", "openai/gpt-4o-mini"]) == 0
+    assert re.search(r"greeter: a run takes .* \d+\.\d\d USD", capsys.readouterr().out)
+    assert load_config(repository / ".skillgrad.yml").skills[0].settings.budget.usd == 5
+
+
+@pytest.mark.parametrize(("status", "said"), [(201, "is made in o/r"), (422, "in o/r already"), (403, "HTTP 403")])
+def test_the_label_is_made_with_a_token(status: int, said: str, tmp_path: Path) -> None:
+    asked: list[tuple[str, str | None, dict[str, str]]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append((self.path, self.headers["Authorization"], body))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.handle_request, daemon=True).start()
+    api = f"http://127.0.0.1:{server.server_address[1]}"
+    told = make_label(tmp_path, {"GITHUB_TOKEN": "t-1", "GITHUB_REPOSITORY": "o/r", "GITHUB_API_URL": api})
+    server.server_close()
+    assert said in told
+    [(path, key, body)] = asked
+    assert (path, key, body["name"]) == ("/repos/o/r/labels", "Bearer t-1", "optimize-skill")
+
+
+def test_without_a_token_the_command_that_makes_the_label_is_told(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    subprocess.run(["git", "-C", str(tmp_path), "remote", "add", "origin", "git@github.com:o/r.git"], check=True)
+    told = make_label(tmp_path, {})
+    assert "GITHUB_TOKEN is not set" in told
+    assert told.endswith("gh label create optimize-skill")
+    assert "origin is not on GitHub" in make_label(tmp_path / "elsewhere", {"GITHUB_TOKEN": "t"})
 
 
 def test_a_suite_with_a_mistake_is_named_with_its_place_and_not_called_missing(

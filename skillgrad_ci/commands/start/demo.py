@@ -33,4 +33,4 @@ def demo(arguments: argparse.Namespace) -> int:
 def example() -> Path:
     """The example: inside the installed package, else in the source tree."""
     packaged = Path(str(resources.files("skillgrad_ci"))) / "example"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "examples" / "xlsx"
+    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "examples" / "xlsx"

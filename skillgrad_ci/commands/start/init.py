@@ -3,18 +3,23 @@
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from skillgrad_ci.commands.cli import DONE
-from skillgrad_ci.commands.demo import example
+from skillgrad_ci.commands.start.demo import example
+from skillgrad_ci.commands.start.first_suite import first_suite
+from skillgrad_ci.commands.start.label import make_label
 from skillgrad_ci.commands.terminal import say
-from skillgrad_ci.config.config import FILE, load_config, with_flags
-from skillgrad_ci.config.settings import REHEARSAL, Settings
+from skillgrad_ci.config.config import FILE, SkillRun, with_flags
+from skillgrad_ci.config.settings import DEFAULT_TOKENS, REHEARSAL, Settings
 from skillgrad_ci.errors import SkillGradError, UserError
-from skillgrad_ci.session.estimate import planned_executions
+from skillgrad_ci.session.estimate import estimate
 from skillgrad_ci.session.inputs import read_inputs
+from skillgrad_ci.session.parts import Parts
 from skillgrad_ci.session.split import assign
 from skillgrad_ci.skill.folder import write_atomically
 from skillgrad_ci.suites import is_suite, load_suite
@@ -24,6 +29,7 @@ FORM = Path(".github", "ISSUE_TEMPLATE", "optimize-skill.yml")
 BESIDE = ("evals", "tests", "tasks", "benchmarks")  # folders in which repositories keep a suite for each skill
 COPY = "Copy this file to .github/workflows/skillgrad.yml"  # what the example says first, done here
 KEY = "OPENAI_API_KEY"  # what the example's workflow hands on
+USD, MINUTES = 5, 60  # the cap that is written
 NOT_OURS = {"node_modules", "venv", "runs", "skillgrad-demo"}
 
 
@@ -32,25 +38,31 @@ def init(arguments: argparse.Namespace) -> int:
     if (root / FILE).exists():
         raise UserError(f"{root / FILE} is there already; run: skillgrad-ci doctor")
     pairs, alone = find_skills(root)
-    if not pairs:
-        raise UserError(_nothing(root, alone))
+    if not pairs and not alone:
+        raise UserError(f"{root}: no SKILL.md is below this folder; name a repository that holds a skill")
+    _refuse_broken_suites(root, alone)
+    first = dict(first_suite(root, skill) for skill in alone)
+    for skill, suite in {**pairs, **dict(zip(alone, first, strict=True))}.items():
+        told = "its tasks are in" if skill in pairs else "it has no tasks; a first one will be"
+        say(f"skill {skill}: {told} {suite}")
     asked = arguments.model or _ask("Model that works on the tasks, as litellm names it (provider/model): ")
     model = _checked(asked.strip())
-    files = made(root, pairs, model, arguments.agent)
+    listed = pairs or {skill: suite.parent for skill, suite in zip(alone, first, strict=True)}
+    settings = _settings(model, arguments.api_base, arguments.agent)
+    files = first | made(listed, settings)
+    files = {path: text for path, text in files.items() if not (root / path).exists()}
     for path, text in files.items():
         say(f"--- {path}", text)
-    for skill in alone:
-        say(f"{skill} has no suite yet; docs/suites.md shows the smallest: a tasks.yaml with instruction and grader.")
+    for skill, suite in pairs.items():
+        say(f"{skill.name}: a run takes {cost(root, skill, suite, settings)}")
     if not arguments.yes and _ask("Write these files? [y/N] ").strip().lower() not in ("y", "yes"):
         say("Nothing is written.")
         return DONE
     for path, text in files.items():
         write_atomically(root / path, text.encode())
-    for job in load_config(root / FILE).skills:
-        inputs = read_inputs(job)
-        suite = inputs.suite.with_splits(assign(inputs.suite.tasks, None, {}, job.settings.seed).splits)
-        most = planned_executions(suite, job.settings).total
-        say(f"{job.name}: a run executes tasks {most} times at most ({len(suite.tasks)} tasks).")
+    say(make_label(root))
+    for path in first:
+        say(f"Review {path}: a run takes no suite of unreviewed tasks alone.")
     if model == REHEARSAL:
         say(
             f"The rehearsal writes nothing to GitHub: before you push, name a model in {FILE}, "
@@ -92,20 +104,35 @@ def _is_suite(path: Path) -> bool:
         return False
 
 
-def made(root: Path, pairs: Mapping[Path, Path], model: str, agent: str | None) -> dict[Path, str]:
-    """The files to write, by path; those that are there already are left out."""
+def _settings(model: str, api_base: str | None, agent: str | None) -> dict[str, Any]:
+    """What the configuration says beside its skills. A cap in dollars needs a price."""
+    from skillgrad_ci.models.provider import LitellmModel
+
+    priced = model == REHEARSAL or LitellmModel(model).priced
+    models = {"executor": model, **({"api_base": api_base} if api_base else {})}
+    budget = {"usd": USD, "minutes": MINUTES} if priced else {"tokens": DEFAULT_TOKENS, "minutes": MINUTES}
+    return {"models": models, "budget": budget, **({"agent": agent} if agent else {})}
+
+
+def cost(root: Path, skill: Path, suite: Path, settings: Mapping[str, Any]) -> str:
+    """What a run of a skill may take, before anything is measured."""
+    job = SkillRun(root / skill, root / suite, with_flags(Settings(), settings), root.resolve(), False)
+    inputs = read_inputs(job)
+    known = inputs.suite.with_splits(assign(inputs.suite.tasks, None, inputs.recorded, job.settings.seed).splits)
+    with closing(Parts(job, inputs.suite, lambda _: None)) as parts:
+        return estimate(known, job.settings, parts.models).text
+
+
+def made(pairs: Mapping[Path, Path], settings: Mapping[str, Any]) -> dict[Path, str]:
+    """The configuration, the workflow and the issue form, by path."""
     rows = [{"path": skill.as_posix(), "tasks": suite.as_posix()} for skill, suite in pairs.items()]
-    content = {"skills": rows, "models": {"executor": model}, "budget": {"usd": 5, "minutes": 60}}
-    if agent:
-        content["agent"] = agent
     workflow = (example() / WORKFLOW).read_text("utf-8")
-    files = {
+    return {
         Path(FILE): "# What SkillGrad CI optimizes here: docs/configuration.md lists every key.\n"
-        + yaml.safe_dump(content, sort_keys=False),
-        WORKFLOW: workflow.replace(COPY, "It works").replace(KEY, _key_of(model)),
+        + yaml.safe_dump({"skills": rows, **settings}, sort_keys=False),
+        WORKFLOW: workflow.replace(COPY, "It works").replace(KEY, _key_of(settings["models"]["executor"])),
         FORM: _form([skill.name for skill in pairs]),
     }
-    return {path: text for path, text in files.items() if not (root / path).exists()}
 
 
 def _checked(model: str) -> str:
@@ -136,17 +163,10 @@ def _form(names: list[str]) -> str:
     return yaml.safe_dump(form, sort_keys=False)
 
 
-def _nothing(root: Path, alone: list[Path]) -> str:
-    """What to do where no skill has a suite. Raises UserError for a suite with a mistake in it."""
-    if not alone:
-        return f"{root}: no SKILL.md is below this folder; name a repository that holds a skill"
+def _refuse_broken_suites(root: Path, alone: list[Path]) -> None:
+    """Raises UserError for a suite with a mistake in it: it is not called missing, its own error says where it is."""
     for place in (place for skill in alone for place in _places(root, skill) if place.exists() and is_suite(place)):
-        load_suite(place)  # what lies there cannot be read, or it would have been found: its own error says where
-    names = ", ".join(map(str, alone[:3]))
-    return (
-        f"{root}: no suite was found for {names}; put one at evals/{alone[0].name} "
-        "(docs/suites.md shows the smallest, and the formats that are read)"
-    )
+        load_suite(place)
 
 
 def _ask(question: str) -> str:

@@ -1,0 +1,1 @@
+"""What somebody does first: the demo, a first configuration, a look at what is missing."""
