@@ -5,7 +5,7 @@ RUN := .venv/bin/python
 # on the day that a newer release comes out.
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help setup demo real bench test coverage messages lint types install-test e2e site lock clean
+.PHONY: help setup demo real bench pictures test coverage messages lint types install-test e2e site lock clean
 
 help:
 	@echo "make demo   install, then optimize the example skill with the rehearsal model (no key, no network)"
@@ -14,7 +14,7 @@ help:
 	@echo "make test   install, then run the whole test suite"
 	@echo "make coverage   how much of the method and the skill their own tests reach"
 	@echo "make lint   check style; make types: check types; make e2e: Docker image and act, for real"
-	@echo "make site   the documents as a site"
+	@echo "make site   the documents as a site; make pictures: the pictures of README.md"
 	@echo "make install-test   install from the locks with the oldest pip, and the wheel alone"
 
 setup: .venv/.installed
@@ -43,6 +43,10 @@ bench: setup
 
 test: setup
 	@$(RUN) -m pytest -n auto --dist worksteal -m "not docker and not index"
+
+# What README.md shows: from a rehearsal of the example that .cache/pictures keeps.
+pictures: setup
+	@$(RUN) site/pictures.py
 
 # The examples of the program's messages, as these tests provoke them: make messages TESTS=tests/skill
 TESTS ?= tests

@@ -48,7 +48,7 @@ def render_page(report: Report, folder: Path, *, served: bool = False) -> str:
         hunks=list(_hunks(folder, report)),
         patterns=_patterns(folder),
         spending=_spending(report),
-        chosen=list(_chosen(report)),
+        chosen=sorted(_chosen(report)),
         style=style,
         script=script,
         policy=policy_of(style, script, served=served),
@@ -92,9 +92,13 @@ def _spending(report: Report) -> Spending:
 def _chosen(report: Report) -> Iterator[tuple[str, str, str]]:
     """The settings that are not what they are without being set."""
     usual = Settings().model_dump(mode="json")
-    for name, value in report.settings.items():
-        if name in usual and value != usual[name]:
-            yield name, json.dumps(value, ensure_ascii=False), json.dumps(usual[name], ensure_ascii=False)
+    for name in usual.keys() & report.settings.keys():
+        here, without = report.settings[name], usual[name]
+        inside = isinstance(here, dict) and isinstance(without, dict)
+        pairs = {f"{name}.{key}": (here[key], without.get(key)) for key in here} if inside else {name: (here, without)}
+        for full, (value, default) in pairs.items():
+            if value != default:
+                yield full, json.dumps(value, ensure_ascii=False), json.dumps(default, ensure_ascii=False)
 
 
 def column_name(column: str) -> str:

@@ -98,6 +98,18 @@ def test_a_task_opens_and_nothing_that_a_model_wrote_runs(chromium: "Browser", t
 
 
 @pytest.mark.browser
+def test_a_task_that_the_page_names_is_a_click_away(chromium: "Browser", tmp_path: Path) -> None:
+    found = report(written(tmp_path)).heldout.delta
+    assert found is not None
+    page, said = opened(chromium, tmp_path / "report.html")
+    for task in found.fixed[:2]:
+        page.locator("p.soft").get_by_role("link", name=task, exact=True).click()
+        assert page.get_by_role("dialog").get_by_role("heading", name=task, exact=True).is_visible()
+        page.keyboard.press("Escape")
+    assert said == []
+
+
+@pytest.mark.browser
 def test_tasks_are_found_by_words_split_and_outcome(chromium: "Browser", tmp_path: Path) -> None:
     result = written(tmp_path)
     page, said = opened(chromium, tmp_path / "report.html")
@@ -185,9 +197,10 @@ def test_the_cost_is_shown_by_role_over_the_run(tmp_path: Path) -> None:
 
 def test_the_settings_that_somebody_chose_stand_before_all(tmp_path: Path) -> None:
     result = written(tmp_path)
-    settings = Settings(max_turns=7).model_dump(mode="json")
+    settings = Settings(max_turns=7, models={"executor": "openai/x"}).model_dump(mode="json")
     page = render_page(report(result).model_copy(update={"settings": settings}), tmp_path)
     assert '<td class="name">max_turns</td><td class="name">7</td><td class="name">30</td>' in page
+    assert '<td class="name">models.executor</td><td class="name">&#34;openai/x&#34;</td>' in page
     assert '<td class="name">concurrency</td>' not in page
 
 

@@ -137,5 +137,9 @@ dialog.addEventListener("keydown", event => {
 dialog.addEventListener("close", () => history.replaceState(null, "", location.pathname + location.search));
 document.querySelectorAll(".bar").forEach(bar => { bar.style.width = `${bar.dataset.share * 12}rem`; });
 if (rows.length) filter();
-const linked = new URLSearchParams(location.hash.slice(1)).get("task");
-if (linked && rows.some(row => row.dataset.task === linked)) show(linked);
+function follow() { // a task that a link of this page, or of another one, names
+  const linked = new URLSearchParams(location.hash.slice(1)).get("task");
+  if (linked && rows.some(row => row.dataset.task === linked)) show(linked);
+}
+addEventListener("hashchange", follow);
+follow();
