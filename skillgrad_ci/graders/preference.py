@@ -29,6 +29,9 @@ ROLE, PROMPT = "judge", "prefer"
 QUOTE_SHOWN = 200  # characters of a quote in the feedback
 CRITERIA_SHOWN = 600  # characters of what decides in the feedback
 SERVES = "How well a result serves what the task asks for."
+ALONE = (
+    "prefers one of two results, and there is no initial skill's to compare with; `optimize` and `evaluate` have one"
+)
 WIN, TIE, LOSS = 1, 0, -1  # of the result that is graded, against the initial skill's
 WORDS = {WIN: "win", TIE: "tie", LOSS: "loss"}
 Side = Literal["one", "two", "neither"]
@@ -63,10 +66,7 @@ def shown_of(task: Task, result: Result) -> Exhibit:
 def prefer(agent: Agent, options: JudgeOptions, task: Task, result: Result, trials: int) -> Grade:
     """Raises EnvironmentFailure where there is no other result, and for a reading that cannot be used."""
     if result.initial is None:
-        raise EnvironmentFailure(
-            f"task {task.id}: prefers one of two results, and there is no initial skill's to compare with; "
-            "`optimize` and `evaluate` have one"
-        )
+        raise EnvironmentFailure(f"task {task.id}: {ALONE}")
     mine, initial = Exhibit.of(options, task, result), Exhibit(result.initial.text, result.initial.words)
     if mine.text == initial.text:
         return Grade(Outcome.FAILED, 0.5, _same(options, mine, result))

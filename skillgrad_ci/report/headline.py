@@ -101,11 +101,13 @@ def _preferred(comparison: Comparison) -> str:
     """How often the judge preferred the edited skill's result, where it compares."""
     if comparison.preferred is None:
         return ""
-    words = (("win", "wins"), ("tie", "ties"), ("loss", "losses"))
-    told = [
-        f"{count} {one if count == 1 else many}" for count, (one, many) in zip(comparison.preferred, words, strict=True)
-    ]
-    return f": {', '.join(told)}"
+    return f": {told(*comparison.preferred)}"
+
+
+def told(wins: int, ties: int, losses: int) -> str:
+    """How often one side's results were preferred to the other's, in words."""
+    words = ((wins, "win", "wins"), (ties, "tie", "ties"), (losses, "loss", "losses"))
+    return ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in words)
 
 
 def _remarks(report: Report, shown: str, comparison: Comparison) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.graders import grade
+from skillgrad_ci.graders.preference import ALONE
 from skillgrad_ci.method.budget import spending_on
 from skillgrad_ci.method.events import Executed, Executing, Replied
 from skillgrad_ci.method.evidence import Evidence, Grade, Outcome, Trajectory
@@ -107,9 +108,11 @@ class Rollouts:
         self, skill: Skill | None, task: Task, iteration: str, trial: int
     ) -> Shown | EnvironmentFailure | None:
         """The initial skill's result, or why it cannot be had; None where this execution's is not compared with it."""
-        if not task.prefers or self.initial is None or self.initial.made_by(skill):
+        if not task.prefers or (self.initial is not None and self.initial.made_by(skill)):
             return None
         try:
+            if self.initial is None:
+                raise EnvironmentFailure(f"task {task.id}: {ALONE}")
             return self.initial.of(task, iteration, trial, self._settled)
         except EnvironmentFailure as failure:
             return failure

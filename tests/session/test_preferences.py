@@ -113,6 +113,13 @@ def test_where_the_initial_skills_result_cannot_be_had_the_other_is_unmeasured_a
     assert start.writer.done == [INITIAL.digest]
 
 
+def test_where_no_run_began_with_a_skill_nothing_is_paid_for(tmp_path: Path) -> None:
+    start = Start(tmp_path)
+    (row,) = start(lambda do: [do(WORSE, TASK, iteration=EVALUATE)], None)
+    assert (row.outcome, start.writer.done) == (Outcome.UNMEASURED, [])
+    assert "no initial skill's to compare with" in row.feedback
+
+
 def test_an_evaluation_compares_with_its_own_arm(tmp_path: Path) -> None:
     start = Start(tmp_path)
     rows = start(lambda do: [do(skill, TASK, iteration=EVALUATE) for skill in (INITIAL, None)])
@@ -198,6 +205,18 @@ def test_a_whole_run_tells_wins_ties_and_losses(tmp_path: Path, capsys: pytest.C
     said = [task["said"] for task in report["tasks"] if task["split"] == "heldout"]
     assert all('"Dear ' in before and '- this result: "on Monday"' in after for before, after in said)
     assert "wins, 0 ties, 0 losses" in capsys.readouterr().out
+
+
+def test_an_evaluation_tells_how_often_the_skill_is_preferred(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    skill = letters(tmp_path)
+    (skill / "SKILL.md").write_text(SKILL + "\nName the next step.\n")
+    words = ["--no-skill", "--model", "rehearsal", "--sandbox", "none", "--decide-by", "score"]
+    assert main(["evaluate", str(skill), "--tasks", str(tmp_path / "evals"), *words, "--out", str(tmp_path / "e")]) == 0
+    assert "without skill: 0 wins, 0 ties, 12 losses against the skill's own results" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_passes_decide_over_no_preferences(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

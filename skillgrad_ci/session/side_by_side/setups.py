@@ -12,7 +12,9 @@ from skillgrad_ci.method.events import Measuring
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.task import Split, Suite
 from skillgrad_ci.method.world import executions_of
+from skillgrad_ci.report.headline import told
 from skillgrad_ci.report.report import cost_of
+from skillgrad_ci.report.statistics import paired
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.agents import agent_of, prove_foreign, refuse_unfit
 from skillgrad_ci.session.evaluation import EVALUATE, WITH, Evaluation, evaluate, executions, facts_of
@@ -61,7 +63,12 @@ def measure_skill(
             "models": {"executor": settings.models.of("executor")},
             "rehearsal": settings.models.rehearsal,
             "sandbox": opened.sandbox,
-            "warnings": [*left_out, *opened.warnings, *_on_triggers(opened.suite, evaluation)],
+            "warnings": [
+                *left_out,
+                *opened.warnings,
+                *_on_triggers(opened.suite, evaluation),
+                *_on_preferences(opened.suite, evaluation),
+            ],
             "cost": cost_of(dict(opened.ledger.by_role), dict(opened.ledger.by_purpose)).model_dump(mode="json"),
         }
         return MeasuredSetup(
@@ -78,6 +85,19 @@ def _on_triggers(suite: Suite, evaluation: Evaluation) -> Iterator[str]:
         yield f"{name}: {quality.sentence}"
         if quality.broken and name == WITH:
             yield f"a broken signal: {quality.broken}"
+
+
+def _on_preferences(suite: Suite, evaluation: Evaluation) -> Iterator[str]:
+    """How often a judge preferred another arm's result to the skill's own, with which each is compared."""
+    preferring = {task.id for task in suite.tasks if task.prefers}
+    for name, rows in evaluation.arms.items():
+        change = paired(evaluation.arms[WITH], rows, "score") if WITH in evaluation.arms and name != WITH else None
+        if change is not None and (tasks := preferring - set(change.unpaired)):
+            wins, losses = (len(tasks & set(moved)) for moved in (change.fixed, change.broken))
+            yield (
+                f"{name}: {told(wins, len(tasks) - wins - losses, losses)} against the skill's own results, which are "
+                "ties by definition"
+            )
 
 
 def left_of(ledger: Ledger) -> Budget | None:
