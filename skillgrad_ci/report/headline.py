@@ -101,10 +101,10 @@ def _preferred(comparison: Comparison) -> str:
     """How often the judge preferred the edited skill's result, where it compares."""
     if comparison.preferred is None:
         return ""
-    return f": {told(*comparison.preferred)}"
+    return f": {won_and_lost(*comparison.preferred)}"
 
 
-def told(wins: int, ties: int, losses: int) -> str:
+def won_and_lost(wins: int, ties: int, losses: int) -> str:
     """How often one side's results were preferred to the other's, in words."""
     words = ((wins, "win", "wins"), (ties, "tie", "ties"), (losses, "loss", "losses"))
     return ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in words)

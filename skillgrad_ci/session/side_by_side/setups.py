@@ -12,7 +12,7 @@ from skillgrad_ci.method.events import Measuring
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.task import Split, Suite
 from skillgrad_ci.method.world import executions_of
-from skillgrad_ci.report.headline import told
+from skillgrad_ci.report.headline import won_and_lost
 from skillgrad_ci.report.report import cost_of
 from skillgrad_ci.report.statistics import paired
 from skillgrad_ci.secrets import Redactor
@@ -95,7 +95,7 @@ def _on_preferences(suite: Suite, evaluation: Evaluation) -> Iterator[str]:
         if change is not None and (tasks := preferring - set(change.unpaired)):
             wins, losses = (len(tasks & set(moved)) for moved in (change.fixed, change.broken))
             yield (
-                f"{name}: {told(wins, len(tasks) - wins - losses, losses)} against the skill's own results, which are "
+                f"{name}: {won_and_lost(wins, len(tasks) - wins - losses, losses)} against the skill's own results, which are "
                 "ties by definition"
             )
 
