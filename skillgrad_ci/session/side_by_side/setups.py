@@ -95,8 +95,8 @@ def _on_preferences(suite: Suite, evaluation: Evaluation) -> Iterator[str]:
         if change is not None and (tasks := preferring - set(change.unpaired)):
             wins, losses = (len(tasks & set(moved)) for moved in (change.fixed, change.broken))
             yield (
-                f"{name}: {won_and_lost(wins, len(tasks) - wins - losses, losses)} against the skill's own results, which are "
-                "ties by definition"
+                f"{name}: {won_and_lost(wins, len(tasks) - wins - losses, losses)} against the skill's own results, "
+                "which are ties by definition"
             )
 
 
