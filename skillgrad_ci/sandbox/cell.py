@@ -1,7 +1,9 @@
 """The room that sandlock's commands live in: a process of its own, in name spaces of its own.
 
-Run as a script by `sandlock_sandbox`, with a socket for its standard input: it stands alone, without this
-package, and has nothing of the program's environment. It builds a file tree in which a command finds the
+Run as a script by `nursery`, with a socket for its standard input: it stands alone, without this package, and has
+nothing of the program's environment. Each cell is a fork of that script.
+
+A cell builds a file tree in which a command finds the
 system, its task's folders and an empty `/tmp`, and nothing else: what is not there cannot be listed, watched,
 linked or connected to. All but the work folder and `/tmp` is mounted read-only, so no call, known or still
 to come, changes a mode, an owner, a time, an attribute or a flag outside of them. It has a network of its
@@ -23,18 +25,18 @@ import platform
 import resource
 import signal
 import socket
-import sys
 import threading
+import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import sandlock
 
 KILL = b"\0kill"  # no command holds a NUL
 MESSAGE = 256 * 1024  # bytes: above the longest command
 DOOR = "/tmp/.door"  # noqa: S108
-SHELL = ["bash", "-c", 'exec bash -c "$1" 2>&1', "bash"]
+SHELL = ["sh", "-c", 'exec bash -c "$1" 2>&1', "sh"]  # the smaller shell starts sooner
 
 LINKS = {"fd": "fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}  # what shells expect in /dev
 
@@ -262,9 +264,8 @@ class Guests:
         kill(process)
 
 
-def main() -> None:
-    channel = socket.socket(fileno=os.dup(0))
-    os.dup2(1, 0)
+def live(channel: socket.socket) -> None:
+    """The life of a cell, in a process of its own that nothing else was done in."""
     settings = json.loads(channel.recv(MESSAGE))
     try:
         enter_name_spaces(channel, network=settings["network"])
@@ -275,10 +276,46 @@ def main() -> None:
         guests = Guests(settings["guests"])
     except OSError as error:
         channel.send((error.strerror or str(error)).encode())
-        sys.exit(1)
+        return
     channel.send(b"\0")
     serve_commands(channel, settings["policy"], guests)
-    os._exit(0)  # whatever still runs ends with this process
+
+
+def main() -> None:
+    """The nursery: a cell is a fork of this process, which is not told what the cell is told.
+
+    It has the interpreter and the library loaded, which is most of what a cell takes to start. A request brings the
+    cell's socket and a file for its last words, and is answered by a handle of the new process.
+    """
+    door = socket.socket(fileno=os.dup(0))
+    os.dup2(1, 0)
+    while True:
+        message, files, _, _ = socket.recv_fds(door, 1, 2)
+        if not message:
+            return
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:  # those that have ended
+                pass
+        if (child := os.fork()) == 0:
+            door.close()
+            give_birth(*files)
+        handle = os.pidfd_open(child)
+        socket.send_fds(door, [b"\0"], [handle])
+        for file in [handle, *files]:
+            os.close(file)
+
+
+def give_birth(channel: int, words: int) -> NoReturn:
+    """Be a cell from here on; whatever still runs ends with this process."""
+    try:
+        os.setsid()  # a Ctrl-C in the terminal is for the program alone
+        os.dup2(words, 2)
+        os.close(words)
+        live(socket.socket(fileno=channel))
+    except BaseException:  # noqa: BLE001  # the outermost edge of a process
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ import functools
 import json
 import os
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +20,7 @@ from typing import IO, Any
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.ports import CommandResult, Workspace
 from skillgrad_ci.sandbox import calls, environment
+from skillgrad_ci.sandbox.nursery import START, new_cell
 from skillgrad_ci.sandbox.supervise import GRACE, Children, Limits, no_command, supervise
 from skillgrad_ci.sandbox.work_folder import excess, sanitize, scarce, usage
 
@@ -29,12 +28,10 @@ from skillgrad_ci.sandbox.work_folder import excess, sanitize, scarce, usage
 # that is allowed; without the rest, which is there from Linux 6.7 on, it does not start.
 LATER = {"FS_IOCTL_DEV": 5, "SIGNAL_SCOPE": 6, "ABSTRACT_UNIX_SOCKET_SCOPE": 6}
 
-CELL = Path(__file__).with_name("cell.py")
 KILL = b"\0kill"
 TMP = "/tmp"  # noqa: S108
 SHM = "/dev/shm"  # noqa: S108
 GUEST_TMP = "/tmp/guest"  # noqa: S108
-START = 60.0  # seconds for a cell to be there
 
 # Beside the library's own list. Memory that belongs to a file without a name counts for no process. The
 # kernel lets a process change the limits of any other of its user.
@@ -115,16 +112,9 @@ class Cell:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with tempfile.TemporaryFile() as said, theirs:
-            self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-I", str(CELL)],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=said,
-                env={"HOME": "/", **environment.interpreter()},  # sandlock asks for one, and not every user has it
-                start_new_session=True,  # a Ctrl-C in the terminal is for us alone
-            )
-            theirs.close()
+        with tempfile.TemporaryFile() as said:
+            with theirs:
+                self._process = new_cell(theirs, said)
             self.channel.settimeout(START)
             reason = self._prepare(settings)
             if reason is not None:
@@ -175,11 +165,10 @@ class Cell:
         with suppress(OSError):
             self.channel.shutdown(socket.SHUT_RDWR)
         self.channel.close()
-        try:
-            self._process.wait(GRACE)
-        except subprocess.TimeoutExpired:
+        if not self._process.ended(GRACE):
             self.kill()
-            self._process.wait()
+            self._process.ended(GRACE)
+        self._process.close()
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import Any
 
 from sandlock import Protection
 
-from skillgrad_ci.sandbox import environment
+from skillgrad_ci.sandbox import environment, nursery
 from skillgrad_ci.sandbox import sandlock_sandbox as with_sandlock
 from skillgrad_ci.sandbox import supervise as supervision
 from skillgrad_ci.sandbox.supervise import supervise
@@ -91,11 +91,11 @@ def _cell(before: str, after: str) -> Callable[[], None]:
     """The cell's program with one part of its text replaced."""
 
     def apply() -> None:
-        text = with_sandlock.CELL.read_text()
+        text = nursery.CELL.read_text()
         assert before in text
         other = Path(tempfile.mkdtemp()) / "cell.py"
         other.write_text(text.replace(before, after))
-        setattr(with_sandlock, "CELL", other)  # noqa: B010
+        setattr(nursery, "CELL", other)  # noqa: B010
 
     return apply
 

@@ -1,0 +1,59 @@
+"""Cells are forks of one process that knows nothing of a run."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from skillgrad_ci.method.ports import Workspace
+from skillgrad_ci.sandbox import nursery
+from skillgrad_ci.sandbox.sandlock_sandbox import SandlockSandbox
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sandlock needs Linux")
+
+
+def outcome(folder: Path, command: str = "echo $$; cat ../note/text; ls -a /tmp") -> str:
+    """A command in a cell of its own, with a folder beside it that only this cell is told of."""
+    for name in ("work", "note"):
+        (folder / name).mkdir(parents=True)
+    (folder / "note/text").write_text(folder.name)
+    with SandlockSandbox().open(Workspace(folder / "work", {"note": folder / "note"})) as session:
+        return session.run(command, timeout=60).output
+
+
+def test_several_cells_take_one_interpreter_and_each_begins_anew(tmp_path: Path) -> None:
+    first = outcome(tmp_path / "one", "touch /tmp/left; cat ../note/text")
+    process = nursery._nurseries[os.getpid()]._process
+    second = outcome(tmp_path / "two", "ls /tmp; cat ../note/text; ls ../../one")
+    assert nursery._nurseries[os.getpid()]._process is process
+    assert first == "one"
+    assert "two" in second
+    assert "left" not in second
+    assert "No such file" in second
+
+
+def test_the_nursery_has_no_variable_of_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nursery, "_nurseries", {})
+    monkeypatch.setenv("A_SECRET", "planted-secret-0451")
+    assert outcome(tmp_path / "one", "cat ../note/text") == "one"
+    made = nursery._nurseries[os.getpid()]
+    assert b"planted-secret-0451" not in Path(f"/proc/{made._process.pid}/environ").read_bytes()
+    made.close()
+
+
+def test_a_lost_nursery_is_made_anew(tmp_path: Path) -> None:
+    assert outcome(tmp_path / "one", "cat ../note/text") == "one"
+    os.kill(nursery._nurseries[os.getpid()]._process.pid, signal.SIGKILL)
+    assert outcome(tmp_path / "two", "cat ../note/text") == "two"
+
+
+def test_a_cell_is_gone_after_its_session(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert outcome(tmp_path / name, "sleep 1000 & cat ../note/text") == name
+    pid = nursery._nurseries[os.getpid()]._process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    ended = [child for child in children if "State:\tZ" in Path(f"/proc/{child}/status").read_text()]
+    assert children == ended  # they are taken away at the next cell's start
+    assert len(children) <= 1
