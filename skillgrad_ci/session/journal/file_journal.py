@@ -6,8 +6,8 @@ so far, in all its processes. Killed at any moment, at most the last line is tor
 and counted, as is a last line that was damaged in another way. Records whose newline was damaged are
 found by their sums. Anything else that does not read stops the run, for a person must know of it.
 
-A long run's records do not fit into memory: of large ones the place in the file is kept, and they are
-read when they are recalled. Several runs can share one journal, each as a `JournalPart` of it.
+A long run's records do not fit into memory: their places in the file are kept, and a value is read when it is
+recalled. Several runs can share one journal, each as a `JournalPart` of it.
 """
 
 import json
@@ -33,7 +33,6 @@ from skillgrad_ci.session.journal.records import Record, line_of, parse_line, pi
 
 NAME = "journal.jsonl"
 END = "end"  # key and kind of the record of how a run last ended
-SMALL = 2_048  # bytes of a record that is kept in memory
 PART = ": "  # is in a key after the name of the part that it belongs to; a content address has none
 EVIDENCE = TypeAdapter(Evidence)  # its fields, by their names, are what a journal keeps of an execution
 
@@ -77,7 +76,7 @@ class FileJournal:
         self._kinds: dict[str, list[str]] = {}
         self._recent: set[str] = set()  # the keys of what was written since the run last came to an end
         self.spans: dict[str, tuple[float, float]] = {}  # by part, the seconds of its first and its last record
-        self._records: dict[str, Mapping[str, Any] | Place] = {}
+        self._records: dict[str, Place] = {}
         self._guard = threading.Lock()
         self._lock = FileLock(folder / "journal.lock")
         self._made = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -118,8 +117,8 @@ class FileJournal:
         """The value of a record. Raises EnvironmentFailure where the file was changed under this process."""
         with self._guard:
             found = self._records.get(key)
-            if not isinstance(found, tuple):
-                return found
+            if found is None:
+                return None
             record = parse_line(self._read(*found))
         if record is None:
             raise EnvironmentFailure(f"{self.path}: was changed while it is in use; start the run again")
@@ -148,7 +147,7 @@ class FileJournal:
             begins, line = self._end, line_of(content)
             self._append(line)
             self._recent.add(key)
-            self._records[key] = (begins, len(line)) if len(line) > SMALL else json.loads(content)["value"]
+            self._records[key] = (begins, len(line))
 
     def close(self) -> None:
         """Give the folder back; closing twice does nothing. Where nothing was written down, nothing is left."""
@@ -216,7 +215,7 @@ class FileJournal:
         return end
 
     def _know(self, record: Record, place: Place) -> None:
-        self._records[record.key] = place if place[1] > SMALL else record.value
+        self._records[record.key] = place
         self._kinds.setdefault(record.kind, []).append(record.key)
         if record.kind == END:
             self._recent.clear()
