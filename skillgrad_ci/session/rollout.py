@@ -26,7 +26,7 @@ from skillgrad_ci.method.task import Task, digest_of
 from skillgrad_ci.session.inputs import refuse_twins
 from skillgrad_ci.session.journal.file_journal import END, EVIDENCE
 from skillgrad_ci.session.journal.part import RunJournal
-from skillgrad_ci.session.journal.recalled import recalled
+from skillgrad_ci.session.journal.recalled import recall_evidence
 from skillgrad_ci.session.outputs.initial import InitialResults
 from skillgrad_ci.skill.skill import Skill, present
 
@@ -100,7 +100,7 @@ class Rollouts:
                 with spending_on(iteration=iteration, task=task.id):
                     evidence = self._execute(key, skill, task, versions, trial, other)
                 self.journal.record(key, "execution", {"evidence": EVIDENCE.dump_python(evidence)})
-        return key, recalled(self.journal, key)
+        return key, recall_evidence(self.journal, key)
 
     def _compared_with(
         self, skill: Skill | None, task: Task, iteration: str, trial: int

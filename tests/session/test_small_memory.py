@@ -11,7 +11,7 @@ import pytest
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory
 from skillgrad_ci.session.journal.file_journal import EVIDENCE, FileJournal
-from skillgrad_ci.session.journal.recalled import recalled
+from skillgrad_ci.session.journal.recalled import recall_evidence
 
 NUMBER = 200
 KEYS = [f"{number:064}" for number in range(NUMBER)]
@@ -55,7 +55,7 @@ def test_an_open_journal_holds_places_and_no_values(tmp_path: Path, size: int) -
 
 def test_recalled_evidence_is_what_was_recorded_and_holds_no_events(tmp_path: Path) -> None:
     with FileJournal(journal_of(tmp_path / "run", 20_000)) as journal:
-        rows, taken = held(lambda: [recalled(journal, key) for key in KEYS])
+        rows, taken = held(lambda: [recall_evidence(journal, key) for key in KEYS])
         assert rows == [executed(number, 20_000) for number in range(NUMBER)]
     assert taken < NUMBER * 3_000
     assert rows[7].trajectory.events[1]["text"] == "Task 7 is done."  # also when the journal is closed
@@ -65,12 +65,12 @@ def test_what_is_not_there_is_no_evidence(tmp_path: Path) -> None:
     with FileJournal(tmp_path / "run") as journal:
         journal.record("other", "spent", {"spent": {}})
         with pytest.raises(EnvironmentFailure, match="the journal lost a record"):
-            recalled(journal, "missing")
+            recall_evidence(journal, "missing")
 
 
 def test_events_are_a_sequence(tmp_path: Path) -> None:
     with FileJournal(journal_of(tmp_path / "run", 10)) as journal:
-        events: Any = recalled(journal, KEYS[0]).trajectory.events
+        events: Any = recall_evidence(journal, KEYS[0]).trajectory.events
         given = executed(0, 10).trajectory.events
         assert (len(events), list(events), events[-1], events[:1]) == (2, list(given), given[-1], given[:1])
         assert events == given

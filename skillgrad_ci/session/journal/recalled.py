@@ -49,7 +49,7 @@ class RecalledEvents(Sequence[Event]):
         return events
 
 
-def recalled(journal: Journal, key: str) -> Evidence:
+def recall_evidence(journal: Journal, key: str) -> Evidence:
     """Raises EnvironmentFailure where the journal does not hold it."""
     evidence = EVIDENCE.validate_python(_record(journal, key))
     events = RecalledEvents(journal, key)
