@@ -40,6 +40,8 @@ real: setup
 # Counts alone: the same on every machine, and held by tests/test_benchmarks.py.
 bench: setup
 	@$(RUN) -m benchmarks.executions
+	@echo
+	@$(RUN) -m benchmarks.tokens
 
 test: setup
 	@$(RUN) -m pytest -n auto --dist worksteal -m "not docker and not index"

@@ -102,7 +102,8 @@ class Scripted:
         call = {"kind": "tool_call", "id": "1", "tool": "shell", "arguments": {"command": f"cat {task.id}"}}
         return Evidence(task.id, skill.digest, outcome, float(passed), f"{task.id}: wrong", Trajectory([call]))
 
-    def agent(self, role: str, system: str, user: str, reply: type[Reply]) -> Reply:
+    def agent(self, role: str, system: str, user: str, reply: type[Reply], *, shared: str = "") -> Reply:
+        user = f"{shared}\n\n{user}" if shared else user
         with self.lock:
             self.calls[role] += 1
             self.characters += len(system) + len(user)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import tokens
+from benchmarks.caching_server import Count, total
 from benchmarks.executions import SETTINGS, Counted, count, table
 from skillgrad_ci.method.acceptance import Verdict
 
@@ -53,3 +55,32 @@ def test_what_is_saved_leaves_the_results_as_they_are() -> None:
 def test_a_batch_of_four_takes_six_calls() -> None:
     for counted in COUNTED.values():
         assert counted.calls <= 6 * len(counted.run.iterations)
+
+
+@pytest.fixture(scope="module")
+def prompts() -> dict[str, dict[str, Count]]:
+    return {provider.name: tokens.count(provider) for provider in tokens.PROVIDERS}
+
+
+def test_the_skill_is_written_once_and_read_by_every_other_call(prompts: dict[str, dict[str, Count]]) -> None:
+    """Two skills: the initial one in the first iteration, the patched one in the other two."""
+    counts = prompts["Claude, diagnoses one by one"]
+    skill = counts["diagnoser"].written / 2
+    assert 2_000 < skill < 2_100
+    shares = {role: (one.calls, round(one.written / skill), round(one.read / skill)) for role, one in counts.items()}
+    assert shares == {"diagnoser": (12, 2, 10), "momentum": (3, 0, 3), "patcher": (3, 0, 3)}
+
+
+def test_diagnoses_at_once_write_it_each_and_the_others_read_it(prompts: dict[str, dict[str, Count]]) -> None:
+    counts = prompts["Claude, diagnoses at once"]
+    skill = counts["momentum"].read / 3
+    shares = {role: (round(one.written / skill), round(one.read / skill)) for role, one in counts.items()}
+    assert shares == {"diagnoser": (8, 4), "momentum": (0, 3), "patcher": (0, 3)}
+    whole = total(list(counts.values()))
+    assert whole.paid < 0.85 * whole.prompt
+
+
+def test_no_prompt_holds_a_schema_twice(prompts: dict[str, dict[str, Count]]) -> None:
+    """The providers differ in its form alone: a second copy would be a tenth of an iteration."""
+    sizes = [total(list(counts.values())).prompt for counts in prompts.values()]
+    assert max(sizes) < 1.03 * min(sizes)

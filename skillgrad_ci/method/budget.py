@@ -18,7 +18,7 @@ from uuid import uuid4
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, EnvironmentFailure, ReplyError, UserError
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import Journal, Model, ModelReply, ModelRequest
-from skillgrad_ci.method.prompting import STRUCTURED, read_reply
+from skillgrad_ci.method.prompting import read_reply
 from skillgrad_ci.method.task import digest_of
 
 MORE = 1.2  # how much of the foreseen is kept for the final measurement: executions differ
@@ -265,6 +265,7 @@ class Journaled:
     def complete(self, request: ModelRequest) -> ModelReply:
         schema = request.schema.model_json_schema() if request.schema else None
         asked = [self.name, self.model.role, list(request.messages), list(request.tools), schema, request.max_tokens]
+        asked += [request.shared] if request.shared else []
         key = digest_of(asked)
         known = self.journal.recall(key)
         if known is None or (self.afresh and self._is_no_use(key, request, known)):
@@ -287,7 +288,7 @@ class Journaled:
         try:
             read_reply(ModelReply(known["text"], (), known["stop"]), request.schema)
         except ReplyError:
-            return len(request.messages) > len(STRUCTURED)
+            return request.goes_on
         return False
 
     def _ask(self, key: str, request: ModelRequest) -> None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, field_validator
 from skillgrad_ci.document.inert_text import fence, one_line, printable
 from skillgrad_ci.method.evidence import Evidence, Trajectory
 from skillgrad_ci.method.ports import Agent
-from skillgrad_ci.method.prompting import cut_middle, load_prompt, render_skill
+from skillgrad_ci.method.prompting import cut_middle, further_files, in_force, load_prompt
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.method.trajectory import render_both, render_trajectory
 from skillgrad_ci.skill.edit import Edit
@@ -127,9 +127,8 @@ def diagnose(agent: Agent, skill: Skill, task: Task, evidence: Evidence, initial
     if not evidence.measured or (evidence.passed and not contrast):
         return None
     kind: Kind = "failure" if evidence.failed else "contrastive"
-    reply = agent(
-        "diagnoser", load_prompt("diagnose"), _user_part(kind, skill, task, evidence, initial), DiagnosisReply
-    )
+    user = _user_part(kind, skill, task, evidence, initial)
+    reply = agent("diagnoser", load_prompt("diagnose"), user, DiagnosisReply, shared=in_force(skill))
     return Diagnosis(
         task_id=task.id,
         kind=kind,
@@ -146,9 +145,9 @@ def diagnose(agent: Agent, skill: Skill, task: Task, evidence: Evidence, initial
 
 
 def _user_part(kind: Kind, skill: Skill, task: Task, evidence: Evidence, initial: Evidence) -> str:
-    """Stable parts first: the skill is the same for the whole batch. All parts together are bounded."""
+    """What the skill's part leaves out is there where the execution read it. All parts together are bounded."""
     parts = [
-        f"## The skill in force\n\n{render_skill(skill, only=evidence.trajectory.references_read)}",
+        *further_files(skill, evidence.trajectory.references_read),
         f"## Task {task.id}\n\n{fence(cut_middle(task.instruction, INSTRUCTION_BOUND))}",
     ]
     said = f"Grader:\n{fence(cut_middle(evidence.feedback, FEEDBACK_BOUND))}"

@@ -15,6 +15,7 @@ from skillgrad_ci.method.task import Environment, GraderSpec, Task
 from skillgrad_ci.skill.skill import Skill
 
 Reply = TypeVar("Reply", bound=BaseModel)
+PART = "# Your part"  # heads an agent's own prompt where a part that it shares stands before it
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -30,12 +31,40 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """One call: chat `messages` and `tools` in the OpenAI form; `schema` asks for a JSON reply."""
+    """One call: chat `messages` and `tools` in the OpenAI form; `schema` asks for a JSON reply.
+
+    `shared` stands before the system message, which comes first then: a text that several calls have in common to the
+    byte, for providers' caches.
+    """
 
     messages: Sequence[Mapping[str, Any]]
     tools: Sequence[Mapping[str, Any]] = ()
     schema: type[BaseModel] | None = None
     max_tokens: int = 8192
+    shared: str = ""
+
+    @property
+    def parted(self) -> list[dict[str, Any]]:
+        """The messages as they go out, with the shared part as one of its own."""
+        messages = [dict(message) for message in self.messages]
+        if self.shared:
+            messages[0]["content"] = f"{PART}\n\n{messages[0]['content']}"
+            messages.insert(0, {"role": "system", "content": self.shared})
+        return messages
+
+    @property
+    def joined(self) -> list[dict[str, Any]]:
+        """The same for models that take one system message."""
+        messages = self.parted
+        if self.shared:
+            shared = messages.pop(0)
+            messages[0]["content"] = f"{shared['content']}\n\n{messages[0]['content']}"
+        return messages
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a reply came before: a conversation, or the repair of a structured reply."""
+        return any(message["role"] == "assistant" for message in self.messages)
 
 
 @dataclass(frozen=True)
@@ -69,10 +98,11 @@ class Model(Protocol):
 class Agent(Protocol):
     """A structured call of one optimizing agent (or the judge): prompt in, validated reply out.
 
+    `shared` is what it has in common with other calls, to the byte; it is read first.
     Raises `ReplyError` after one repair of a bad reply, `EnvironmentFailure` on an outage.
     """
 
-    def __call__(self, role: str, system: str, user: str, reply: type[Reply]) -> Reply: ...
+    def __call__(self, role: str, system: str, user: str, reply: type[Reply], *, shared: str = "") -> Reply: ...
 
 
 @dataclass(frozen=True)

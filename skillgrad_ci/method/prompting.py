@@ -7,7 +7,7 @@ filled in a single pass, a `{{placeholder}}` inside data is never expanded.
 import json
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -20,8 +20,8 @@ from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest, Observer,
 from skillgrad_ci.skill.skill import MAIN, Skill
 
 _PLACEHOLDER = re.compile(r"\{\{([a-z_]+)\}\}")
-STRUCTURED = ("system", "user")  # the messages of a structured call; its repair has two more
 RESOURCES_BOUND = 60_000  # characters of the skill's resources that one prompt may hold
+SHARED_BOUND = 24_000  # of these, those in the part that all calls on a skill have in common
 
 
 def load_prompt(name: str) -> str:
@@ -48,14 +48,33 @@ def cut_middle(text: str, bound: int) -> str:
     return f"{text[:head]}\n[… {len(text) - bound} characters cut …]\n{text[len(text) - tail :]}"
 
 
-def render_skill(skill: Skill, only: Collection[str] | None = None, bound: int = RESOURCES_BOUND) -> str:
-    """The skill for a prompt: `SKILL.md` whole, text resources in at most `bound` characters, the others by name.
-
-    `only` limits the resources that are shown in full (all of them are listed).
-    """
+def render_skill(skill: Skill, bound: int = RESOURCES_BOUND) -> str:
+    """The skill for a prompt: `SKILL.md` whole, text resources in at most `bound` characters, the others by name."""
     skill = skill.for_agents()
-    parts = [f"### {MAIN}\n\n{fence(skill.text, 'markdown')}"]
-    left = bound
+    shown, listed = _resources(skill, bound)
+    parts = [f"### {MAIN}\n\n{fence(skill.text, 'markdown')}", *(_shown(*row) for row in shown.items())]
+    if listed:
+        parts.append("Further files:\n" + "\n".join(listed))
+    return "\n\n".join(parts)
+
+
+def in_force(skill: Skill) -> str:
+    """The first part of every prompt on a skill: the same bytes for all agents, so that a provider's cache can hit."""
+    return f"## The skill in force\n\n{render_skill(skill, SHARED_BOUND)}"
+
+
+def further_files(skill: Skill, wanted: Collection[str] | None = None) -> list[str]:
+    """A prompt's part with the resources that `in_force` leaves out for its bound: those `wanted`, None for all."""
+    skill = skill.for_agents()
+    known, _ = _resources(skill, SHARED_BOUND)
+    whole, _ = _resources(skill, RESOURCES_BOUND)
+    rows = [_shown(*row) for row in whole.items() if row[0] not in known and (wanted is None or row[0] in wanted)]
+    return ["## Further files of the skill\n\n" + "\n\n".join(rows)] if rows else []
+
+
+def _resources(skill: Skill, bound: int) -> tuple[dict[str, str], list[str]]:
+    """The text of each resource that `bound` characters have room for, and a line for each of the others."""
+    shown: dict[str, str] = {}
     listed = []
     for name in skill.resources:
         try:
@@ -63,14 +82,15 @@ def render_skill(skill: Skill, only: Collection[str] | None = None, bound: int =
         except UnicodeDecodeError:
             listed.append(f"- {name} (binary, {len(skill.files[name])} bytes)")
             continue
-        if (only is not None and name not in only) or len(text) > left:
+        if len(text) > bound - sum(map(len, shown.values())):
             listed.append(f"- {name} ({len(text)} characters, not shown)")
-            continue
-        left -= len(text)
-        parts.append(f"### {name}\n\n{fence(text)}")
-    if listed:
-        parts.append("Further files:\n" + "\n".join(listed))
-    return "\n\n".join(parts)
+        else:
+            shown[name] = text
+    return shown, listed
+
+
+def _shown(name: str, text: str) -> str:
+    return f"### {name}\n\n{fence(text)}"
 
 
 @dataclass(frozen=True)
@@ -84,12 +104,11 @@ class StructuredAgent:
     observe: Observer
     max_tokens: int = 8192
 
-    def __call__(self, role: str, system: str, user: str, reply: type[Reply]) -> Reply:
+    def __call__(self, role: str, system: str, user: str, reply: type[Reply], *, shared: str = "") -> Reply:
         model = self.model(role)
-        schema = json.dumps(reply.model_json_schema(), separators=(",", ":"))
-        system = f"{system.rstrip()}\n\nReply with one JSON object that fits this schema, and nothing else:\n{schema}"
-        messages = [{"role": each, "content": text} for each, text in zip(STRUCTURED, (system, user), strict=True)]
-        answer = model.complete(ModelRequest(messages, schema=reply, max_tokens=self.max_tokens))
+        messages = [{"role": "system", "content": system.rstrip()}, {"role": "user", "content": user}]
+        request = ModelRequest(messages, schema=reply, max_tokens=self.max_tokens, shared=shared)
+        answer = model.complete(request)
         self.observe(Replied(role, answer.text))
         try:
             return read_reply(answer, reply)
@@ -97,9 +116,8 @@ class StructuredAgent:
             correction = (
                 f"That reply cannot be used: {problem}. Send the whole corrected JSON object, and nothing else."
             )
-            messages += [{"role": "assistant", "content": answer.text or "(empty)"}]
-            messages += [{"role": "user", "content": correction}]
-        answer = model.complete(ModelRequest(messages, schema=reply, max_tokens=self.max_tokens))
+            said = [{"role": "assistant", "content": answer.text or "(empty)"}, {"role": "user", "content": correction}]
+        answer = model.complete(replace(request, messages=[*messages, *said]))
         self.observe(Replied(role, answer.text))
         try:
             return read_reply(answer, reply)

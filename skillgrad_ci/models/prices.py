@@ -113,7 +113,8 @@ def _steps(request: ModelRequest) -> Iterator[tuple[bytes, int]]:
     """After the tools and schema, and after each message: the digest so far, the bytes of this step."""
     schema = request.schema.model_json_schema() if request.schema else None
     running = hashlib.sha256()
-    parts: list[object] = [[list(request.tools), schema], *request.messages]
+    shared = [request.shared] if request.shared else []
+    parts: list[object] = [[list(request.tools), schema], *shared, *request.messages]
     for part in parts:
         text = json.dumps(part, ensure_ascii=False, default=_plain).encode("utf-8", "surrogatepass")
         running.update(len(text).to_bytes(8, "big"))

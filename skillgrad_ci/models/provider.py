@@ -22,7 +22,7 @@ from skillgrad_ci.models.faults import Fault, Kind, classify
 from skillgrad_ci.models.litellm_library import LibraryCall, litellm
 from skillgrad_ci.models.prices import Prefixes, Price, Tokens, dollars
 from skillgrad_ci.models.replies import Said, read_response
-from skillgrad_ci.models.schemas import response_format
+from skillgrad_ci.models.schemas import in_words, response_format
 
 LONGEST_WAIT = 120.0  # seconds; a provider that asks for more is taken as gone
 OWNED = {
@@ -64,6 +64,7 @@ class LitellmModel:
     _counts_apart: threading.Lock = field(default_factory=threading.Lock, repr=False)  # taken once it was seen to
     _schema_refused: threading.Event = field(default_factory=threading.Event, repr=False)
     _told: set[str] = field(default_factory=set, repr=False)  # why calls are made again, each told once
+    _schema_lost: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def __post_init__(self) -> None:
         if owned := sorted(OWNED & set(self.parameters)):
@@ -80,15 +81,17 @@ class LitellmModel:
 
     def complete(self, request: ModelRequest) -> ModelReply:
         waits = 0
+        if request.schema is not None and request.goes_on:
+            self._schema_lost.set()
         while True:
-            with_schema = request.schema is not None and self._knows_schemas
+            with_schema = self._gives_schema(request)
             answer = self._attempt(request, with_schema)
             if not isinstance(answer, Fault):
                 return self._reply(request, read_response(answer))
             if answer.kind is Kind.FILTERED:
                 return ModelReply(stop="content_filter", usage=self._at_most(request, 0))
             if answer.kind is Kind.REFUSED and with_schema:
-                self._schema_refused.set()  # the prompt holds the schema as well: do without
+                self._schema_refused.set()  # from here on it is said in words
                 continue
             if answer.kind is not Kind.BUSY:
                 raise failure(self.name, answer, self.api_base)
@@ -156,7 +159,7 @@ class LitellmModel:
         arguments: dict[str, Any] = {
             **self.parameters,
             "model": self.name,
-            "messages": copy.deepcopy(list(request.messages)),
+            "messages": self._messages(request, with_schema),
             "max_tokens": self._max_tokens(request),
             "timeout": self.timeout,
             "num_retries": 0,
@@ -169,21 +172,40 @@ class LitellmModel:
             arguments["response_format"] = response_format(request.schema)
         if self._marks_cache(request):
             last = {"location": "message", "index": -1}
-            arguments["cache_control_injection_points"] = [{"location": "message", "role": "system"}, last]
+            whole, first = [{"location": "message", "role": "system"}, last], [{"location": "message", "index": 0}]
+            arguments["cache_control_injection_points"] = whole if request.tools else first
         given = {"api_base": self.api_base, "api_key": self.api_key}
         return arguments | {name: value for name, value in given.items() if value is not None}
 
-    @property
-    def _knows_schemas(self) -> bool:
-        return not self._schema_refused.is_set() and bool(litellm().supports_response_schema(self.name))
+    def _messages(self, request: ModelRequest, with_schema: bool) -> list[dict[str, Any]]:
+        """The messages as they go out: what calls share apart where it is marked, and the schema once.
+
+        Once a reply had to be repaired it is said in words too, for a server may have lost it on the way.
+        """
+        apart = bool(request.shared) and self._marks_cache(request)
+        messages = copy.deepcopy(request.parted if apart else request.joined)
+        if request.schema is not None and (not with_schema or self._schema_lost.is_set()):
+            messages[int(apart)]["content"] += f"\n\n{in_words(request.schema)}"
+        return messages
+
+    def _gives_schema(self, request: ModelRequest) -> bool:
+        """Whether the provider is given the schema apart from the text.
+
+        Where a shared part is marked it is not: a provider has what it makes of a schema before all messages, so that
+        calls of different forms would share nothing.
+        """
+        if request.schema is None or self._schema_refused.is_set() or (request.shared and self._marks_cache(request)):
+            return False
+        return bool(litellm().supports_response_schema(self.name))
 
     def _marks_cache(self, request: ModelRequest) -> bool:
         """Claude's models cache only what is marked, and charge a quarter more for it; the others cache by themselves.
 
-        A conversation with tools goes on from what is marked. Nothing reads the mark of a call that stands alone.
+        A conversation with tools goes on from what is marked, and what calls share is read by the next ones. Nothing
+        reads the mark of a call that stands alone.
         """
         claude = provider_of(self.name) in {"anthropic", "bedrock", "vertex_ai"} and "claude" in self.name
-        return claude and bool(request.tools)
+        return claude and bool(request.tools or request.shared)
 
     def _reply(self, request: ModelRequest, said: Said) -> ModelReply:
         return ModelReply(said.text, said.calls, said.stop, self.taken(request, said))

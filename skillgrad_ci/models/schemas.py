@@ -1,10 +1,11 @@
-"""How a structured reply is asked for, by what the provider understands.
+"""How a structured reply is asked for, by what the provider understands: a schema goes out once.
 
 OpenAI's strict mode wants every property required, no further ones, and knows only some keywords
 (https://platform.openai.com/docs/guides/structured-outputs#supported-schemas). The reply is validated
 against the full model anyway, so what strict mode does not know is left out here.
 """
 
+import json
 from typing import Any
 
 from pydantic import BaseModel
@@ -19,6 +20,12 @@ def response_format(reply: type[BaseModel]) -> dict[str, Any]:
         "type": "json_schema",
         "json_schema": {"name": reply.__name__, "schema": schema, "strict": _is_strict(schema)},
     }
+
+
+def in_words(reply: type[BaseModel]) -> str:
+    """The same request as text, for a provider that takes no schema."""
+    schema = json.dumps(reply.model_json_schema(), separators=(",", ":"))
+    return f"Reply with one JSON object that fits this schema, and nothing else:\n{schema}"
 
 
 def _closed(schema: Any) -> Any:

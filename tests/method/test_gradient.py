@@ -23,7 +23,8 @@ class Diagnoser:
         known = {"label": "Sums Text!", "summary": "a\nb", "cause": "c", "guidance": "weak", "skipped_step": ""}
         self.reply = known | {"robust": True, "quote": "cat a.txt"} | fields
 
-    def __call__(self, role: str, system: str, user: str, reply: type[Reply]) -> Reply:
+    def __call__(self, role: str, system: str, user: str, reply: type[Reply], *, shared: str = "") -> Reply:
+        user = f"{shared}\n\n{user}" if shared else user
         assert (role, reply) == ("diagnoser", DiagnosisReply)
         self.prompts.append(user)
         return reply.model_validate(self.reply)
@@ -72,8 +73,9 @@ def test_the_prompt_holds_skill_task_conduct_and_feedback_and_no_answer() -> Non
     for part in ("Do it well.", "Sum {{column}} A.", "cat  a.txt | wc", "failed output", "failed feedback"):
         assert part in failure
     assert "hidden answer" not in failure + contrastive
-    assert "chapter" not in failure  # a resource that was not read is listed, not shown
-    assert "chapter" in contrastive
+    shared = [prompt.partition("## Task ")[0] for prompt in agent.prompts]
+    assert shared[0] == shared[1]  # to the byte, whatever was read: a provider's cache hits
+    assert "chapter" in shared[0]
     assert "failed output" in contrastive
     assert "passed output" in contrastive
     assert failure.index("Do it well.") < failure.index("Sum {{column}} A.")  # what the batch shares comes first

@@ -16,8 +16,12 @@ from skillgrad_ci.method.events import Event, Replied
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import ModelReply, ModelRequest
 from skillgrad_ci.method.prompting import (
+    RESOURCES_BOUND,
+    SHARED_BOUND,
     StructuredAgent,
     fill,
+    further_files,
+    in_force,
     load_prompt,
     read_reply,
     render_skill,
@@ -67,7 +71,6 @@ def test_a_skill_is_shown_without_its_suite_and_with_its_resources_to_a_bound() 
     assert "assets/x.bin (binary, 1 bytes)" in text
     assert "SECRET" not in text
     assert "evals" not in text
-    assert "references/a.md (5 characters, not shown)" in render_skill(skill, only=())
     assert "references/a.md (5 characters, not shown)" in render_skill(skill, bound=4)
 
 
@@ -145,10 +148,34 @@ def test_each_call_goes_to_its_role_with_schema_and_bound_and_is_told() -> None:
     assert requests[1].messages[2] == {"role": "assistant", "content": "nonsense"}
 
 
-def test_the_schema_is_in_the_stable_part() -> None:
-    model = Says([GOOD])
-    StructuredAgent(lambda role: model, silent)("momentum", "Be brief.", "data", Answer)
-    system, user = model.asked[0]
-    assert system["content"].startswith("Be brief.")
-    assert '"number"' in system["content"]
-    assert user["content"] == "data"
+def test_a_prompt_holds_what_is_shared_apart_and_no_schema() -> None:
+    """How a schema goes out is for the model to know."""
+    requests: list[ModelRequest] = []
+
+    class Keeps(Says):
+        def complete(self, request: ModelRequest) -> ModelReply:
+            requests.append(request)
+            return super().complete(request)
+
+    model = Keeps(["nonsense", GOOD])
+    StructuredAgent(lambda role: model, silent)("momentum", "Be brief.", "data", Answer, shared="The skill.")
+    first, repair = requests
+    assert first.messages == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "data"}]
+    assert (first.shared, repair.shared) == ("The skill.", "The skill.")
+    assert (first.goes_on, repair.goes_on) == (False, True)
+
+
+def test_what_the_shared_part_has_no_room_for_is_in_the_agents_own() -> None:
+    head = b"---\nname: s\ndescription: d\n---\nbody\n"
+    chapters = {f"references/{name}.md": name.encode() * (SHARED_BOUND // 2 - 1) for name in "abc"}
+    skill = Skill("s", {"SKILL.md": head, **chapters, "references/z.md": b"z" * RESOURCES_BOUND})
+    first = in_force(skill)
+    assert first.startswith("## The skill in force\n")
+    shown = [name for name in "abcz" if name * 100 in first]
+    assert shown == ["a", "b"]
+    assert "references/c.md (11999 characters, not shown)" in first
+    [further] = further_files(skill)
+    assert [name for name in "abcz" if name * 100 in further] == ["c"]
+    assert further_files(skill, ["references/a.md"]) == []
+    assert further_files(skill, ["references/c.md"]) == [further]
+    assert further_files(Skill("s", {"SKILL.md": head})) == []

@@ -7,7 +7,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from email.utils import formatdate
@@ -429,6 +429,47 @@ def test_a_call_that_stands_alone_writes_no_cache_that_nothing_reads() -> None:
     bounds = [model.bound(one).prompt_tokens for one in (alone, going_on)]
     assert per_token[0] / bounds[0] == pytest.approx(3e-6)
     assert per_token[1] / bounds[1] == pytest.approx(3.75e-6)
+
+
+SCHEMA = '"properties":{"title"'
+
+
+def times(request: Mapping[str, Any]) -> int:
+    """How often a request holds the schema."""
+    return json.dumps(request).replace("\\", "").replace(" ", "").count(SCHEMA)
+
+
+def test_a_schema_goes_out_once_in_the_form_that_the_provider_takes() -> None:
+    good = Reply('{"title": "x"}')
+    with serve([good, good, good, good]) as server:
+        knows, takes_text = (LitellmModel(name, server.url, "k") for name in ("openai/gpt-4o", "openai/scripted"))
+        for model in (knows, takes_text):
+            model.complete(ask(schema=Wanted))
+        repair = [*ask().messages, {"role": "assistant", "content": "{}"}, {"role": "user", "content": "Again."}]
+        knows.complete(replace(ask(schema=Wanted), messages=repair))
+        knows.complete(ask(schema=Wanted))
+    assert ["response_format" in request for request in server.requests] == [True, False, True, True]
+    assert [times(request) for request in server.requests] == [1, 1, 2, 2]  # it may have been lost before the repair
+
+
+def test_what_calls_share_stands_first_and_is_marked_alone() -> None:
+    shared = ModelRequest(
+        [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}],
+        schema=Wanted,
+        shared="A skill.",
+    )
+    good = Reply('{"title": "x"}')
+    with serve([good, good]) as server:
+        LitellmModel("anthropic/claude-sonnet-4-5", server.url.removesuffix("/v1"), "k").complete(shared)
+        LitellmModel("openai/gpt-4o", server.url, "k").complete(shared)
+    claude, other = server.requests
+    first, own = claude["system"]
+    assert (first["text"], first["cache_control"]) == ("A skill.", {"type": "ephemeral"})
+    assert own["text"].startswith("# Your part\n\nBe brief.\n\nReply with one JSON object")
+    assert json.dumps(claude).count("cache_control") == 1
+    assert not {"tools", "output_format", "output_config"} & set(claude)  # they would stand before what is marked
+    assert times(claude) == times(other) == 1
+    assert other["messages"][0] == {"role": "system", "content": "A skill.\n\n# Your part\n\nBe brief."}
 
 
 # The check before a run

@@ -176,7 +176,7 @@ def skill(body: str, description: str = "to shout", references: str = "") -> Ski
 
 SAID = {"kind": "message", "role": "assistant", "text": "echo hello"}
 TASK = Task("t-1", "Please shout hello.", ())
-FAILED = Evidence("t-1", "d", Outcome.FAILED, trajectory=Trajectory([SAID]))
+FAILED = Evidence("t-1", "before", Outcome.FAILED, trajectory=Trajectory([SAID]))
 PASSED = Evidence("t-1", "d", Outcome.PASSED, trajectory=Trajectory((), references_read=["references/loud.md"]))
 
 

@@ -23,7 +23,7 @@ class Rehearsed:
         return Usage(1, 200_000, 0, request.max_tokens, 1.0)
 
     def complete(self, request: ModelRequest) -> ModelReply:
-        body: dict[str, Any] = {"model": self.name, "messages": [dict(m) for m in request.messages]}
+        body: dict[str, Any] = {"model": self.name, "messages": request.joined}
         if request.tools:
             body["tools"] = [dict(tool) for tool in request.tools]
         if request.schema:

@@ -79,7 +79,8 @@ class Oracle:
     prompts: list[tuple[str, str]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def __call__(self, role: str, system: str, user: str, reply: type[Reply]) -> Reply:
+    def __call__(self, role: str, system: str, user: str, reply: type[Reply], *, shared: str = "") -> Reply:
+        user = f"{shared}\n\n{user}" if shared else user
         with self.lock:
             self.prompts.append((role, user))
             number = sum(name == role for name, _ in self.prompts)

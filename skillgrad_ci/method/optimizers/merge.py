@@ -21,7 +21,7 @@ from skillgrad_ci.method.optimizers.notes import notes, rejected_edits
 from skillgrad_ci.method.optimizers.optimizer import Candidate
 from skillgrad_ci.method.optimizers.update import EditFields
 from skillgrad_ci.method.patch import EditResult, try_patch
-from skillgrad_ci.method.prompting import load_prompt, render_skill
+from skillgrad_ci.method.prompting import further_files, in_force, load_prompt
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Split
@@ -86,8 +86,9 @@ def _merge(run: Run, world: World, step: Iteration, lists: Sequence[Sequence[Les
     group = [lesson for several in lists for lesson in several]
     if len(lists) == 1:
         return group
+    shared = in_force(step.skill)
     try:
-        reply = world.agent("momentum", load_prompt("merge"), _user_part(run, step, group), MergeReply)
+        reply = world.agent("momentum", load_prompt("merge"), _user_part(run, step, group), MergeReply, shared=shared)
     except (ReplyError, EnvironmentFailure) as error:
         world.observe(Dropped(f"a merge of iteration {step.number}", str(error)))
         return group
@@ -102,7 +103,7 @@ def _merge(run: Run, world: World, step: Iteration, lists: Sequence[Sequence[Les
 
 
 def _user_part(run: Run, step: Iteration, group: Sequence[Lesson]) -> str:
-    parts = [f"## The skill in force\n\n{render_skill(step.skill)}", *rejected_edits(run, step), *notes(run)]
+    parts = [*further_files(step.skill), *rejected_edits(run, step), *notes(run)]
     for number, lesson in enumerate(group, 1):
         edit, seen = lesson.edit, "failures" if lesson.kind == "failure" else "successes"
         place = f"{edit.op} in {edit.file}, target {edit.target}, address {edit.address!r}"

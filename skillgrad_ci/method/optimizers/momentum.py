@@ -24,12 +24,11 @@ from skillgrad_ci.method.memory import (
     Theme,
 )  # fmt: skip
 from skillgrad_ci.method.ports import Agent
-from skillgrad_ci.method.prompting import load_prompt, render_skill
+from skillgrad_ci.method.prompting import in_force, load_prompt
 from skillgrad_ci.skill.skill import Skill
 
 MAX_THEMES = 3
 MAX_TEXT = 600  # characters of one field of the record
-RESOURCES_BOUND = 24_000  # characters of the skill's resources in the prompt
 
 
 class PatternChange(BaseModel):
@@ -93,12 +92,12 @@ def momentum(
     """One step of the record by one structured call. Raises what the agent raises; then keep the old record."""
     user = "\n\n".join(
         [
-            f"## The skill in force\n\n{render_skill(skill, bound=RESOURCES_BOUND)}",
             f"## The record so far\n\n{memory.for_prompt()}",
             "## This batch's diagnoses\n\n" + "\n".join(diagnosis.render() for diagnosis in diagnoses),
         ]
     )
-    return merge(memory, agent("momentum", load_prompt("momentum"), user, MomentumReply), diagnoses, at)
+    reply = agent("momentum", load_prompt("momentum"), user, MomentumReply, shared=in_force(skill))
+    return merge(memory, reply, diagnoses, at)
 
 
 def without_memory(diagnoses: Sequence[Diagnosis], at: Stamp) -> tuple[PatternMemory, Overlay]:

@@ -19,7 +19,7 @@ from skillgrad_ci.method.memory import Overlay, OverlayEntry
 from skillgrad_ci.method.optimizers.notes import notes, rejected_edits
 from skillgrad_ci.method.optimizers.optimizer import Batch
 from skillgrad_ci.method.optimizers.update import EditFields
-from skillgrad_ci.method.prompting import cut_middle, fill, load_prompt, render_skill
+from skillgrad_ci.method.prompting import cut_middle, fill, further_files, in_force, load_prompt
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.method.trajectory import BOUND, render_trajectory
@@ -85,9 +85,9 @@ def _minibatches(run: Run, rows: Sequence[tuple[Task, Evidence]]) -> list[_Minib
 
 def _reflect(run: Run, world: World, step: Iteration, group: _Minibatch) -> tuple[list[Lesson], dict[str, str]]:
     """One call: its lessons, or why its tasks have none. A lesson of no task that it saw is none."""
-    system = fill(load_prompt("reflect"), max_lessons=str(MAX_LESSONS))
+    system, shared = fill(load_prompt("reflect"), max_lessons=str(MAX_LESSONS)), in_force(step.skill)
     try:
-        reply = world.agent("diagnoser", system, _user_part(run, step, group), ReflectionReply)
+        reply = world.agent("diagnoser", system, _user_part(run, step, group), ReflectionReply, shared=shared)
     except (ReplyError, EnvironmentFailure) as error:
         world.observe(Dropped(", ".join(task.id for task, _ in group.rows), str(error)))
         return [], {task.id: str(error) for task, _ in group.rows}
@@ -103,7 +103,7 @@ def _reflect(run: Run, world: World, step: Iteration, group: _Minibatch) -> tupl
 def _user_part(run: Run, step: Iteration, group: _Minibatch) -> str:
     """Stable parts first: the skill and what was tried are the same for all minibatches of a step."""
     verdict = "failed" if group.kind == "failure" else "passed"
-    parts = [f"## The skill in force\n\n{render_skill(step.skill)}", *rejected_edits(run, step), *notes(run)]
+    parts = [*further_files(step.skill), *rejected_edits(run, step), *notes(run)]
     bound = min(BOUND, TRAJECTORIES_BOUND // len(group.rows))
     for task, evidence in group.rows:
         told = render_trajectory(evidence.trajectory, evidence.feedback, bound)

@@ -18,7 +18,7 @@ from skillgrad_ci.method.optimizers.momentum import momentum, without_memory
 from skillgrad_ci.method.optimizers.optimizer import Candidate
 from skillgrad_ci.method.patch import EditResult, Rules, try_patch
 from skillgrad_ci.method.ports import Agent
-from skillgrad_ci.method.prompting import fill, load_prompt, render_skill
+from skillgrad_ci.method.prompting import fill, further_files, in_force, load_prompt, render_skill
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.world import World
 from skillgrad_ci.skill.edit import Edit, Layer, Op, Target
@@ -115,24 +115,27 @@ def update(agent: Agent, step: Iteration, rules: Rules, first: int) -> tuple[Ski
         return skill, []  # no edit could name a pattern
     scripts = WITH_SCRIPTS if rules.allow_scripts else WITHOUT_SCRIPTS
     system = fill(load_prompt("patch"), scripts=scripts, max_edits=str(MAX_EDITS))
-    user = _user_part(step)
+    shared, user = in_force(skill), _user_part(step)
 
-    def attempt(base: Skill, user: str, first: int, done: Collection[Edit]) -> tuple[Skill, list[EditResult]]:
-        reply = agent("patcher", system, user, PatchReply)
+    def attempt(
+        base: Skill, shared: str, user: str, first: int, done: Collection[Edit]
+    ) -> tuple[Skill, list[EditResult]]:
+        reply = agent("patcher", system, user, PatchReply, shared=shared)
         edits = [_edit(item, step) for item in reply.edits]
         edits = [replace(edit, id=f"E{first + i}") for i, edit in enumerate(e for e in edits if e not in done)]
         after, results = try_patch(base, edits[:MAX_EDITS], rules)
         late = [EditResult(edit, "refused", f"a patch has at most {MAX_EDITS} edits") for edit in edits[MAX_EDITS:]]
         return after, [*results, *late]
 
-    candidate, results = attempt(skill, user, first, ())
+    candidate, results = attempt(skill, shared, user, first, ())
     refused = any(result.status != "accepted" for result in results)
     if not refused and sum(1 for _ in added_lines(skill, candidate)) <= READ_BACK:
         return candidate, results
     done = [replace(result.edit, id="") for result in results if result.status == "accepted"]
     again = f"## The skill after your edits\n\n{render_skill(candidate)}\n\n{_verdicts(results)}"
+    shown = (shared, f"{user}\n\n{again}") if refused else ("", again)
     try:
-        repaired, more = attempt(candidate, f"{user}\n\n{again}" if refused else again, first + len(results), done)
+        repaired, more = attempt(candidate, *shown, first + len(results), done)
     except (ReplyError, EnvironmentFailure):
         return candidate, results
     return repaired, [*results, *more]
@@ -150,7 +153,7 @@ def _user_part(step: Iteration) -> str:
     due = [f"- {p.slug}: appeared {len(p.appeared_in)} times, {len(p.remedy_log)} remedies tried" for p in stuck]
     return "\n\n".join(
         [
-            f"## The skill in force\n\n{render_skill(step.skill)}",
+            *further_files(step.skill),
             f"## The record\n\n{step.memory.for_prompt()}",
             *(["## Due for a structural move, not for more words\n\n" + "\n".join(due)] if due else []),
             f"## The overlay of this batch\n\n{step.overlay.render()}",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from skillgrad_ci.errors import UserError
+from skillgrad_ci.method.ports import PART
 from skillgrad_ci.models.rehearsal import judge as rehearsal_judge
 from skillgrad_ci.models.rehearsal import optimizer, other_optimizers
 from skillgrad_ci.models.rehearsal.chat import next_reply
@@ -134,8 +135,12 @@ def _message(turn: Turn, number: int) -> dict[str, Any]:
 
 
 def _structured(script: Script, schema: str, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A structured reply, by the schema's name. A repair is answered like the first request."""
-    prompt = next((text_of(message) for message in messages if message["role"] == "user"), "")
+    """A structured reply, by the schema's name. A repair is answered like the first request.
+
+    It reads what a prompt is about, and no agent's own instructions.
+    """
+    system, user = (next((text_of(m) for m in messages if m["role"] == role), "") for role in ("system", "user"))
+    prompt = "\n\n".join(filter(None, [system.rpartition(f"\n\n{PART}\n\n")[0], user]))
     if schema in _ROLES:
         return _ROLES[schema](script, prompt)
     for fixed in script.replies:

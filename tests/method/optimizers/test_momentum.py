@@ -9,7 +9,6 @@ from skillgrad_ci.method.gradient import Diagnosis, Kind
 from skillgrad_ci.method.memory import Pattern, PatternMemory, Remedy, Stamp
 from skillgrad_ci.method.memory.memory_file import parse_memory
 from skillgrad_ci.method.optimizers.momentum import (
-    RESOURCES_BOUND,
     EntryReply,
     MomentumReply,
     PatternChange,
@@ -19,6 +18,7 @@ from skillgrad_ci.method.optimizers.momentum import (
     without_memory,
 )
 from skillgrad_ci.method.ports import Reply
+from skillgrad_ci.method.prompting import SHARED_BOUND
 from tests.support.skills import skill_of
 
 BATCH = ("t1", "t2", "t3", "t4")
@@ -168,14 +168,15 @@ def test_whatever_a_reply_says_the_record_stays_readable_and_short(rows: list[tu
 def test_the_agent_reads_the_skill_with_its_references() -> None:
     asked: list[str] = []
 
-    def agent(role: str, system: str, user: str, reply: type[Reply]) -> Reply:
+    def agent(role: str, system: str, user: str, reply: type[Reply], *, shared: str = "") -> Reply:
+        user = f"{shared}\n\n{user}" if shared else user
         asked.append(user)
         return reply.model_validate({"changes": [], "overlay": [], "themes": []})
 
     skill = skill_of("# Demo\n", {"references/units.md": "Convert before you add.\n"})
     momentum(agent, skill, PatternMemory("s", (OLD,)), [diagnosis("t1")], AT)
     assert "Convert before you add." in asked[0]
-    long = skill.with_file("references/long.md", "x" * (RESOURCES_BOUND + 1))
+    long = skill.with_file("references/long.md", "x" * (SHARED_BOUND + 1))
     momentum(agent, long, PatternMemory("s", (OLD,)), [diagnosis("t1")], AT)
     assert len(asked[1]) < len(asked[0]) + 200  # a reference that does not fit is named
 

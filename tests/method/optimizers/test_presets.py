@@ -43,7 +43,8 @@ class Player(Oracle):
     spoil: Callable[[int], bool] = lambda number: False
     sent: int = 0
 
-    def __call__(self, role: str, system: str, user: str, reply: type[Reply]) -> Reply:
+    def __call__(self, role: str, system: str, user: str, reply: type[Reply], *, shared: str = "") -> Reply:
+        user = f"{shared}\n\n{user}" if shared else user
         answers: dict[str, Callable[[str], dict[str, Any]]] = {
             "ReflectionReply": self._reflection, "MergeReply": self._merge, "SlowReply": self._slow,
             "PlainReply": self._plain,
@@ -154,7 +155,8 @@ class Cut:
         done: Evidence = self.once(key, lambda: self.rollout(skill, task, iteration=iteration, trial=trial))
         return done
 
-    def ask(self, role: str, system: str, user: str, reply: type[Reply]) -> Reply:
+    def ask(self, role: str, system: str, user: str, reply: type[Reply], *, shared: str = "") -> Reply:
+        user = f"{shared}\n\n{user}" if shared else user
         said: BaseModel = self.once(f"{role} {system} {user}", lambda: self.agent(role, system, user, reply))
         return reply.model_validate(said.model_dump())
 

@@ -41,7 +41,8 @@ class Patcher:
     answers: Sequence[PatchReply | Exception]
     asked: list[tuple[str, str, str]] = field(default_factory=list)
 
-    def __call__(self, role: str, system: str, user: str, reply: type[Reply]) -> Reply:
+    def __call__(self, role: str, system: str, user: str, reply: type[Reply], *, shared: str = "") -> Reply:
+        user = f"{shared}\n\n{user}" if shared else user
         self.asked.append((role, system, user))
         answer = self.answers[len(self.asked) - 1]
         if isinstance(answer, Exception):

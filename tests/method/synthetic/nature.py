@@ -111,7 +111,8 @@ class Agents:
     remarks: int = 0
     junk: set[str] = field(default_factory=set)
 
-    def __call__(self, role: str, system: str, user: str, reply: type[Reply]) -> Reply:
+    def __call__(self, role: str, system: str, user: str, reply: type[Reply], *, shared: str = "") -> Reply:
+        user = f"{shared}\n\n{user}" if shared else user
         answers = {
             "DiagnosisReply": self._diagnosis, "MomentumReply": patterns, "PatchReply": self._patch,
             "ReflectionReply": self._reflection, "MergeReply": self._merge, "SlowReply": self._slow,
