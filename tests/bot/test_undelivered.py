@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.fake_github.hub import BOT, MAIN
+from tests.fake_github.hub import BOT, MAIN, Token
 from tests.fake_github.server import Fault
 from tests.support.bot_stage import CONFIG, FILES, Stage, skill_text, stage
 
@@ -105,6 +105,23 @@ def test_an_opened_pull_request_is_told_of_though_the_state_cannot_be_written(bo
     assert f"/pull/{pull}" in told
     assert "commands on the pull request will not work" in told
     assert ended.outputs["pull_request_number"] == str(pull)
+
+
+def test_what_the_state_could_not_remember_is_remembered_by_the_next_start_without_paying(bot: Stage) -> None:
+    """So that its edits can be dropped."""
+    test_an_opened_pull_request_is_told_of_though_the_state_cannot_be_written(bot)
+    bot.github.before, bot.github.hub.restricted = None, ""
+    (pull,) = bot.github.hub.pulls
+    bot.say(pull, "/skillgrad drop E1 because no")
+    assert "Nothing is known of this pull request's edits" in bot.told(pull)[-1]
+    bot.environ["GITHUB_RUN_ID"] = "78"
+    bot.github.hub.runs[77] = "completed"
+    bot.github.hub.tokens["bot-token"] = Token(permissions={**Token().permissions, "actions": "read"})
+    ended = bot.label(bot.github.hub.issue("Again", "skill: writer").number)
+    assert (ended.code, ended.outputs["status"]) == (0, "updated"), ended.log
+    assert (len(bot.engine.optimized), set(bot.github.hub.pulls)) == (1, {pull})
+    bot.say(pull, "/skillgrad drop E1 because no")
+    assert "E1 was dropped by wes" in bot.told(pull)[-1]
 
 
 def test_the_error_of_taking_the_label_off_hides_no_other(bot: Stage) -> None:
