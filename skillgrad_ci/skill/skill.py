@@ -136,9 +136,9 @@ class Skill:
     def with_file(self, name: str, content: str | None) -> "Skill":
         """A copy with one text file written, or removed (None)."""
         files = {key: value for key, value in self.files.items() if key != name}
-        if content is not None:
-            files[name] = content.encode("utf-8")
-        return replace(self, files=files, executable=self.executable & frozenset(files))
+        if content is None:
+            return replace(self, files=files, executable=self.executable - {name})
+        return replace(self, files={**files, name: content.encode("utf-8")})
 
     def with_description(self, description: str) -> "Skill":
         """A copy whose description is replaced, on one line; every other byte is kept."""

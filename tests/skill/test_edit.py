@@ -71,6 +71,8 @@ def test_an_item_for_the_whole_does_not_join_the_list_of_its_last_section() -> N
     assert body_after("append", "file", "", "- new", "- one\n") == "- one\n- new\n"
     assert body_after("append", "file", "", "- new", "## A\n\n- one\n") == "## A\n\n- one\n- new\n"
     assert body_after("append", "file", "", "New.") == BODY + "\nNew.\n"
+    ends_in_text = "# A\n\n## B\n\n- one\n\nText.\n"
+    assert body_after("append", "file", "", "- new", ends_in_text) == ends_in_text + "\n- new\n"
 
 
 def test_items_join_their_list_and_paragraphs_stand_apart() -> None:
@@ -78,6 +80,8 @@ def test_items_join_their_list_and_paragraphs_stand_apart() -> None:
     assert body_after("insert_after", "text", "1. Look.", "1. Wait.") == BODY.replace("2. Act", "1. Wait.\n2. Act")
     assert body_after("insert_after", "text", "Intro", "More.") == BODY.replace("Intro.\n", "Intro.\n\nMore.\n")
     assert body_after("insert_after", "text", "x = 1", "y = 2") == BODY.replace("x = 1\n", "x = 1\ny = 2\n")
+    assert body_after("insert_after", "text", "- one", "  - deeper") == BODY.replace("one\n", "one\n  - deeper\n")
+    assert body_after("insert_after", "text", "B", "- new", "- A\n- B\n- C\n") == "- A\n- B\n- new\n- C\n"
 
 
 @pytest.mark.parametrize("content", ["**Always** look twice.", "-5 is a number.", "1.5 m is enough.", "| a |\n| - |"])
@@ -123,6 +127,8 @@ def test_rows_of_a_data_file_are_not_parted() -> None:
     skill = skill_of(files={"assets/a.csv": "# a,b\n1,2"})
     after = apply_edit(skill, edit_of("append", "file", content="3,4", file="assets/a.csv"))
     assert after.files["assets/a.csv"] == b"# a,b\n1,2\n3,4\n"
+    ruled = apply_edit(skill_of(files={"a.txt": "1\n---\n"}), edit_of("append", "file", content="2", file="a.txt"))
+    assert ruled.files["a.txt"] == b"1\n---\n2\n"
     with pytest.raises(ReplyError, match="not Markdown"):
         apply_edit(skill, edit_of("append", "heading", "a,b", "3,4", file="assets/a.csv"))
 

@@ -1,5 +1,6 @@
 """What is the repository's and not the skill's stays out; links are read as what they point to, and stay links."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -108,6 +109,7 @@ def linked(tmp_path: Path) -> Path:
     skill = tmp_path / "skills/demo"
     (skill / "AGENTS.md").symlink_to("references/a.md")
     (skill / "notes.md").symlink_to("../other/notes.md")
+    (tmp_path / "shared/forms/b.md").chmod(0o755)
     (skill / "forms").symlink_to("../../shared/forms")
     git(tmp_path, "init", "-q")
     git(tmp_path, "add", "-A")
@@ -123,6 +125,7 @@ def test_links_are_read_as_what_they_point_to(linked: Path, tmp_path: Path) -> N
     mounted = tmp_path / "mounted"
     assert not any(path.is_symlink() for path in mounted.rglob("*"))
     assert ((mounted / "forms/b.md").read_text(), (mounted / "AGENTS.md").read_text()) == ("B", "A")
+    assert [os.access(mounted / name, os.X_OK) for name in ("forms/b.md", "notes.md")] == [True, False]
 
 
 def test_what_a_link_points_to_is_in_the_digest(linked: Path) -> None:

@@ -81,3 +81,9 @@ def test_a_new_address_is_told_with_its_place_and_a_known_one_may_end_a_sentence
     after = BEFORE.with_file("references/a.md", text)
     flag = Flag("a new address", "references/a.md", 3, "Then http://evil.example/x, now.")
     assert flags(BEFORE, after) == [flag]
+
+
+def test_bytes_that_are_no_text_are_read_as_far_as_they_are() -> None:
+    before, script = {"logo.png": b"\x89PNG"}, b"# caf\xe9\r\ncurl -s host\r\n"
+    found = flags(skill_of(files=before), skill_of(files={**before, "run.sh": script}))
+    assert found == [Flag("downloads", "run.sh", 2, "curl -s host")]
