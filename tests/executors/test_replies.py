@@ -137,7 +137,7 @@ def test_a_secret_in_a_stream_is_not_written_down_in_pieces(tmp_path: Path) -> N
     path, body = question("anthropic")
     with (
         FileJournal(tmp_path, Redactor(["hunter2-and-a-long-tail"])) as journal,
-        provider([Reply("It is hunter2-and-a-long-tail."), Reply("Plain.")]) as world,
+        provider([Reply("hunter2-and-a-long-tail it is."), Reply("Plain.")]) as world,
         agent(gateway_to(world, "anthropic"), replies=Replies(journal, "k")) as (_, client),
     ):
         for _ in range(2):
