@@ -17,9 +17,10 @@ from skillgrad_ci.session.agents import LOOP
 from skillgrad_ci.session.evaluation import evaluate
 from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.session.open_run import open_run
-from skillgrad_ci.session.optimize_skill import Finished, optimize_skill
+from skillgrad_ci.session.optimize_skill import Finished
 from skillgrad_ci.session.parts import stop_on_signals
 from skillgrad_ci.session.shards import Shard, ShardDone, execute_shard
+from skillgrad_ci.session.side_by_side.cross_fitting import optimize_as_split
 from skillgrad_ci.skill.skill import Skill
 
 
@@ -69,7 +70,7 @@ class RealEngine:
         job = inputs.job
         reproduce = command_line(job)
         with stop_on_signals() as stop:
-            return optimize_skill(
+            return optimize_as_split(
                 inputs, folder=folder, observe=observe, stop=stop, redactor=self.redactor, reproduce=reproduce
             )
 

@@ -203,7 +203,9 @@ def _suite(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--check", action="store_true", help="prove the graders by reference answers and untouched inputs"
     )
-    command.add_argument("--split", action="store_true", help="show which tasks train, choose and report")
+    command.add_argument(
+        "--split", dest="splits", action="store_true", help="show which tasks train, choose and report"
+    )
     command.add_argument("--write", action="store_true", help="with --split: write the split down beside the suite")
     command.add_argument(
         "--skill", type=Path, metavar="SKILL", help="the skill: what --trials runs the tasks with, and --grow is for"

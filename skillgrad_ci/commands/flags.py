@@ -17,7 +17,7 @@ NUMBERS: Mapping[str, type] = {"int": int, "Count": int, "float": float, "Positi
 METAVARS = {int: "N", float: "X"}
 ROLES = {"executor": "model", "optimizer": "optimizer_model", "judge": "judge_model"}
 YAML_ONLY = {"judge_trials", "command_timeout", "reevaluate_days", "trigger", "rehearsal"}  # few turn them, none often
-
+CROSS = {"split", "folds"}  # of the settings outside the loop, those that are about optimizing alone
 
 OPTIMIZER = "skillgrad, skillopt, evoskill, trace2skill, shrink or rewrite (skillgrad)"
 
@@ -46,10 +46,10 @@ def setting_flags() -> Mapping[str, SettingFlag]:
 
 
 def loop_flags() -> list[str]:
-    """The names of the flags that the loop alone reads, but for the number of trials."""
+    """The names of the flags that optimizing alone reads, but for the number of trials."""
     tree = ast.parse(SOURCES[0].read_text("utf-8"))
     targets = [node.target for node in ast.walk(tree) if isinstance(node, ast.AnnAssign)]
-    fields = {target.id for target in targets if isinstance(target, ast.Name)} - {"trials"}
+    fields = {target.id for target in targets if isinstance(target, ast.Name)} - {"trials"} | CROSS
     return [name for name in setting_flags() if name in fields]
 
 

@@ -16,8 +16,9 @@ from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import memory_path, read_inputs
 from skillgrad_ci.session.journal.earlier import newest_final
-from skillgrad_ci.session.optimize_skill import Finished, optimize_skill
+from skillgrad_ci.session.optimize_skill import Finished
 from skillgrad_ci.session.parts import stop_on_signals
+from skillgrad_ci.session.side_by_side.cross_fitting import optimize_as_split
 from skillgrad_ci.skill.folder import write_atomically
 
 REMARKS = 3  # that are told at the end; the report has all
@@ -28,7 +29,7 @@ def optimize_command(arguments: argparse.Namespace) -> int:
     folder = arguments.out or inputs.folder
     inputs = replace(inputs, earlier=newest_final(folder.parent, inputs.skill))
     with stop_on_signals() as stop, showing(sys.stderr, arguments.verbose) as observe:
-        done = optimize_skill(
+        done = optimize_as_split(
             inputs,
             folder=folder,
             observe=observe,

@@ -20,6 +20,7 @@ DEFAULT_TOKENS = 5_000_000  # stands for the default dollars where a model's pri
 REHEARSAL = "rehearsal"
 RETIRED = "github/"  # GitHub Models, in litellm's spelling
 
+Player = Literal["executor", "optimizer", "judge"]
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -59,10 +60,10 @@ class Models(Known):
     """The address of an OpenAI-compatible server, for all roles."""
     prices: Mapping[str, KnownPrice] = Field(default_factory=dict)
     """By model: for models whose price litellm does not know."""
-    parameters: Mapping[Literal["executor", "optimizer", "judge"], Mapping[str, Any]] = Field(default_factory=dict)
+    parameters: Mapping[Player, Mapping[str, Any]] = Field(default_factory=dict)
     """By role: sampling parameters that are passed on, like `temperature`."""
 
-    def of(self, role: Literal["executor", "optimizer", "judge"]) -> str:
+    def of(self, role: Player) -> str:
         """The model of a role. Raises UserError where none is named."""
         fallbacks = {"executor": [self.executor], "optimizer": [self.optimizer, self.executor]}
         names = fallbacks.get(role, [self.judge, self.optimizer, self.executor])
@@ -123,6 +124,11 @@ class Settings(LoopSettings):
     agent: Annotated[str, Field(min_length=1)] = "loop"
     """Who works on the tasks: loop (the built-in tool loop), chat (one call without tools), claude-code, codex, gemini,
     opencode, copilot, goose, or the path of a description."""
+    split: Literal["shares", "cross"] = "shares"
+    """Which tasks teach and which report: `shares` of the suite; or `cross`, for small suites: all teach the skill that
+    is delivered, and cross-fitting estimates what a run like this one gains."""
+    folds: Annotated[int, Field(ge=2, le=10)] = 3
+    """Parts of the suite for `split: cross`: each is measured under a skill that learned from the others alone."""
     concurrency: Count = 4
     """Executions at once."""
     judge_trials: Annotated[int, Field(ge=1, le=15)] = 1

@@ -183,6 +183,15 @@ class Ledger:
         self.reserve = Reserve(usd + (room.usd or 0), tokens + room.tokens, MORE * seconds / 60)
 
     @contextmanager
+    def keeping(self, share: float) -> Iterator[None]:
+        """Inside, this share of the cap cannot be spent: it is for what comes after."""
+        whole, self.cap = self.cap, self.cap.part(1 - share)
+        try:
+            yield
+        finally:
+            self.cap = whole
+
+    @contextmanager
     def final_measurement(self) -> Iterator[None]:
         """Inside, the reserve may be used."""
         self._final = True

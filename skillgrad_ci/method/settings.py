@@ -1,14 +1,34 @@
 """What a person may turn in the loop. The configuration's settings are these and more; the defaults are the paper's."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainSerializer, WithJsonSchema, WrapValidator, model_validator
 
 from skillgrad_ci.document.document import Known
 from skillgrad_ci.method.acceptance import DecideBy, Mode
 from skillgrad_ci.method.acceptance.noise import Gate
 from skillgrad_ci.method.optimizers.choices import LOOP, Count, OptimizerParts, Share, filled
+
+AUTO = "auto"
+
+
+class Chosen(int):
+    """A number of trials that is chosen for the suite; 0 until it is. It is written down as `auto`: a larger budget may
+    choose more, and what was measured with fewer is of the same run."""
+
+
+def _trials(value: Any, handler: Callable[[Any], int]) -> int:
+    return value if isinstance(value, Chosen) else Chosen() if value == AUTO else handler(value)
+
+
+Trials = Annotated[
+    int,
+    Field(ge=1),
+    WrapValidator(_trials),
+    PlainSerializer(lambda number: AUTO if isinstance(number, Chosen) else number, return_type=int | str),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": AUTO}]}),
+]
 
 
 class LoopSettings(Known):
@@ -33,8 +53,9 @@ class LoopSettings(Known):
     """The one-sided level at which that gain is beyond noise."""
     seed: int = 0
     """Decides splits and batches."""
-    trials: Count = 1
-    """Executions per task and measurement."""
+    trials: Trials = 1
+    """Executions per task and measurement; or `auto`: as many as make smaller gains visible on so few tasks, within the
+    budget."""
     momentum: bool = True
     """Ablation: without it no pattern memory is kept."""
     contrastive: bool = True

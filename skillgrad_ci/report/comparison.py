@@ -8,7 +8,7 @@ at together, so their p-values are corrected by Holm's method (S. Holm, Scandina
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from skillgrad_ci.method.acceptance import check_split, pass_rates
+from skillgrad_ci.method.acceptance import DecideBy, check_split, pass_rates
 from skillgrad_ci.method.evidence import Evidence, Usage
 from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.task import Split
@@ -91,13 +91,17 @@ def ended_with(run: Run, split: Split, base: Sequence[Evidence]) -> Sequence[Evi
 
 
 def compared(rows: Sequence[tuple[str, bool, Run, Report]]) -> list[ComparedSetting]:
-    """The rows (name, whether a control, run, report), each set against the controls before it. The first is `none`."""
+    """The rows (name, whether a control, run, report), each set against the controls before it. The first is `none`.
+
+    The changes are of what decides, where that is one and the same in all of them; else of passes.
+    """
     split = shown_split(rows[0][2])
     base = rows[0][2].baseline
     ends = {name: ended_with(run, split, base) for name, _, run, _ in rows}
     controls = [name for name, control, _, _ in rows if control]
+    by: DecideBy = "score" if {run.settings.decide_by for _, _, run, _ in rows} == {"score"} else "pass"
     claims = {
-        name: [(other, change_of(ends[other], ends[name])) for other in _against(name, controls)]
+        name: [(other, change_of(ends[other], ends[name], by)) for other in _against(name, controls)]
         for name, _, _, _ in rows
     }
     corrected = iter(holm([change.p_value for said in claims.values() for _, change in said if change]))
@@ -155,6 +159,8 @@ def foot(rows: Sequence[ComparedSetting], split: str) -> Iterator[str]:
         "Two settings are not set against each other, and the best of several looks better than it is: measure the one "
         "you take again, on tasks that no run has seen."
     )
+    if any(claim.change is not None and claim.change.by == "score" for row in rows for claim in row.claims):
+        yield "The changes are of mean scores (decide_by: score); accuracy counts whole passes."
     if any(row.chosen_here for row in rows):
         here = ", ".join(row.name for row in rows if row.chosen_here)
         yield f"The {split} tasks also chose the skill ({here}): the figure flatters it."
@@ -168,7 +174,7 @@ def looks(rows: Sequence[ComparedSetting]) -> int:
 
 
 def usage_of(spent: Spent) -> Usage:
-    return Usage(**spent.model_dump())
+    return Usage(**spent.model_dump(include=set(Spent.model_fields)))
 
 
 def _against(name: str, controls: Sequence[str]) -> list[str]:

@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from skillgrad_ci.method.memory import OverlayEntry
 from skillgrad_ci.skill.review_flags import Flag
 
+SPLITS = ("heldout", "validation", "train")  # in the order in which they say something of others
+CROSSED = "left out by folds, of the procedure"
+
 
 class Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -192,11 +195,36 @@ class Cost(Spent):
     by_purpose: list[SpentOn] = Field(default_factory=list)
 
 
+class FoldFacts(Facts):
+    """One run of a cross-fitting: how many tasks it learned from, the tasks that it left out, and whether it kept an
+    edited skill. Where it did, both skills were executed on the tasks left out; where it did not, nothing changed.
+    """
+
+    number: int
+    learned: int
+    tasks: tuple[str, ...]
+    kept: bool
+    stopped: str
+    comparison: Comparison
+
+
+class CrossFitting(Facts):
+    """What cross-fitting estimates of the procedure: `comparison` is over the tasks that each fold's run left out.
+
+    `planned` folds were wanted; `why` says why some are missing.
+    """
+
+    planned: int
+    folds: tuple[FoldFacts, ...]
+    comparison: Comparison
+    why: str = ""
+
+
 class Report(Facts):
     """One run. `chosen_on` is the split whose result decided whether the candidate is kept.
 
     `run` is its name in the memory and in commits; `gate` says what `accept: validate` asked of a step. `agent` is who
-    worked on the tasks, with its version.
+    worked on the tasks, with its version. `cross` is there with `split: cross`, where an edited skill is kept.
     `triggers` is the trigger set under the initial skill and under the candidate; `tokens` is about how many
     tokens all files of each hold.
     """
@@ -217,6 +245,7 @@ class Report(Facts):
     rehearsal: bool
     seed: int
     accept: str
+    trials: int = 1
     decide_by: Literal["pass", "score"] = "pass"
     gate: str = ""
     suite: SuiteFacts
@@ -226,6 +255,7 @@ class Report(Facts):
     train: Comparison
     iterations: tuple[IterationFacts, ...]
     triggers: Comparison | None = None
+    cross: CrossFitting | None = None
     tokens: tuple[int, int] = (0, 0)
     tasks: tuple[TaskFacts, ...]
     chapters: tuple[Chapter, ...]
@@ -243,6 +273,13 @@ class Report(Facts):
     def of(self, split: str) -> Comparison:
         """The comparison on a split, by its name."""
         return {"heldout": self.heldout, "validation": self.validation}.get(split, self.train)
+
+    @property
+    def rows(self) -> list[tuple[str, int, Comparison]]:
+        """What tables show, by its name and number of tasks: what cross-fitting estimates, then each split's."""
+        folds, counts = self.cross.folds if self.cross else (), self.suite.counts
+        crossed = [(CROSSED, sum(len(fold.tasks) for fold in folds), self.cross.comparison)] if self.cross else []
+        return crossed + [(name, counts[name], self.of(name)) for name in SPLITS if counts[name]]
 
     @property
     def accepted(self) -> list[EditFacts]:

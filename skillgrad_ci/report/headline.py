@@ -6,11 +6,11 @@ chance explains is not called a change.
 
 from collections.abc import Collection, Mapping
 
+from skillgrad_ci.method.settings import AUTO
 from skillgrad_ci.method.task import NEEDED_FOR_HELDOUT, NEEDED_FOR_VALIDATION, Split
-from skillgrad_ci.report.document import Change, Comparison, Report
+from skillgrad_ci.report.document import SPLITS, Change, Comparison, CrossFitting, Report
 from skillgrad_ci.report.power import CHURN, detectable_change
 
-SPLITS = ("heldout", "validation", "train")
 WHAT = {"pass": "accuracy", "score": "score"}
 
 
@@ -20,13 +20,17 @@ def headline(report: Report) -> tuple[str, list[str]]:
     remarks = []
     if report.rehearsal:
         remarks.append("This is a rehearsal: its accuracy says nothing about a real model.")
-    if shown is not None:
+    if report.cross is not None:
+        remarks += _cross_remarks(report, report.cross)
+    elif shown is not None:
         remarks += _remarks(report, shown, report.of(shown))
+    if report.settings.get("trials") == AUTO:
+        remarks.append(_chosen(report))
     if report.gate:
         remarks.append(report.gate)
     if report.triggers is not None:
         remarks.append(_triggering(report.triggers))
-    sentence = _sentence(report, shown)
+    sentence = _sentence(report, shown) if report.cross is None else _cross_sentence(report.cross)
     if report.accept == "no-worse" and report.kept:
         before, after = report.tokens
         sentence = f"The skill is about {before - after:,} tokens shorter ({before:,} to {after:,}). {sentence}"
@@ -63,19 +67,53 @@ def _sentence(report: Report, shown: str | None) -> str:
     assert delta is not None
     if not report.kept:
         return f"{_not_better(report, delta)}: the original skill is kept."
+    return _moved(report.of(shown), delta, f"{shown} {WHAT[delta.by]}")
+
+
+def _moved(comparison: Comparison, delta: Change, what: str) -> str:
+    """How `what` changed, and how sure that is. `delta` is the comparison's."""
     before, after = delta.baseline, delta.final  # of the paired tasks, so that the three figures agree
     low, high = delta.interval
-    tasks = f"{delta.tasks} tasks{_preferred(report.of(shown))}"
+    tasks = f"{delta.tasks} tasks{_preferred(comparison)}"
     figures = f"95% interval {points(low, unit='')} to {points(high)}, {tasks}, p = {delta.p_value:.2g}"
-    what = f"{shown} {WHAT[delta.by]}"
     if delta.change == 0:
         return f"No measured change in {what}: {percent(before)} before and after ({figures})."
     moved = "rose" if delta.change > 0 else "fell"
     chance = "" if delta.clear else ", though not by more than chance can explain"
     return (
-        f"{what.capitalize()} {moved} from {percent(before)} to {percent(after)}{chance}: "
+        f"{what[:1].upper()}{what[1:]} {moved} from {percent(before)} to {percent(after)}{chance}: "
         f"{points(delta.change)} ({figures})."
     )
+
+
+def _cross_sentence(cross: CrossFitting) -> str:
+    """What runs like this one gain on tasks that they did not learn from: the delivered skill was not among them."""
+    part = cross.comparison
+    if part.delta is None:
+        why = part.refused or cross.why or "nothing was measured on both sides"
+        return f"The edited skill learned from all tasks and is kept; what such a run gains is unmeasured: {why}."
+    return _moved(part, part.delta, f"cross-fitted {WHAT[part.delta.by]}, an estimate of the procedure,")
+
+
+def _cross_remarks(report: Report, cross: CrossFitting) -> list[str]:
+    delta, others = cross.comparison.delta, sum(fold.kept for fold in cross.folds)
+    learned = report.suite.counts["train"]
+    remarks = [
+        f"The estimate is of the procedure, not of this skill: {len(cross.folds)} runs each learned without one fold "
+        f"of the tasks and were measured on it; {others} of them ended with an edited skill. The skill that is "
+        f"delivered learned from all {learned} tasks, and was measured on no task that it did not learn from."
+    ]
+    if short := sum(fold.stopped == "budget" for fold in cross.folds):
+        remarks.append(f"{short} of these runs ended at their part of the budget, so they learned less than this one.")
+    if cross.why:
+        remarks.append(f"{len(cross.folds)} of {cross.planned} folds are measured: {cross.why}.")
+    if delta is not None and not delta.clear:
+        remarks.append(_too_small(report, delta))
+    if (own := report.train.delta) is not None:
+        remarks.append(
+            _moved(report.train, own, f"{WHAT[own.by]} on the tasks that it learned from, which flatters it,")
+        )
+    return remarks
 
 
 def _refused(report: Report, shown: str) -> str:
@@ -114,10 +152,7 @@ def _remarks(report: Report, shown: str, comparison: Comparison) -> list[str]:
     remarks = []
     delta = comparison.delta
     if delta is not None and not delta.clear:
-        remarks.append(
-            f"The suite is too small to tell a change of this size from chance ({delta.tasks} paired tasks)"
-            f"{_seen(delta, report.settings.get('trials', 1))}."
-        )
+        remarks.append(_too_small(report, delta))
     if delta is not None and comparison.preferred is not None and sum(comparison.preferred) == delta.tasks:
         remarks.append(
             "The judge compared results with the initial skill's in both orders: a win counts 1, a tie 0.5, a loss 0."
@@ -143,11 +178,31 @@ def _remarks(report: Report, shown: str, comparison: Comparison) -> list[str]:
     return remarks
 
 
-def _seen(delta: Change, trials: int) -> str:
-    """What size of change these tasks could have shown; trials average a task's own noise away, no other."""
+def _chosen(report: Report) -> str:
+    """What `trials: auto` took, and what gain that could have shown on the tasks that report."""
+    tasks = next((number for name, number, _ in report.rows if name in SPLITS), report.suite.tasks)
+    least = detectable_change(tasks, _churn(report))
+    seen = "no gain can be told on so few tasks"
+    if least is not None:
+        seen = f"a gain of {points(least).lstrip('+')} or more shows on {tasks} tasks in four of five runs"
+    return f"Each task was executed {report.trials} time{'' if report.trials == 1 else 's'} (trials: auto): {seen}."
+
+
+def _too_small(report: Report, delta: Change) -> str:
+    seen = _seen(delta, _churn(report))
+    return f"The suite is too small to tell a change of this size from chance ({delta.tasks} paired tasks){seen}."
+
+
+def _churn(report: Report) -> float:
+    """The chance that two measurements of a skill disagree on a task: trials average a task's own noise away alone."""
+    return float(report.settings.get("flicker") or CHURN) / report.trials
+
+
+def _seen(delta: Change, churn: float) -> str:
+    """What size of change these tasks could have shown."""
     if delta.by != "pass":
         return ""
-    least = detectable_change(delta.tasks, CHURN / trials)
+    least = detectable_change(delta.tasks, churn)
     what = f"one of {points(least).lstrip('+')} or more" if least is not None else "none, however large,"
     return f": {what} shows on so many in four of five runs"
 
@@ -170,8 +225,11 @@ def _triggering(triggers: Comparison) -> str:
     return f"Trigger accuracy: {shown} ({queries}{unmeasured})."
 
 
-def split_notes(splits: Mapping[str, Split], unreviewed: Collection[str] = ()) -> list[str]:
-    """What a reader must know about a suite's splits, by task id. Unreviewed tasks only train."""
+def split_notes(splits: Mapping[str, Split], unreviewed: Collection[str] = (), *, crossed: bool = False) -> list[str]:
+    """What a reader must know about a suite's splits, by task id. Unreviewed tasks only train.
+
+    Of a cross-fitting, whose every task teaches (`crossed`), the headline says what is estimated.
+    """
     reviewed = {task: split for task, split in splits.items() if task not in unreviewed}
     size, present = len(reviewed), set(reviewed.values())
     notes = []
@@ -179,6 +237,8 @@ def split_notes(splits: Mapping[str, Split], unreviewed: Collection[str] = ()) -
         notes.append(
             f"{len(unreviewed)} of {len(splits)} tasks are unreviewed: they may teach, and no figure counts them"
         )
+    if crossed:
+        return notes
     if Split.HELDOUT not in present:
         why = f"{size} tasks, {NEEDED_FOR_HELDOUT} needed" if size < NEEDED_FOR_HELDOUT else "no task is marked heldout"
         notes.append(f"no heldout tasks ({why}): nothing independent confirms a gain")

@@ -12,6 +12,8 @@ from statistics import NormalDist, fmean
 
 CHURN = 0.1  # assumed where no trials have shown it
 POWER = 0.8
+MOST_TRIALS = 10
+WORTH = 0.0095  # of a gain that a further trial must make visible: a point, but for rounding
 CONFIDENCE = 0.95
 Z_TWO_SIDED = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
@@ -41,6 +43,16 @@ def trials_needed(change: float, tasks: int, churn: float = CHURN, power: float 
     Trials average a task's own noise away (churn / trials); that tasks differ, they cannot.
     """
     return next((n for n in range(1, 101) if tasks_needed(change, churn / n, power) <= tasks), None)
+
+
+def telling_trials(tasks: int, churn: float = CHURN) -> int:
+    """How many trials a task are worth it: up to the last one that lets a gain be seen that is a point smaller.
+
+    Trials average a task's own noise away, and tasks differ besides: so a few are worth it for any suite.
+    """
+    seen = [detectable_change(tasks, churn / trials) or 1.0 for trials in range(1, MOST_TRIALS + 1)]
+    worth = [trials for trials in range(2, MOST_TRIALS + 1) if seen[trials - 2] - seen[trials - 1] >= WORTH]
+    return max(worth, default=1)
 
 
 def churn_of(trials: Iterable[Sequence[bool]]) -> float | None:

@@ -59,6 +59,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         rehearsal=models.rehearsal,
         seed=run.settings.seed,
         accept=run.settings.accept,
+        trials=int(around.settings.trials),
         decide_by=run.settings.decide_by,
         gate=_gate(run),
         suite=_suite(run, around),
@@ -78,7 +79,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         versions=_versions([*run.baseline, *run.measured, *run.triggers]),
         warnings=(
             *around.warnings,
-            *split_notes(_splits(run.suite), run.suite.unreviewed),
+            *split_notes(_splits(run.suite), run.suite.unreviewed, crossed=around.settings.split == "cross"),
             *_not_executed(run),
             *_reused(run),
         ),
@@ -87,6 +88,11 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         stopped=str(run.stop),
         why=run.why.rstrip("."),
     )
+    return headed(report)
+
+
+def headed(report: doc.Report) -> doc.Report:
+    """The report with the headline and the remarks that its facts allow."""
     sentence, remarks = headline(report)
     return report.model_copy(update={"headline": sentence, "remarks": (*remarks, *on_graders(report))})
 
@@ -138,9 +144,9 @@ def _comparison(run: Run, split: Split, split_of: Mapping[str, str]) -> doc.Comp
     """The reviewed tasks of a split, before and after: others claim nothing."""
     counted = {task for task, own in split_of.items() if own == split} - set(run.suite.unreviewed)
     before, after = ([row for row in rows if row.task_id in counted] for rows in (run.baseline, run.measured))
-    compared = _compared(before, after, run.settings.decide_by)
+    found = compared(before, after, run.settings.decide_by)
     preferring = {task.id for task in run.suite.tasks if task.prefers}
-    return compared.model_copy(update={"preferred": _preferred(compared.delta, preferring & counted)})
+    return found.model_copy(update={"preferred": _preferred(found.delta, preferring & counted)})
 
 
 def _preferred(delta: doc.Change | None, tasks: Set[str]) -> tuple[int, int, int] | None:
@@ -154,7 +160,8 @@ def _preferred(delta: doc.Change | None, tasks: Set[str]) -> tuple[int, int, int
     return wins, len(tasks - set(delta.unpaired)) - wins - losses, losses
 
 
-def _compared(before: Sequence[Evidence], after: Sequence[Evidence], by: DecideBy = "pass") -> doc.Comparison:
+def compared(before: Sequence[Evidence], after: Sequence[Evidence], by: DecideBy = "pass") -> doc.Comparison:
+    """The same tasks under two skills, as far as they may be compared."""
     if not after:
         return doc.Comparison(baseline=measured_of(before))
     sides = {"baseline": measured_of(before), "final": measured_of(after)}
@@ -174,7 +181,7 @@ def _triggers(run: Run) -> doc.Comparison | None:
     """The last iteration's skill is the candidate, and so is its trigger evidence."""
     if not run.triggers:
         return None
-    return _compared(run.triggers, run.iterations[-1].triggers if run.iterations else ())
+    return compared(run.triggers, run.iterations[-1].triggers if run.iterations else ())
 
 
 def _looks(run: Run, split_of: Mapping[str, str]) -> int:

@@ -4,15 +4,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from skillgrad_ci.config.settings import Settings
-from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.config.settings import Player, Settings
+from skillgrad_ci.method.budget import Cap, Ledger
 from skillgrad_ci.method.events import Estimated
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.optimizers.draw import planned, pool_size
 from skillgrad_ci.method.ports import Model, ModelRequest
 from skillgrad_ci.method.task import Split, Suite
+from skillgrad_ci.report.power import CHURN, telling_trials
 from skillgrad_ci.session.evaluation import executions
-from skillgrad_ci.session.parts import Player
+from skillgrad_ci.session.split import fold_sizes
 
 # Before the base run nothing is known of the suite's executions. These stand in, and are called a guess.
 TURNS, PROMPT, COMPLETION = 8, 4_000, 300  # per execution: turns; tokens per turn
@@ -21,16 +22,20 @@ OPTIMIZER_PROMPT, OPTIMIZER_COMPLETION = 8_000, 1_000  # tokens per optimizing c
 
 @dataclass(frozen=True)
 class ExecutionCounts:
-    """At most how many executions a run takes: of the base run, in batches, to choose between skills, and to report."""
+    """At most how many executions a run takes: of the base run, in batches, to choose between skills, and to report.
+
+    `folds` are those of all runs of a cross-fitting but the one that makes the skill.
+    """
 
     base: int
     batches: int
     checks: int
     end: int
+    folds: int = 0
 
     @property
     def total(self) -> int:
-        return self.base + self.batches + self.checks + self.end
+        return self.base + self.batches + self.checks + self.end + self.folds
 
 
 def planned_executions(
@@ -53,7 +58,23 @@ def planned_executions(
         end = of(Split.HELDOUT) + initial * of(Split.HELDOUT, besides=known)
     else:
         checks, end = 0, unseen + initial * of(Split.VALIDATION, Split.HELDOUT, besides=known) or train
-    return ExecutionCounts(train if base is None else base, plan.executions, checks, end)
+    folds = fold_executions(suite, settings) if settings.split == "cross" else 0
+    return ExecutionCounts(train if base is None else base, plan.executions, checks, end, folds)
+
+
+def fold_executions(suite: Suite, settings: Settings) -> int:
+    """At most how many executions the folds' runs take: batches, their end checks, and both skills on what is left out.
+
+    Their base runs are parts of the one that is made at the start.
+    """
+    learned, counted = _learned(suite, settings), executions(suite.reviewed(), settings.trials)
+    return sum(planned(settings, tasks).executions for tasks in learned) + (len(learned) + 1) * counted
+
+
+def _learned(suite: Suite, settings: Settings) -> list[int]:
+    """How many tasks each run of the folds learns from."""
+    reviewed = len(suite.tasks) - len(suite.unreviewed)
+    return [len(suite.tasks) - size for size in fold_sizes(reviewed, settings.folds)]
 
 
 def optimizing_calls(settings: Settings, tasks: int) -> int:
@@ -69,7 +90,23 @@ def optimizing_calls(settings: Settings, tasks: int) -> int:
     return plan.steps * (reflections + merges) + (parts.epochs if parts.slow_tasks else 0)
 
 
-def estimate(
+@dataclass(frozen=True)
+class Estimate:
+    """What a run takes at most: executions, those of trigger queries, optimizing calls, tokens, and dollars."""
+
+    counts: ExecutionCounts
+    queries: int
+    calls: int
+    tokens: float
+    usd: float | None
+
+    def within(self, cap: Cap) -> bool:
+        """Whether it fits in a cap, as far as that can be said."""
+        rows = [(self.usd, cap.usd), (self.tokens, cap.tokens)]
+        return all(value is None or most is None or value <= most for value, most in rows)
+
+
+def estimated(
     suite: Suite,
     settings: Settings,
     models: Mapping[Player, Model],
@@ -78,9 +115,9 @@ def estimate(
     *,
     entire: bool = False,
     known: Collection[str] = (),
-) -> Estimated:
-    """One line. `suite` has its splits; `seen` are the base run's executions, once they are in; `entire` says that the
-    base run executes the whole suite; of the tasks that are `known` an earlier run measured the initial skill.
+) -> Estimate:
+    """`suite` has its splits; `seen` are the base run's executions, once they are in; `entire` says that the base run
+    executes the whole suite; of the tasks that are `known` an earlier run measured the initial skill.
 
     An execution of a trigger query is counted as one turn: it ends when a skill is activated.
     """
@@ -89,6 +126,8 @@ def estimate(
     steps = planned(settings, len(suite.of(Split.TRAIN))).steps
     queries = executions(triggers, settings.trials) * (1 + steps) if triggers else 0
     calls = optimizing_calls(settings, len(suite.of(Split.TRAIN)))
+    if settings.split == "cross":
+        calls += sum(optimizing_calls(settings, tasks) for tasks in _learned(suite, settings))
     guess = Usage(TURNS, TURNS * PROMPT, 0, TURNS * COMPLETION)
     mean_of = [guess] if not seen else list(seen)
     whole = sum(mean_of, Usage())
@@ -96,15 +135,34 @@ def estimate(
     tokens = whole.tokens * share + calls * (OPTIMIZER_PROMPT + OPTIMIZER_COMPLETION)
     executor_usd = whole.usd if seen else _price(models["executor"], guess)
     optimizer_usd = _price(models["optimizer"], Usage(1, OPTIMIZER_PROMPT, 0, OPTIMIZER_COMPLETION))
-    priced = executor_usd is not None and optimizer_usd is not None
-    usd = f"{(executor_usd or 0) * share + (optimizer_usd or 0) * calls:.2f} USD" if priced else "at an unknown price"
-    besides = f", at most {queries} of trigger queries" if queries else ""
-    basis = "from the base run" if seen else "a guess: nothing is measured yet"
+    usd = None
+    if executor_usd is not None and optimizer_usd is not None:
+        usd = executor_usd * share + optimizer_usd * calls
+    return Estimate(counts, queries, calls, tokens, usd)
+
+
+def told(estimate: Estimate, settings: Settings, *, measured: bool) -> Estimated:
+    """The event that says it in one line. `measured` says that it is made from the base run."""
+    usd = f"{estimate.usd:.2f} USD" if estimate.usd is not None else "at an unknown price"
+    besides = f", at most {estimate.queries} of trigger queries" if estimate.queries else ""
+    basis = "from the base run" if measured else "a guess: nothing is measured yet"
     text = (
-        f"at most {counts.total} executions ({_told(counts, settings, bool(seen))}){besides} and {calls} "
-        f"optimizing calls; about {tokens / 1e6:.2f} million tokens, {usd} ({basis})"
+        f"at most {estimate.counts.total} executions ({_told(estimate.counts, settings, measured)}){besides} and "
+        f"{estimate.calls} optimizing calls; about {estimate.tokens / 1e6:.2f} million tokens, {usd} ({basis})"
     )
-    return Estimated(text, counts.total + queries)
+    return Estimated(text, estimate.counts.total + estimate.queries)
+
+
+def affordable_trials(suite: Suite, settings: Settings, models: Mapping[Player, Model], cap: Cap) -> int:
+    """How many trials a task tell most on the suite's tasks that report, within the cap; `suite` has its splits."""
+    reporting = suite.of(Split.HELDOUT) or suite.of(Split.VALIDATION) or suite.tasks
+    trials = telling_trials(sum(not task.unreviewed for task in reporting), settings.flicker or CHURN)
+    while trials > 1:
+        tried = settings.model_copy(update={"trials": trials})
+        if not models or estimated(suite, tried, models).within(cap):
+            break
+        trials -= 1
+    return trials
 
 
 def spent_of_cap(ledger: Ledger) -> str:
@@ -126,6 +184,7 @@ def _told(counts: ExecutionCounts, settings: Settings, measured: bool) -> str:
         f"{counts.batches} in batches, fewer where a patch is not accepted",
         *([f"{counts.checks} to choose, fewer where a patch cannot win"] if counts.checks else []),
         f"{counts.end} to report, none if no candidate survives",
+        *([f"{counts.folds} in {settings.folds} folds, none if no skill is kept"] if counts.folds else []),
     ]
     return "; ".join(parts)
 

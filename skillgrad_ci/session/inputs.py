@@ -6,14 +6,19 @@ from pathlib import Path
 
 from skillgrad_ci import __version__
 from skillgrad_ci.config.config import SkillRun, refuse_outside
+from skillgrad_ci.config.settings import Player, Settings
 from skillgrad_ci.errors import UserError
+from skillgrad_ci.method.budget import Cap
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.memory.memory_file import parse_memory
+from skillgrad_ci.method.ports import Model
+from skillgrad_ci.method.settings import Chosen
 from skillgrad_ci.method.task import Split, Suite, digest_of
 from skillgrad_ci.method.world import World
 from skillgrad_ci.session.agents import described_version
+from skillgrad_ci.session.estimate import affordable_trials
 from skillgrad_ci.session.journal.earlier import FinalMeasurement
-from skillgrad_ci.session.split import read_recorded, recorded_path
+from skillgrad_ci.session.split import all_teach, assign, read_recorded, recorded_path
 from skillgrad_ci.skill.skill import Skill
 from skillgrad_ci.suites import load_suite
 from skillgrad_ci.suites import triggers as trigger_format
@@ -71,6 +76,34 @@ class Inputs(Measurement):
         return Path(RUNS) / self.skill.name / self.fingerprint[:12]
 
 
+def with_chosen_trials(job: SkillRun, suite: Suite, recorded: Mapping[str, Split]) -> SkillRun:
+    """The job with as many trials as `trials: auto` chooses for the suite, within the budget where a model is named."""
+    settings = job.settings
+    if settings.trials:
+        return job
+    models, cap = priced_models(settings) if settings.models.named and not settings.models.rehearsal else ({}, Cap())
+    splits = assign(suite.tasks, None, recorded, settings.seed).splits
+    trials = affordable_trials(suite.with_splits(splits), settings, models, cap)
+    return replace(job, settings=settings.model_copy(update={"trials": Chosen(trials)}))
+
+
+def priced_models(settings: Settings) -> tuple[Mapping[Player, Model], Cap]:
+    """The models whose calls an estimate prices, and the cap over them, whether or not it can be kept."""
+    from skillgrad_ci.models.provider import LitellmModel
+
+    players: tuple[Player, ...] = ("executor", "optimizer")
+    made: dict[Player, Model] = {}
+    unpriced = set()
+    for player in players:
+        name = settings.models.of(player)
+        price = settings.models.prices.get(name)
+        model = LitellmModel(name, price=price.as_price() if price else None)
+        made[player] = model
+        unpriced |= set() if model.priced else {model.name}
+    budget = settings.budget
+    return made, Cap(usd=budget.usd) if budget.usd and unpriced else budget.cap(unpriced)[0]
+
+
 def memory_path(job: SkillRun) -> Path:
     """Where a skill's memory lies in its repository."""
     return job.root / ".skillgrad" / job.name / MEMORY
@@ -79,7 +112,8 @@ def memory_path(job: SkillRun) -> Path:
 def read_inputs(job: SkillRun, recorded: Mapping[str, Split] | None = None) -> Inputs:
     """Read everything that a run needs. Raises UserError before anything is spent.
 
-    `recorded` are splits of earlier runs; a split file beside the suite wins over them.
+    `recorded` are splits of earlier runs; a split file beside the suite wins over them. With `split: cross` every task
+    is a training one: which of them a run leaves out is decided fold by fold.
     """
     suite, triggers = with_trials(load_suite(job.tasks), job), trigger_set(job)
     refuse_passes(suite, job)
@@ -89,7 +123,11 @@ def read_inputs(job: SkillRun, recorded: Mapping[str, Split] | None = None) -> I
     memory = PatternMemory(skill.name)
     if path.is_file():
         memory = parse_memory(path.read_text("utf-8"), str(path))
-    splits = {**(recorded or {}), **(read_recorded(recorded_path(suite)) or {})}
+    by_people = read_recorded(recorded_path(suite)) or {}
+    splits = {**(recorded or {}), **by_people}
+    if job.settings.split == "cross":  # what earlier runs recorded is no wish: those runs are over
+        suite, splits = all_teach(suite, by_people), {}
+    job = with_chosen_trials(job, suite, splits)
     return Inputs(job=job, skill=skill, suite=suite, memory=memory, recorded=splits, others=others, triggers=triggers)
 
 

@@ -61,7 +61,12 @@ class Shard:
 
 
 def plan(inputs: Inputs, number: int) -> dict[Shard, Sequence[Execution]]:
-    """What the base run surely executes, in `number` parts of one size, or as many as there are executions."""
+    """What the base run surely executes, in `number` parts of one size, or as many as there are executions.
+
+    Raises UserError for a cross-fitting, whose journal holds several runs.
+    """
+    if inputs.job.settings.split == "cross":
+        raise UserError("split: cross runs on one machine; start it without shards, or take split: cross out")
     known = settled(inputs.suite.tasks, inputs.recorded)
     tasks = [replace(task, split=known.get(task.id)) for task in inputs.suite.tasks]
     work = _work(replace(inputs.suite, tasks=tasks), inputs.job.settings)

@@ -19,6 +19,7 @@ from skillgrad_ci.report.headline import split_notes
 from skillgrad_ci.skill.folder import write_atomically
 
 FILE = "split.json"
+NEEDED_FOR_FOLDS = 4  # reviewed tasks; below, what is left of them teaches next to nothing
 SPLITS = (Split.TRAIN, Split.VALIDATION, Split.HELDOUT)
 Shares = Mapping[Split, float]
 
@@ -53,6 +54,39 @@ def assign(
         stratum = [task.id for task in tasks if not task.unreviewed and (outcomes or {}).get(task.id) is outcome]
         _mend(stratum, set(free), splits, shares, seed)
     return Assignment(splits, split_notes(splits, [task.id for task in tasks if task.unreviewed]))
+
+
+def fold_sizes(tasks: int, folds: int) -> list[int]:
+    """How many tasks each fold of a cross-fitting holds: the sizes differ by one at most."""
+    number = min(folds, tasks)
+    return [len(range(fold, tasks, number)) for fold in range(number)]
+
+
+def folds_of(tasks: Sequence[Task], outcomes: Mapping[str, bool], folds: int, seed: int) -> list[list[str]]:
+    """The reviewed tasks' ids in folds for cross-fitting, stratified by whether the initial skill passed.
+
+    Each stratum is dealt out in the order of its tasks' own places, so a fold that holds all failures is not drawn.
+    """
+    order = [task.id for task in tasks if not task.unreviewed]
+    order.sort(key=lambda task: (outcomes.get(task, False), _position(seed, task), task))
+    number = len(fold_sizes(len(order), folds))
+    return [order[fold::number] for fold in range(number)]
+
+
+def all_teach(suite: Suite, recorded: Mapping[str, Split]) -> Suite:
+    """The suite of a cross-fitting, whose every task teaches. Raises UserError where that cannot be."""
+    said = {task.id: task.split or recorded.get(task.id) for task in suite.tasks if not task.unreviewed}
+    if kept := [task for task, split in said.items() if split not in (None, Split.TRAIN)]:
+        raise UserError(
+            f"{suite.root}: split: cross lets every task teach and measure, and {len(kept)} have a split of their own "
+            f"({kept[0]}: {said[kept[0]]}); take these out, or leave split: cross out"
+        )
+    if len(said) < NEEDED_FOR_FOLDS:
+        raise UserError(
+            f"{suite.root}: split: cross needs {NEEDED_FOR_FOLDS} tasks and the suite has {len(said)} reviewed ones; "
+            "add some, or leave it out"
+        )
+    return suite.with_splits({task.id: Split.TRAIN for task in suite.tasks})
 
 
 def settled(tasks: Sequence[Task], recorded: Mapping[str, Split] | None = None) -> Mapping[str, Split]:

@@ -1,16 +1,23 @@
 """How the pull request behaves in the situations that repositories get into: nobody's work or word is lost."""
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from skillgrad_ci.github.comments import marker
+from skillgrad_ci.method.ports import Observer
+from skillgrad_ci.report.document import Change, Comparison, CrossFitting, Measured
+from skillgrad_ci.report.report import headed
+from skillgrad_ci.session.inputs import Inputs
+from skillgrad_ci.session.optimize_skill import Finished
 from tests.fake_github.hub import BOT, MAIN, Token
 from tests.fake_github.server import Fault
-from tests.support.bot_stage import CONFIG, FILES, SPLITS, Ended, Stage, skill_text, stage
+from tests.support.bot_stage import CONFIG, FILES, SPLITS, Ended, Stage, SyntheticEngine, skill_text, stage
 from tests.support.worlds import Synthetic
 
 WRITER, STATE, SKILL = "heads/skillgrad/writer", "heads/skillgrad/state", "skills/writer/SKILL.md"
@@ -461,6 +468,55 @@ def test_where_heldout_fell_it_is_never_ready(tmp_path: Path) -> None:
     with stage(tmp_path, {**FILES, ".skillgrad.yml": READY}) as bot:
         bot.engine.rollout = Worse()
         assert bot.github.hub.pulls[bot.opened()].draft
+
+
+@pytest.mark.parametrize(
+    ("config", "change", "draft"),
+    [
+        (READY, 0.5, False),
+        (READY, 0.0, True),
+        (READY, -0.5, True),
+        (READY, None, True),
+        (FILES[".skillgrad.yml"], 0.5, True),
+    ],
+)
+def test_a_cross_fitted_proposal_is_ready_only_where_the_procedure_gains_and_no_confirmation_is_wanted(
+    config: bytes, change: float | None, draft: bool, tmp_path: Path
+) -> None:
+    """The skill that is proposed was measured on no task that it did not learn from, and the text says so."""
+    taught = re.sub(rb"split: \w+", b"split: train", FILES["evals/writer/tasks.yaml"])
+    files = {**FILES, ".skillgrad.yml": config + b"split: cross\n", "evals/writer/tasks.yaml": taught}
+    files["evals/reader/tasks.yaml"] = taught
+    with stage(tmp_path, files) as bot:
+        bot.engine = Crossed(change)
+        number = bot.opened()
+        body, pull = bot.github.hub.issues[number].body, bot.github.hub.pulls[number]
+        assert pull.draft == draft
+        assert bot.github.hub.issues[number].title == "Optimize skill writer"
+        assert "learned from all 21 tasks, and was measured on no task that it did not learn from" in body
+        assert "| left out by folds, of the procedure | 0.0% (0/21) |" in body
+        assert "Edits were learned from all tasks." in body
+        if change:
+            assert f"Cross-fitted accuracy, an estimate of the procedure, {'rose' if change > 0 else 'fell'}" in body
+
+
+class Crossed(SyntheticEngine):
+    """The engine, whose runs end with an estimate by cross-fitting; None: it was cut before anything was measured."""
+
+    def __init__(self, change: float | None) -> None:
+        super().__init__()
+        self.change = change
+
+    def optimize(self, inputs: Inputs, folder: Path, observe: Observer) -> Finished:
+        done = super().optimize(inputs, folder, observe)
+        known = {"interval": (0.1, 0.9), "p_value": 0.01, "test": "mcnemar mid-p", "clear": True}
+        ids: dict[str, Any] = {"fixed": (), "broken": (), "unpaired": ()}
+        delta = None
+        if self.change is not None:
+            delta = Change(tasks=21, baseline=0.5, final=0.5 + self.change, change=self.change, **known, **ids)
+        part = Comparison(baseline=Measured(passed=0, measured=21, unmeasured=0, accuracy=0.0), delta=delta)
+        cross = CrossFitting(planned=3, folds=(), comparison=part, why="" if delta else "budget.usd: it is spent")
+        return replace(done, report=headed(done.report.model_copy(update={"cross": cross})))
 
 
 def test_where_heldout_fell_and_there_are_no_drafts_none_is_opened(bot: Stage) -> None:

@@ -77,7 +77,7 @@ def test_every_setting_flag_reaches_the_settings() -> None:
     words: list[str] = []
     for flag in setting_flags().values():
         known = {"accept": "validate", "sandbox": "docker", "optimizer": "skillopt"}
-        known |= {"decide_by": "score", "flicker": "0.1", "gate_level": "0.1"}
+        known |= {"decide_by": "score", "flicker": "0.1", "gate_level": "0.1", "split": "cross", "trials": "auto"}
         value = known.get(flag.name, values[flag.kind])
         words += [f"--{flag.name.replace('_', '-')}", value]
         assert flag.help, flag.name

@@ -85,6 +85,14 @@ def test_the_reserve_is_for_the_final_measurement_alone() -> None:
         ledger.hold(Usage(1, usd=0.5))
 
 
+def test_what_is_kept_for_later_can_be_spent_later_alone() -> None:
+    ledger = Ledger(Cap(usd=1.0, tokens=100))
+    with ledger.keeping(0.2), pytest.raises(BudgetExceeded, match=r"0\.9 of 0\.8"):
+        ledger.hold(Usage(1, usd=0.9))
+    ledger.hold(Usage(1, usd=0.9))
+    assert ledger.cap == Cap(usd=1.0, tokens=100)
+
+
 def test_the_reserve_covers_the_executions_to_come() -> None:
     ledger = Ledger(Cap(usd=10, tokens=1_000, minutes=60))
     ledger.hold(Usage(1, 30, 0, 10, 0.2))

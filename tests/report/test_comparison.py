@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skillgrad_ci.config.settings import Models, Settings
+from skillgrad_ci.method.evidence import Outcome
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.settings import LoopSettings
-from skillgrad_ci.report.comparison import compared, holm
+from skillgrad_ci.report.comparison import compared, foot, holm
 from skillgrad_ci.report.report import Circumstances, report_of
 from tests.support.worlds import SKILL, suite, world
 
@@ -43,3 +44,19 @@ def test_a_change_that_is_clear_alone_is_not_clear_among_many() -> None:
 
     assert claims(1) == {(1 / 64, True)}
     assert claims(4) == {(4 / 64, False)}
+
+
+def test_changes_are_of_what_decides_where_it_is_one_and_the_same() -> None:
+    run = optimize(SKILL, suite(24), LoopSettings(iterations=3, decide_by="score"), PatternMemory("s"), world())
+    run = replace(run, measured=[replace(row, outcome=Outcome.FAILED, score=0.5) for row in run.measured])
+    around = Circumstances(Settings(models=Models(executor="p/m"), decide_by="score"), "skills/s", "evals/s", "s", "")
+    report, control = report_of(run, around), replace(run, final=run.initial)
+    rows = compared([("none", True, control, report), ("s", False, run, report)])
+    (claim,) = rows[1].claims
+    assert claim.change is not None
+    assert (claim.change.by, claim.change.change) == ("score", 0.5)
+    assert any("of mean scores" in line for line in foot(rows, "heldout"))
+    by_pass = replace(control, settings=LoopSettings(iterations=3))
+    rows = compared([("none", True, by_pass, report), ("s", False, run, report)])
+    assert [claim.change and claim.change.by for claim in rows[1].claims] == ["pass"]
+    assert not any("of mean scores" in line for line in foot(rows, "heldout"))

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillgrad_ci.report.power import churn_of, detectable_change, pass_all, pass_at, tasks_needed, trials_needed
+from skillgrad_ci.report.power import (
+    CHURN,
+    churn_of,
+    detectable_change,
+    pass_all,
+    pass_at,
+    tasks_needed,
+    telling_trials,
+    trials_needed,
+)
 from skillgrad_ci.report.statistics import mcnemar
 
 
@@ -71,3 +80,13 @@ def test_no_change_is_named_that_the_test_never_calls_clear(tasks: int, churn: f
     every = mcnemar(tasks, 0)
     assert detectable_change(tasks, churn) is None or every < 0.05
     assert (detectable_change(tasks, 0.0) is None) == (every >= 0.05)
+
+
+def test_trials_are_added_as_long_as_smaller_gains_come_into_sight() -> None:
+    assert [telling_trials(tasks) for tasks in (1, 4, 6, 12, 30)] == [1, 1, 3, 3, 3]
+    assert telling_trials(2_000) == 1
+    assert telling_trials(12, churn=0.3) > telling_trials(12) > telling_trials(12, churn=0.01) == 1
+    for tasks in (6, 12, 20, 30, 60):
+        trials = telling_trials(tasks)
+        shown = [detectable_change(tasks, CHURN / number) or 1.0 for number in (trials - 1 or 1, trials, trials + 1)]
+        assert shown[1] - shown[2] < 0.01 <= round(shown[0] - shown[1], 3) or trials == 1

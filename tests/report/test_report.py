@@ -19,11 +19,13 @@ from skillgrad_ci.method.evidence import Evidence, Outcome, Usage
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.run import Run
-from skillgrad_ci.method.settings import LoopSettings
+from skillgrad_ci.method.settings import Chosen, LoopSettings
 from skillgrad_ci.method.task import Split
 from skillgrad_ci.report.document import Report
+from skillgrad_ci.report.headline import points
 from skillgrad_ci.report.page import render_page
 from skillgrad_ci.report.pages import as_json, as_markdown, write_run
+from skillgrad_ci.report.power import detectable_change
 from skillgrad_ci.report.report import Circumstances, report_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.skill.skill import Skill
@@ -216,7 +218,16 @@ def test_what_is_not_clear_says_what_size_of_change_could_have_been_seen() -> No
     assert "(6 paired tasks): one of 92.9 points or more shows on so many in four of five runs." in told
     trials = Settings(models=Models(executor="provider/model"), trials=3)
     assert "one of 89.4 points" in " ".join(report(replace(result, measured=rows), settings=trials).remarks)
-    assert "four of five" not in " ".join(report(result).remarks)
+
+
+def test_trials_that_were_chosen_are_told_with_the_gain_that_they_could_have_shown() -> None:
+    auto = Settings(models=Models(executor="provider/model")).model_copy(update={"trials": Chosen(3)})
+    told = [line for line in report(settings=auto).remarks if "trials: auto" in line]
+    assert told == [
+        f"Each task was executed 3 times (trials: auto): a gain of {points(detectable_change(6, 0.1 / 3) or 0)[1:]} or "
+        "more shows on 6 tasks in four of five runs."
+    ]
+    assert not any("trials: auto" in line for line in report().remarks)
 
 
 def test_a_tie_is_never_sold_as_a_gain() -> None:

@@ -16,6 +16,7 @@ from skillgrad_ci.executors.tool_loop import ToolLoop
 from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.prompting import load_prompt
 from skillgrad_ci.method.task import GraderSpec, Task
+from skillgrad_ci.report.power import telling_trials
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
 from skillgrad_ci.session.inputs import Inputs, other_skills, read_inputs, refuse_twins
 from skillgrad_ci.session.rollout import workspace
@@ -365,3 +366,35 @@ def test_one_skill_has_no_neighbour(
     assert "no neighbour" in capsys.readouterr().err
     assert main(["suite"]) == 2
     assert "no suite is named" in capsys.readouterr().err
+
+
+# How often a task is executed, where that is chosen
+
+
+def chosen(root: Path, budget: str, **settings: str) -> Inputs:
+    lines = "".join(f"{key}: {value}\n" for key, value in {"trials": "auto", "budget": budget, **settings}.items())
+    prices = "models:\n  executor: openai/small\n  prices: {openai/small: {prompt: 1, completion: 1}}\n"
+    config = root / ".skillgrad.yml"
+    config.write_text(small_repository.CONFIG.replace("models: {executor: MODEL}\n", prices) + lines)
+    return read_inputs(load_config(config).skills[0])
+
+
+def test_trials_are_chosen_for_the_tasks_that_report_and_within_the_budget(tmp_path: Path) -> None:
+    root = small_repository.make(tmp_path / "repository")
+    found = {usd: chosen(root, f"{{usd: {usd}}}") for usd in (1000, 3, 1)}
+    trials = {usd: inputs.job.settings.trials for usd, inputs in found.items()}
+    assert trials[1000] == telling_trials(8) == 3
+    assert (trials[3], trials[1]) == (2, 1)
+    assert len({inputs.fingerprint for inputs in found.values()}) == 1, "a larger budget goes on with the same run"
+    assert chosen(root, "{tokens: 100}").job.settings.trials == 1
+    assert chosen(root, "{usd: 1000}", flicker="0.4").job.settings.trials == telling_trials(8, 0.4) > 3
+    said = chosen(root, "{usd: 1000}", trials="2")
+    assert said.job.settings.trials == 2
+    assert said.fingerprint != found[1000].fingerprint
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "some", "1.5"])
+def test_other_trials_are_refused(wrong: str, tmp_path: Path) -> None:
+    root = small_repository.make(tmp_path / "repository")
+    with pytest.raises(UserError, match="trials: expected"):
+        chosen(root, "{usd: 1}", trials=wrong)

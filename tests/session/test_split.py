@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
-from skillgrad_ci.session.split import assign, read_recorded, recorded_path, write_recorded
+from skillgrad_ci.session.split import (
+    all_teach,
+    assign,
+    fold_sizes,
+    folds_of,
+    read_recorded,
+    recorded_path,
+    write_recorded,
+)
 
 SPLITS = st.sampled_from(list(Split))
 
@@ -110,3 +118,30 @@ def test_a_record_lies_beside_the_suite(tmp_path: Path) -> None:
     file = tmp_path / "evals.json"
     file.touch()
     assert recorded_path(Suite("s", "evals", file, tasks(1))) == tmp_path / "split.json"
+
+
+@given(
+    st.dictionaries(st.text("abcdef", min_size=1, max_size=4), st.booleans(), min_size=4, max_size=30),
+    st.integers(2, 10),
+    st.integers(0, 3),
+)
+def test_folds_part_the_tasks_evenly_in_all_and_by_outcome(outcomes: dict[str, bool], number: int, seed: int) -> None:
+    some = [Task(name, "x", [GraderSpec("text")]) for name in outcomes]
+    folds = folds_of(some, outcomes, number, seed)
+    assert sorted(task for fold in folds for task in fold) == sorted(outcomes)
+    assert [len(fold) for fold in folds] == fold_sizes(len(some), number)
+    assert len(folds) == min(number, len(some))
+    for outcome in (True, False):
+        counts = [sum(outcomes[task] is outcome for task in fold) for fold in folds]
+        assert max(counts) - min(counts) <= 1
+    assert folds == folds_of(some[::-1], outcomes, number, seed), "the order of the suite says nothing"
+
+
+def test_unreviewed_tasks_teach_every_fold_and_are_in_none() -> None:
+    some = [Task(str(number), "x", [GraderSpec("text")], unreviewed=number < 3) for number in range(9)]
+    folds = folds_of(some, {}, 3, 0)
+    assert sorted(task for fold in folds for task in fold) == ["3", "4", "5", "6", "7", "8"]
+    crossed = all_teach(Suite("s", "native", Path("evals"), some), {})
+    assert crossed.of(Split.TRAIN) == list(crossed.tasks)
+    with pytest.raises(UserError, match="needs 4 tasks and the suite has 3 reviewed ones"):
+        all_teach(Suite("s", "native", Path("evals"), some[:6]), {})

@@ -44,9 +44,10 @@ def rebase(bot: Bot, reviewed: Reviewed) -> str:
 def measure(bot: Bot, reviewed: Reviewed) -> str:
     """Base and branch on the tasks that decide, with more trials, so that chance explains less."""
     bot.refuse_rehearsal(reviewed.job)
-    settings = reviewed.job.settings
-    job = replace(reviewed.job, settings=settings.model_copy(update={"trials": settings.trials * TRIALS}))
-    inputs, path = read_inputs(job, reviewed.record.splits), bot.path(job)
+    inputs = read_inputs(reviewed.job, reviewed.record.splits)
+    settings = inputs.job.settings
+    job = replace(inputs.job, settings=settings.model_copy(update={"trials": settings.trials * TRIALS}))
+    inputs, path = replace(inputs, job=job), bot.path(job)
     head = moved_by(bot, reviewed)[0] or reviewed.proposal.head
     commits, checkout = (reviewed.proposal.base, head), checkout_in(inputs)
     sides = [skill_at(bot.api, sha, path, inputs.skill.folder, checkout) for sha in commits]

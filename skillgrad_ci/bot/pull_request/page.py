@@ -68,7 +68,10 @@ def title(report: Report, dropped: Iterable[str] = ()) -> str:
 
 
 def confirmed(report: Report) -> bool:
-    """Whether tasks that taught no edit show a gain that chance does not explain, and heldout ones no loss."""
+    """Whether tasks that taught no edit show a gain that chance does not explain, and heldout ones no loss.
+
+    An estimate by cross-fitting confirms nothing: it is of other skills, that runs like this one made.
+    """
     heldout, validation = report.heldout.delta, report.validation.delta
     return not denied(report) and any(
         delta is not None and delta.clear and delta.change > 0 for delta in (heldout, validation)
@@ -76,7 +79,13 @@ def confirmed(report: Report) -> bool:
 
 
 def denied(report: Report) -> bool:
-    """Whether heldout accuracy fell, or could not be told for the clock: such a proposal is never ready for review."""
+    """Whether heldout accuracy fell, or could not be told for the clock: such a proposal is never ready for review.
+
+    With `split: cross`, whether the estimate of the procedure shows no gain, or is not there.
+    """
+    if report.cross is not None:
+        gain = report.cross.comparison.delta
+        return gain is None or gain.change <= 0
     heldout = report.heldout
     return bool(heldout.refused) or (heldout.delta is not None and heldout.delta.change < 0)
 
@@ -159,6 +168,8 @@ def _facts(report: Report, memory: PatternMemory, around: Around) -> dict[str, A
 
 def _measured(report: Report) -> list[tuple[str, Comparison]]:
     """The splits that say something of others; the training tasks where there is nothing else."""
+    if report.cross is not None:
+        return [(name, part) for name, _, part in report.rows]
     parts = [(name, report.of(name)) for name in ("heldout", "validation")]
     shown_ = [(name, part) for name, part in parts if part.baseline.measured or part.baseline.unmeasured]
     return shown_ or [("train", report.train)]
@@ -190,6 +201,8 @@ def _diff(around: Around) -> dict[str, Any] | None:
 def _legend(report: Report) -> str:
     """Which tasks did what: a figure is worth what its tasks were not used for."""
     told = ["Edits were learned from training tasks alone."]
+    if report.cross is not None:
+        told = ["Edits were learned from all tasks. The tasks left out were unknown to the runs of their folds alone."]
     if report.chosen_on in ("heldout", "validation") and report.accept != "always":
         told.append(f"The {report.chosen_on} tasks decided whether they are proposed.")
     if report.heldout_looks:

@@ -26,7 +26,8 @@ from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import read_inputs
 from skillgrad_ci.session.json_documents import as_printed
 from skillgrad_ci.session.parts import stop_on_signals
-from skillgrad_ci.session.side_by_side.optimizers import NONE, Setting, compare_settings, document_of, folder_name
+from skillgrad_ci.session.side_by_side.optimizers import Setting, compare_settings, document_of, folder_name
+from skillgrad_ci.session.side_by_side.shared_base import NONE
 
 REWRITE: Preset = "rewrite"
 HEADERS = ["setting", "accuracy", "95% interval", "passed", "against none", "p", "against rewrite", "p",

@@ -51,7 +51,7 @@ def suite(arguments: argparse.Namespace) -> int:
     assigned = assign(read.tasks, None, read_recorded(path), job.settings.seed)
     facts = suite_facts(read, assigned)
     code = DONE
-    if arguments.split or arguments.write:
+    if arguments.splits or arguments.write:
         facts["split"] = split_facts(assigned)
     if arguments.write:
         unreviewed = set(read.unreviewed)  # where they will be used is not decided yet

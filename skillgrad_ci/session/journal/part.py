@@ -19,12 +19,13 @@ class JournalPart:
     whole: FileJournal
     name: str
     below: "JournalPart | None" = None
+    within: str | None = None  # the folder's name below the whole's, where it is not the part's own; "" is the whole's
     damage: Sequence[str] = ()  # whoever opened the whole tells of it
 
     @property
     def folder(self) -> Path:
-        """The part's own run folder."""
-        return self.whole.folder / self.name
+        """The part's run folder."""
+        return self.whole.folder / (self.name if self.within is None else self.within)
 
     @property
     def path(self) -> Path:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from types import FrameType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from skillgrad_ci.config.config import SkillRun, refuse_outside
-from skillgrad_ci.config.settings import REHEARSAL
+from skillgrad_ci.config.settings import REHEARSAL, Player
 from skillgrad_ci.errors import Cancelled, UserError
 from skillgrad_ci.method.budget import Cap, Journaled, Ledger, Metered
 from skillgrad_ci.method.events import Noted
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from skillgrad_ci.models.rehearsal.generic import Solution
     from skillgrad_ci.sandbox.choose import StoppableSandbox
 
-Player = Literal["executor", "optimizer", "judge"]
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PLAYERS: tuple[Player, ...] = ("executor", "optimizer", "judge")
 ROLES: Mapping[str, Player] = {

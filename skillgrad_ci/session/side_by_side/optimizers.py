@@ -4,32 +4,29 @@ All of it is one journal. The base run is its part `none`, the control: it is pa
 budget, and every setting begins with it. What a setting pays for is its own, also where another one asked the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from skillgrad_ci.config.settings import Budget
-from skillgrad_ci.errors import BudgetExceeded, UserError
-from skillgrad_ci.method.events import Event, Executed, Measuring, Noted
-from skillgrad_ci.method.evidence import Flat, Usage, flat_signal
+from skillgrad_ci.errors import UserError
+from skillgrad_ci.method.events import Noted
+from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import Observer
-from skillgrad_ci.method.run import Run, Stop
+from skillgrad_ci.method.run import Stop
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import digest_of
-from skillgrad_ci.method.world.measurements import BASE
 from skillgrad_ci.report.comparison import LEVEL, compared, foot, looks, shown_split, usage_of
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.inputs import Inputs, with_triggers
-from skillgrad_ci.session.journal.file_journal import END, FileJournal
+from skillgrad_ci.session.inputs import Inputs
+from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.journal.part import JournalPart
 from skillgrad_ci.session.open_run import open_with
-from skillgrad_ci.session.optimize_skill import Finished, check_accept, optimize_opened, world_of, write_report
+from skillgrad_ci.session.optimize_skill import Finished, check_accept, optimize_opened
 from skillgrad_ci.session.parts import StopRequest
-from skillgrad_ci.session.rollout import OUTAGE
-from skillgrad_ci.session.side_by_side.setups import NOTHING_LEFT, left_of
+from skillgrad_ci.session.side_by_side.setups import NOTHING_LEFT
+from skillgrad_ci.session.side_by_side.shared_base import NONE, Together, measure_base, without_base
 
-NONE = "none"
 OWN = frozenset(LoopSettings.model_fields) - {"seed", "trials"}  # what settings that are compared may differ in
 SHARED = "The base run is shared with the settings beside this one: it counts in the budget, and not in this cost."
 
@@ -53,17 +50,6 @@ class ComparedRuns:
     cancelled: bool = False
 
 
-@dataclass(frozen=True)
-class _Comparing:
-    """What all parts of a comparison have in common."""
-
-    journal: FileJournal
-    observe: Observer
-    stop: StopRequest
-    redactor: Redactor
-    reproduce: str
-
-
 def folder_name(settings: Sequence[Setting]) -> str:
     """A comparison is known by all that decides its runs."""
     return f"compare-{digest_of([[setting.name, setting.inputs.fingerprint] for setting in settings])[:12]}"
@@ -78,6 +64,8 @@ def refuse_unlike(settings: Sequence[Setting]) -> None:
                 f"{first.name} and {other.name} differ in {what} ({one} and {two}): what is compared may differ in "
                 f"{', '.join(sorted(OWN))} alone"
             )
+    if first.inputs.job.settings.split == "cross":
+        raise UserError("compare measures all settings on the same tasks, which split: cross has not; leave it out")
     _refuse_unfit(settings)
 
 
@@ -122,62 +110,30 @@ def compare_settings(
     with FileJournal(folder, redactor) as journal:
         for line in journal.damage:
             observe(Noted(line))
-        comparing = _Comparing(journal, observe, stop, redactor, reproduce)
+        together = Together(journal, observe, stop, redactor, reproduce)
         base = JournalPart(journal, NONE)
-        none, budget = _measure_base(settings[0].inputs, base, comparing)
+        none, budget = measure_base(settings[0].inputs, base, together)
         runs: list[tuple[Setting, Finished]] = []
         for setting in settings:
             if budget is None:
                 return ComparedRuns(none, runs, f"{NOTHING_LEFT} an optimizer: the base run took all")
             job = setting.inputs.job
             job = replace(job, settings=job.settings.model_copy(update={"budget": budget}))
-            done = _optimize(replace(setting, inputs=replace(setting.inputs, job=job)), base, comparing)
+            done = _optimize(replace(setting, inputs=replace(setting.inputs, job=job)), base, together)
             runs.append((setting, done))
             if done.run.stop in (Stop.CANCELLED, Stop.UNMEASURED):
                 return ComparedRuns(none, runs, f"{setting.name}: {done.run.why}", done.run.stop is Stop.CANCELLED)
         return ComparedRuns(none, runs)
 
 
-def _measure_base(inputs: Inputs, part: JournalPart, comparing: _Comparing) -> tuple[Finished, Budget | None]:
-    """The initial skill on every task: the control `none`, and what of the budget is left for each setting."""
-    with open_with(part, inputs, comparing.observe, comparing.stop, comparing.redactor) as opened:
-        skill, trials = inputs.skill, inputs.job.settings.trials
-        world = with_triggers(world_of(opened, opened.rollout), inputs.triggers, trials)
-        try:
-            baseline = world.measure(skill, opened.suite.tasks, BASE, trials)
-            triggers = world.triggers(skill, "triggers-base") if world.triggers else ()
-        except BudgetExceeded as error:
-            raise BudgetExceeded(f"the base run, which every setting begins with, is not complete: {error}") from error
-        flat = flat_signal(baseline)
-        outage = flat is not None and flat[0] is Flat.UNMEASURED
-        opened.journal.record(END, END, {"stop": OUTAGE if outage else NONE})
-        run = Run(skill, skill, skill, opened.splits(opened.settled, baseline), inputs.job.settings, inputs.memory)
-        run = replace(run, baseline=baseline, triggers=triggers, why="a control: nothing is optimized")
-        done = write_report(run, opened, part.folder, comparing.redactor, comparing.reproduce)
-        return done, left_of(opened.ledger)
-
-
-def without_base(observe: Observer) -> Callable[[Event], None]:
-    """An observer that is not told again of the base run, which every setting takes over."""
-
-    def told(event: Event) -> None:
-        again = (isinstance(event, Measuring) and event.name == BASE) or (
-            isinstance(event, Executed) and event.iteration == BASE
-        )
-        if not again:
-            observe(event)
-
-    return told
-
-
-def _optimize(setting: Setting, base: JournalPart, comparing: _Comparing) -> Finished:
+def _optimize(setting: Setting, base: JournalPart, together: Together) -> Finished:
     """One setting's run, in its own part of the journal and its own folder."""
-    comparing.observe(Noted(f"setting {setting.name}"))
-    part = JournalPart(comparing.journal, setting.name, base)
-    observe = without_base(comparing.observe)
-    with open_with(part, setting.inputs, observe, comparing.stop, comparing.redactor) as opened:
+    together.observe(Noted(f"setting {setting.name}"))
+    part = JournalPart(together.journal, setting.name, base)
+    observe = without_base(together.observe)
+    with open_with(part, setting.inputs, observe, together.stop, together.redactor) as opened:
         opened = replace(opened, notes=[*opened.notes, SHARED])
-        return optimize_opened(setting.inputs, opened, part.folder, comparing.redactor, comparing.reproduce)
+        return optimize_opened(setting.inputs, opened, part.folder, together.redactor, together.reproduce)
 
 
 def document_of(done: ComparedRuns, settings: Sequence[Setting], reproduce: str) -> dict[str, Any]:

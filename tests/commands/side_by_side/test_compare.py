@@ -91,7 +91,7 @@ def test_a_base_run_over_the_cap_is_no_comparison(repository: Path, capsys: pyte
     assert main([*COMPARE, "--json", "--out", "out", "--budget-tokens", "30000"]) == 3
     said = capsys.readouterr()
     assert said.out == ""
-    assert "the base run, which every setting begins with, is not complete: budget.tokens" in said.err
+    assert "the base run, which every run begins with, is not complete: budget.tokens" in said.err
 
 
 def test_configurations_are_settings_by_their_files_names(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

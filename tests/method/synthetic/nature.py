@@ -8,7 +8,7 @@ longer the body, the less of it is followed. So the true accuracy of a skill is 
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from statistics import fmean
@@ -20,7 +20,11 @@ from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.ports import Reply
 from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.settings import LoopSettings
-from skillgrad_ci.method.task import GraderSpec, Suite, Task
+from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
+from skillgrad_ci.method.world import Least, World
+from skillgrad_ci.method.world.left_out import learn_without, measure_left_out
+from skillgrad_ci.report.statistics import Delta, paired
+from skillgrad_ci.session.split import folds_of
 from skillgrad_ci.skill.skill import Skill
 from tests.support.worlds import SKILL, SPLITS, diagnosis, edit, patterns, world
 
@@ -40,7 +44,8 @@ class Nature:
     `unguided`, `hint` and `firm` are how often a task passes. `errs` is how often a diagnosis names another mechanism,
     `blind` the mechanisms that steps never see, `harm` how often an edit spoils a mechanism instead of serving one,
     `junk` how often it does nothing, `tidies` how often a patch deletes a line of guidance that nothing protects,
-    `bloat` how many idle lines an edit brings. At `forget` lines half of the body is followed.
+    `bloat` how many idle lines an edit brings, `swings` how often a hint that does not do is put the other way round,
+    and back again. At `forget` lines half of the body is followed.
     """
 
     unguided: float = 0.1
@@ -51,6 +56,7 @@ class Nature:
     harm: float = 0.0
     junk: float = 0.0
     tidies: float = 0.0
+    swings: float = 0.0
     bloat: int = 0
     forget: float = 200.0
 
@@ -155,6 +161,10 @@ class Agents:
             return [edit(firm, pattern, op="replace", target="text", address=hint)]
         if firm in body:
             return []
+        loose = f"- Loose {word}."
+        if (hint in body or loose in body) and self.dice.random() < self.nature.swings:
+            old, new = (hint, loose) if hint in body else (loose, hint)
+            return [edit(new, pattern, op="replace", target="text", address=old)]
         self.repeated += hint in body
         return [edit("\n".join([f"{hint[:-1]}{' again' * (hint in body)}.", *idle]), pattern)]
 
@@ -222,14 +232,70 @@ class Lived:
         kept = [row.edit.content for step in self.run.iterations for row in step.edits if row.status == "accepted"]
         return sum(content in self.agents.junk for content in kept)
 
+    @property
+    def swings(self) -> int:
+        """How many accepted edits wrote again what an earlier one had taken away."""
+        gone: set[str] = set()
+        again = 0
+        for made in [row.edit for step in self.run.iterations for row in step.edits if row.status == "accepted"]:
+            again += made.content in gone
+            gone |= {made.address} if made.op == "replace" else set()
+        return again
 
-def live(nature: Nature, seed: int, **settings: Any) -> Lived:
+
+def config_of(seed: int, **settings: Any) -> LoopSettings:
+    return LoopSettings.model_validate({"seed": seed, "accept": "always", **settings})
+
+
+@dataclass(frozen=True)
+class Unbounded(World):
+    """A world that measures a candidate on all of validation, also where it can win no more."""
+
+    def measure_until(
+        self, skill: Skill, tasks: Sequence[Task], name: str, least: Least, trials: int = 1
+    ) -> list[Evidence]:
+        if name.startswith("validate-"):
+            return self.measure(skill, tasks, name, trials)
+        return super().measure_until(skill, tasks, name, least, trials)
+
+
+def live(nature: Nature, seed: int, *, bounded: bool = True, **settings: Any) -> Lived:
     """One run of the real loop in this world."""
-    config = LoopSettings.model_validate({"seed": seed, "accept": "always", **settings})
     executor, agents = Executor(nature, seed), Agents(nature, random.Random(seed))
-    run = optimize(SKILL, SUITE, config, PatternMemory("s"), world(executor, agents))
+    here = world(executor, agents)
+    here = here if bounded else Unbounded(**vars(here))
+    run = optimize(SKILL, SUITE, config_of(seed, **settings), PatternMemory("s"), here)
     done = run.final
     return Lived(run, agents, nature.accuracy(SKILL), nature.accuracy(done), length(done), executor.executions)
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """A cross-fitting: its estimate, and what its folds' skills truly gain over all tasks that could be drawn."""
+
+    delta: Delta
+    gain: float
+
+
+def cross(nature: Nature, seed: int, size: int = 12, folds: int = 3, **settings: Any) -> Crossed:
+    """A cross-fitting on a small suite that is drawn for it, each task's mechanism by chance."""
+    executor, agents, dice = Executor(nature, seed), Agents(nature, random.Random(seed)), random.Random(seed)
+    tasks = [
+        Task(f"task-{n}", f"Needs {dice.choice(WORDS)}.", [GraderSpec("text")], split=Split.TRAIN) for n in range(size)
+    ]
+    here, suite = world(executor, agents), replace(SUITE, tasks=tasks)
+    config = config_of(seed, **{"accept": "final", "iterations": 4, **settings})
+    baseline = here.measure(SKILL, tasks, "base")
+    base = replace(Run(SKILL, SKILL, SKILL, suite, config, PatternMemory("s")), baseline=baseline)
+    before, after, gains = list[Evidence](), list[Evidence](), []
+    for number, ids in enumerate(folds_of(tasks, {row.task_id: row.passed for row in baseline}, folds, seed)):
+        run = learn_without(base, ids, here, str(number))
+        for rows, more in zip((before, after), measure_left_out(base, run, ids, here), strict=True):
+            rows.extend(more)
+        gains.append(len(ids) * (nature.accuracy(run.final) - nature.accuracy(SKILL)) / size)
+    delta = paired(before, after)
+    assert delta is not None
+    return Crossed(delta, sum(gains))
 
 
 def lives(nature: Nature, seeds: int, **settings: Any) -> Sequence[Lived]:

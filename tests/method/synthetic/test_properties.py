@@ -4,7 +4,10 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
 
-from tests.method.synthetic.nature import Lived, Nature, lives
+import pytest
+
+from skillgrad_ci.method.optimizers.choices import LOOP, Preset
+from tests.method.synthetic.nature import Lived, Nature, cross, live, lives
 from tests.support.worlds import SKILL
 
 SEEDS = 16
@@ -73,3 +76,45 @@ def test_a_gate_beyond_noise_takes_less_junk_at_the_same_cost() -> None:
     assert mean(aware, lambda one: one.junk) < 0.75 * mean(strict, lambda one: one.junk)
     cost = [mean(runs, lambda one: one.executions) for runs in (aware, strict)]
     assert abs(cost[0] - cost[1]) < 0.1 * cost[1]
+
+
+def test_momentum_keeps_guidance_from_swinging_to_and_fro() -> None:
+    """Without the record a hint that does not do is turned round, and turned back: nobody knows that it was tried."""
+    swinging = Nature(swings=0.8)
+    with_record, without = (lives(swinging, SEEDS // 2, momentum=each) for each in (True, False))
+    assert mean(without, lambda one: one.swings) > 1
+    assert mean(with_record, lambda one: one.swings) < 0.2 * mean(without, lambda one: one.swings)
+    assert accuracy(with_record) > accuracy(without) + 0.2
+
+
+@pytest.mark.parametrize("trials", [1, 3])
+def test_the_exact_bound_saves_executions_and_changes_no_verdict(trials: int) -> None:
+    harmful, gated = Nature(harm=0.3), {"accept": "validate", "trials": trials}
+    bound, whole = (
+        [live(harmful, seed, bounded=each, **gated) for seed in range(SEEDS // 4)] for each in (True, False)
+    )
+    for one, other in zip(bound, whole, strict=True):
+        accepted = [[step.verdict == "accepted" for step in lived.run.iterations] for lived in (one, other)]
+        assert accepted[0] == accepted[1]
+        assert one.run.final.digest == other.run.final.digest
+    assert mean(bound, lambda one: one.executions) < mean(whole, lambda one: one.executions)
+
+
+def test_what_cross_fitting_estimates_is_what_its_runs_gain() -> None:
+    """On suites of twelve tasks, each drawn anew; a figure of the tasks that taught would be far above it."""
+    crossed = [cross(Nature(harm=0.2), seed) for seed in range(SEEDS)]
+    estimates, gains = [one.delta.change for one in crossed], [one.gain for one in crossed]
+    assert fmean(gains) > 0.1
+    assert abs(fmean(estimates) - fmean(gains)) < 0.08
+    covered = [low <= one.gain <= high for one in crossed for low, high in [one.delta.interval]]
+    assert fmean(covered) > 0.8
+
+
+@pytest.mark.parametrize("preset", ["skillgrad", "skillopt", "evoskill", "trace2skill"])
+def test_every_optimizer_that_learns_does_so_here(preset: Preset) -> None:
+    """As their papers have them, but for fewer and smaller batches."""
+    small: dict[str, Any] = {"skillopt": {"batch_size": 8, "iterations": 6}, "evoskill": {"iterations": 6}}
+    config = {"optimizer": preset, "accept": LOOP[preset].get("accept", "final"), **small.get(preset, {})}
+    runs = lives(Nature(), SEEDS // 4, **config)
+    assert accuracy(runs) > 0.3
+    assert [one.run.settings.optimizer.preset for one in runs] == [preset] * len(runs)

@@ -1,0 +1,172 @@
+"""`split: cross`: all tasks teach what is delivered, and runs that each left a fold out say what that gains."""
+
+import json
+import re
+import signal
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from skillgrad_ci.__main__ import main
+from skillgrad_ci.commands.cli import ELSE
+from tests.support import small_repository
+from tests.support.killed import AT_ONCE, essence, provider, start
+
+OPTIMIZE = ("optimize", "skills/greeter", "--sandbox", "none", "--split", "cross")
+SCRIPT = "evals/rehearsal.yaml"
+MOMENTS = 4
+TASKS = 7
+
+
+def small(root: Path, model: str = "rehearsal", **extra: str) -> Path:
+    """The small repository with seven tasks, none with a split; `extra` is given to the first task."""
+    small_repository.make(root, model)
+    suite = root / "evals/tasks.yaml"
+    content = yaml.safe_load(suite.read_text())
+    content["tasks"] = [
+        {key: value for key, value in task.items() if key != "split"} for task in content["tasks"][:TASKS]
+    ]
+    content["tasks"][0].update(extra)
+    suite.write_text(yaml.safe_dump(content, sort_keys=False))
+    return root
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = small(tmp_path / "repository")
+    monkeypatch.chdir(root)
+    return root
+
+
+def records(journal: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in journal.read_text().splitlines()]
+
+
+def test_every_task_is_left_out_once_and_its_fold_never_learned_from_it(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*OPTIMIZE, "--json", "--out", "out"]) == 0
+    said = capsys.readouterr()
+    report = json.loads(said.out)
+    folds, tasks = report["cross"]["folds"], {row["id"] for row in report["tasks"]}
+    left_out = [task for fold in folds for task in fold["tasks"]]
+    assert sorted(left_out) == sorted(tasks)
+    assert [fold["learned"] for fold in folds] == [TASKS - len(fold["tasks"]) for fold in folds] == [4, 5, 5]
+    lines = records(repository / "out/journal.jsonl")
+    for fold in folds:
+        part = f"fold-{fold['number']}"
+        spent = [row["value"] for row in lines if row["kind"] == "spent" and row["key"].startswith(f"{part}: ")]
+        taught = {row["on"]["task"] for row in spent if row["role"] == "diagnoser"}
+        assert taught
+        assert not taught & set(fold["tasks"])
+        own = json.loads((repository / f"out/{part}/report.json").read_text())
+        assert {row["id"] for row in own["tasks"]} == tasks - set(fold["tasks"])
+        memory = (repository / f"out/{part}/momentum.md").read_text()
+        assert not any(re.search(rf"{task}\b", memory) for task in fold["tasks"])
+        for side in ("before", "after"):  # afresh: the base run's executions chose what is delivered
+            folder = repository / f"out/{part}/trajectories/left-out-{side}"
+            seen = {path.name.split(".")[0] for path in folder.iterdir()}
+            assert seen == set(fold["tasks"])
+    assert report["headline"].startswith("Cross-fitted accuracy, an estimate of the procedure, rose from 0.0% to ")
+    told = " ".join(report["remarks"])
+    assert "3 runs each learned without one fold of the tasks and were measured on it; 3 of them ended with" in told
+    assert f"learned from all {TASKS} tasks, and was measured on no task that it did not learn from" in told
+    assert "no heldout tasks" not in told
+
+
+def test_one_budget_one_base_run_and_an_estimate_that_counts_all_of_it(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*OPTIMIZE, "--json", "--out", "out"]) == 0
+    said = capsys.readouterr()
+    report, lines = json.loads(said.out), records(repository / "out/journal.jsonl")
+    executed = Counter(row["key"].split(": ")[0] for row in lines if row["kind"] == "execution")
+    assert executed["base"] == TASKS, "no fold executes the initial skill on what the base run did"
+    estimates = [int(number) for number in re.findall(r"at most (\d+) executions", said.err)]
+    assert len(estimates) == 2
+    assert estimates[0] == estimates[1] >= sum(executed.values())
+    spent = [row["value"]["spent"] for row in lines if row["kind"] == "spent"]
+    assert report["cost"]["calls"] == sum(row["calls"] for row in spent)
+    assert report["cost"]["prompt_tokens"] == sum(row["prompt_tokens"] for row in spent)
+    purposes = {row["iteration"].split(": ")[0] for row in report["cost"]["by_purpose"]}
+    assert {"base", "1", "fold 1", "fold 2", "fold 3"} <= purposes
+    assert report["settings"]["budget"] == {"usd": None, "tokens": None, "minutes": None}
+
+
+def test_killed_at_several_moments_it_ends_as_if_never_killed(tmp_path: Path) -> None:
+    repository, out = small(tmp_path / "repository", "openai/scripted"), tmp_path / "out"
+    with provider(repository / SCRIPT) as (server, plan):
+        process = start(repository, OPTIMIZE, server.url, tmp_path / "whole")
+        process.join(120)
+        assert process.exitcode == 0, (tmp_path / "whole.log").read_text()
+        requests, plan["number"] = plan["number"], 0
+        for moment in range(1, MOMENTS + 1):
+            process = start(repository, OPTIMIZE, server.url, out)
+            plan["kill"] = (process, moment * requests // (MOMENTS + 1))
+            process.join(120)
+            assert process.exitcode == -signal.SIGKILL, (tmp_path / "out.log").read_text()
+        process = start(repository, OPTIMIZE, server.url, out)
+        plan["kill"] = (SimpleNamespace(kill=process.terminate), plan["number"] + requests // 20)  # in the last fold
+        process.join(120)
+        assert process.exitcode == ELSE, (tmp_path / "out.log").read_text()
+        cut = json.loads((out / "report.json").read_text())
+        assert (len(cut["cross"]["folds"]), cut["stopped"], cut["kept"]) == (2, "cancelled", True)
+        assert "2 of 3 folds are measured: fold 3: " in " ".join(cut["remarks"])
+        process = start(repository, OPTIMIZE, server.url, out)
+        process.join(120)
+        assert process.exitcode == 0, (tmp_path / "out.log").read_text()
+        assert essence(out) == essence(tmp_path / "whole")
+        assert requests < plan["number"] <= requests + (MOMENTS + 1) * AT_ONCE
+        assert (out / "skill.patch").read_text() == (tmp_path / "whole/skill.patch").read_text() != ""
+
+
+def test_where_the_initial_skill_stays_no_fold_is_run(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is spent on what cannot be delivered."""
+    (repository / SCRIPT).write_text((repository / SCRIPT).read_text().replace("capital letters", "no such words", 1))
+    script = yaml.safe_load((repository / SCRIPT).read_text())
+    for mechanism in script["mechanisms"].values():
+        mechanism["needs"] = [{"layer": "body", "text": "what no edit says"}]
+        mechanism.pop("weak", None)
+    (repository / SCRIPT).write_text(yaml.safe_dump(script))
+    assert main([*OPTIMIZE, "--json", "--out", "out"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["kept"], report["cross"]) == (False, None)
+    assert not list((repository / "out").glob("fold-*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "extra", "why"),
+    [
+        ((), {"split": "heldout"}, "1 have a split of their own (greet-ada: heldout); take these out"),
+        (("--accept", "validate"), {}, "accept: validate needs validation tasks, which split: cross has not"),
+        (("--folds", "1"), {}, "folds: expected greater than or equal to 2"),
+    ],
+)
+def test_what_cannot_be_crossed_is_refused_before_anything_is_spent(
+    words: tuple[str, ...], extra: dict[str, str], why: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(small(tmp_path / "repository", **extra))
+    assert main([*OPTIMIZE, *words, "--out", "out"]) == 2
+    assert why in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        (["plan", "skills/greeter", "--shards", "2"], "split: cross runs on one machine"),
+        (["compare", "skills/greeter", "--optimizers", "shrink"], "which split: cross has not"),
+    ],
+)
+def test_commands_that_share_one_split_refuse_it(
+    command: list[str], why: str, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = repository / ".skillgrad.yml"
+    config.write_text(config.read_text() + "split: cross\n")
+    assert main(command) == 2
+    assert why in capsys.readouterr().err
