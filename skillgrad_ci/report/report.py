@@ -144,7 +144,7 @@ def _comparison(run: Run, split: Split, split_of: Mapping[str, str]) -> doc.Comp
     """The reviewed tasks of a split, before and after: others claim nothing."""
     counted = {task for task, own in split_of.items() if own == split} - set(run.suite.unreviewed)
     before, after = ([row for row in rows if row.task_id in counted] for rows in (run.baseline, run.measured))
-    found = compared(before, after, run.settings.decide_by)
+    found = comparison_of(before, after, run.settings.decide_by)
     preferring = {task.id for task in run.suite.tasks if task.prefers}
     return found.model_copy(update={"preferred": _preferred(found.delta, preferring & counted)})
 
@@ -160,7 +160,7 @@ def _preferred(delta: doc.Change | None, tasks: Set[str]) -> tuple[int, int, int
     return wins, len(tasks - set(delta.unpaired)) - wins - losses, losses
 
 
-def compared(before: Sequence[Evidence], after: Sequence[Evidence], by: DecideBy = "pass") -> doc.Comparison:
+def comparison_of(before: Sequence[Evidence], after: Sequence[Evidence], by: DecideBy = "pass") -> doc.Comparison:
     """The same tasks under two skills, as far as they may be compared."""
     if not after:
         return doc.Comparison(baseline=measured_of(before))
@@ -181,7 +181,7 @@ def _triggers(run: Run) -> doc.Comparison | None:
     """The last iteration's skill is the candidate, and so is its trigger evidence."""
     if not run.triggers:
         return None
-    return compared(run.triggers, run.iterations[-1].triggers if run.iterations else ())
+    return comparison_of(run.triggers, run.iterations[-1].triggers if run.iterations else ())
 
 
 def _looks(run: Run, split_of: Mapping[str, str]) -> int:

@@ -141,7 +141,7 @@ def estimated(
     return Estimate(counts, queries, calls, tokens, usd)
 
 
-def told(estimate: Estimate, settings: Settings, *, measured: bool) -> Estimated:
+def announced(estimate: Estimate, settings: Settings, *, measured: bool) -> Estimated:
     """The event that says it in one line. `measured` says that it is made from the base run."""
     usd = f"{estimate.usd:.2f} USD" if estimate.usd is not None else "at an unknown price"
     besides = f", at most {estimate.queries} of trigger queries" if estimate.queries else ""

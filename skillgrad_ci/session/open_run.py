@@ -21,7 +21,7 @@ from skillgrad_ci.method.task import Split, Suite, Task
 from skillgrad_ci.method.world import Earlier
 from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.estimate import estimated, spent_of_cap, told
+from skillgrad_ci.session.estimate import announced, estimated, spent_of_cap
 from skillgrad_ci.session.inputs import RUNS, Inputs, Measurement
 from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.journal.part import RunJournal
@@ -117,7 +117,7 @@ class OpenRun:
         known = [task.id for task in suite.tasks if self.earlier and self.earlier.of(task, settings.trials)]
         models, triggers = self.parts.models, self.inputs.triggers
         most = estimated(suite, settings, models, seen, triggers, entire=whole, known=known)
-        self.parts.observe(told(most, settings, measured=bool(seen)))
+        self.parts.observe(announced(most, settings, measured=bool(seen)))
         return suite
 
 

@@ -31,7 +31,7 @@ from skillgrad_ci.method.world.measurements import BASE
 from skillgrad_ci.report.comparison import usage_of
 from skillgrad_ci.report.document import Comparison, Cost, CrossFitting, FoldFacts, Report
 from skillgrad_ci.report.pages import write_run
-from skillgrad_ci.report.report import compared, cost_of, headed
+from skillgrad_ci.report.report import comparison_of, cost_of, headed
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import Inputs, with_triggers
 from skillgrad_ci.session.journal.file_journal import END, FileJournal
@@ -199,7 +199,7 @@ def _facts(inputs: Inputs, folds: Sequence[Fold], planned: int, why: str) -> Cro
 
     def over(some: Sequence[Fold]) -> Comparison:
         before = [row for fold in some for row in fold.before]
-        return compared(before, [row for fold in some for row in fold.after], by)
+        return comparison_of(before, [row for fold in some for row in fold.after], by)
 
     rows = [
         FoldFacts(
