@@ -17,7 +17,7 @@ from skillgrad_ci.commands.terminal import say
 from skillgrad_ci.config.config import FILE, SkillRun, with_flags
 from skillgrad_ci.config.settings import DEFAULT_TOKENS, REHEARSAL, Settings
 from skillgrad_ci.errors import SkillGradError, UserError
-from skillgrad_ci.session.estimate import estimate
+from skillgrad_ci.session.estimate import announced, estimated
 from skillgrad_ci.session.inputs import read_inputs
 from skillgrad_ci.session.parts import Parts
 from skillgrad_ci.session.split import assign
@@ -120,7 +120,8 @@ def cost(root: Path, skill: Path, suite: Path, settings: Mapping[str, Any]) -> s
     inputs = read_inputs(job)
     known = inputs.suite.with_splits(assign(inputs.suite.tasks, None, inputs.recorded, job.settings.seed).splits)
     with closing(Parts(job, inputs.suite, lambda _: None)) as parts:
-        return estimate(known, job.settings, parts.models).text
+        most = estimated(known, inputs.job.settings, parts.models)
+        return announced(most, inputs.job.settings, measured=False).text
 
 
 def made(pairs: Mapping[Path, Path], settings: Mapping[str, Any]) -> dict[Path, str]:
