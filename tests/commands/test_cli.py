@@ -89,7 +89,15 @@ def test_every_setting_flag_reaches_the_settings() -> None:
             found = found[key]
         assert found is not None
     assert given(parse_arguments(["optimize", "s"])) == {}
-    kept_in_yaml = YAML_ONLY | {"momentum", "contrastive", "allow_scripts", "with_skills", "models", "budget"}
+    kept_in_yaml = YAML_ONLY | {
+        "momentum",
+        "contrastive",
+        "allow_scripts",
+        "reuse_baseline",
+        "with_skills",
+        "models",
+        "budget",
+    }
     assert {flag.place[0] for flag in setting_flags().values()} == set(Settings.model_fields) - kept_in_yaml | {
         "models",
         "budget",
