@@ -10,7 +10,7 @@ PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps
 help:
 	@echo "make demo   install, then optimize the example skill with the rehearsal model (no key, no network)"
 	@echo "make real   let a small real model (SmolLM2, 135 million parameters) work on examples/labels, on this machine"
-	@echo "make bench  count what a run executes and asks, by setting"
+	@echo "make bench  count what a run executes and asks, and measure start-up, throughput, memory and grading"
 	@echo "make test   install, then run the whole test suite"
 	@echo "make coverage   how much of the method and the skill their own tests reach"
 	@echo "make lint   check style; make types: check types; make e2e: Docker image and act, for real"
@@ -37,11 +37,9 @@ demo: setup
 real: setup
 	@$(RUN) -m benchmarks.real_model $(if $(IF_AVAILABLE),--if-available)
 
-# Counts alone: the same on every machine, and held by tests/test_benchmarks.py.
+# Counts are the same on every machine, and held by tests/test_benchmarks.py; times and bytes are this machine's.
 bench: setup
-	@$(RUN) -m benchmarks.executions
-	@echo
-	@$(RUN) -m benchmarks.tokens
+	@$(RUN) -m benchmarks
 
 test: setup
 	@$(RUN) -m pytest -n auto --dist worksteal -m "not docker and not index"

@@ -1,6 +1,8 @@
-"""How fast workbooks are graded, against the reference way, on the sample of SpreadsheetBench.
+"""How fast workbooks are graded, against the reference way.
 
-    SKILLGRAD_SAMPLES=../shared/data python benchmarks/grading.py [--tasks N]
+    [SKILLGRAD_SAMPLES=FOLDER] python -m benchmarks.grading [--tasks N]
+
+The workbooks are those of the suite `spreadsheetbench` in SKILLGRAD_SAMPLES, else those of the example.
 
 Each task's output is its golden saved again by openpyxl, as agents save: no formula has a cached value. The
 reference way starts LibreOffice for every file with a new profile and compares with openpyxl. Ours is timed in
@@ -16,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,10 +52,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time the grading of workbooks.")
     parser.add_argument("--tasks", type=int, default=None, help="only the first N tasks")
     chosen = parser.parse_args()
-    samples = Path(os.environ.get("SKILLGRAD_SAMPLES", ROOT.parent / "shared" / "data"))
-    tasks = list(suites.load_suite(samples / "spreadsheetbench").tasks)[: chosen.tasks]
+    print(table(chosen.tasks))
+
+
+def table(number: int | None = 12) -> str:
+    """The first `number` tasks, as Markdown."""
+    named = os.environ.get("SKILLGRAD_SAMPLES")
+    suite = Path(named, "spreadsheetbench") if named else ROOT / "examples/xlsx/evals/workbook-reports"
+    tasks = list(suites.load_suite(suite).tasks)[:number]
     with tempfile.TemporaryDirectory() as folder:
-        report(measure(tasks, {task.id: Path(folder) / task.id for task in tasks}))
+        return "\n".join(report(measure(tasks, {task.id: Path(folder) / task.id for task in tasks})))
 
 
 def measure(tasks: Sequence[Task], works: Mapping[str, Path]) -> dict[str, Measured]:
@@ -80,7 +88,6 @@ def measure(tasks: Sequence[Task], works: Mapping[str, Path]) -> dict[str, Measu
         ours.append(timed(lambda task: passes(warm, task, works), [task]))
     ways = {"reference: a new profile for every file": together(references), "ours, warm": together(ours), **ways}
     ways[f"ours, warm, {AT_ONCE} at once"] = timed(lambda task: passes(warm, task, works), tasks, AT_ONCE)
-    print(f"{warm.identity}; LibreOffice confined by: {office.confinement}; {os.cpu_count()} processors")
     cold.close()
     warm.close()
     return ways
@@ -122,14 +129,15 @@ def together(parts: Sequence[Measured]) -> Measured:
     return Measured(verdicts, [part.seconds[0] for part in parts], sum(part.total for part in parts))
 
 
-def report(ways: Mapping[str, Measured]) -> None:
+def report(ways: Mapping[str, Measured]) -> Iterator[str]:
+    """The lines of the table."""
     base = next(iter(ways.values()))
-    print("\n| way | seconds in all | seconds an output | median | times as fast | passed | lost |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    yield "| way | seconds in all | seconds an output | median | times as fast | passed | lost |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
     for name, way in ways.items():
         lost = sum(passed and not way.verdicts[task] for task, passed in base.verdicts.items())
         each, median = way.total / len(way.seconds), statistics.median(way.seconds)
-        print(
+        yield (
             f"| {name} | {way.total:.1f} | {each:.3f} | {median:.3f} | {base.total / way.total:.1f} "
             f"| {sum(way.verdicts.values())} of {len(way.verdicts)} | {lost} |"
         )

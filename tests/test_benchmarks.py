@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import tokens
+from benchmarks import memory, throughput, tokens
+from benchmarks.__main__ import COUNTS, TIMES
 from benchmarks.caching_server import Count, total
 from benchmarks.executions import SETTINGS, Counted, count, table
 from skillgrad_ci.method.acceptance import Verdict
@@ -84,3 +85,24 @@ def test_no_prompt_holds_a_schema_twice(prompts: dict[str, dict[str, Count]]) ->
     """The providers differ in its form alone: a second copy would be a tenth of an iteration."""
     sizes = [total(list(counts.values())).prompt for counts in prompts.values()]
     assert max(sizes) < 1.03 * min(sizes)
+
+
+def test_a_measurement_makes_as_many_calls_as_its_tasks_have() -> None:
+    """Counts, never times."""
+    done = throughput.measure(workers=2, tasks=3, latency=0.0, sandbox="none")
+    assert (done.calls, done.passed) == (3 * throughput.CALLS, 3)
+
+
+def test_a_task_takes_little_memory_and_little_of_the_page() -> None:
+    """A few hundred tasks of 28 KB: their evidence alone would take more than ten times what is allowed here."""
+    few, many = memory.held_by(50), memory.held_by(450)
+    assert (many - few) / 400 < 4_000
+    assert "10,000 executions" in memory.Measured(10_000, 0.0, 0, 0.0, 0).rows
+
+
+def test_one_command_prints_every_part() -> None:
+    assert list({**COUNTS, **TIMES}) == [
+        *("Executions, calls and tokens", "Tokens of prompts"),
+        *("Start-up and critical path", "Throughput", "Memory", "Grading"),
+    ]
+    assert COUNTS["Executions, calls and tokens"] is table
