@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,11 @@ def skill_job(arguments: argparse.Namespace) -> SkillRun:
 
 
 def _named(name: str, arguments: argparse.Namespace) -> str:
-    """Where the configured skill of that name lies: people give a skill's name, as the bot takes it."""
+    """Where the configured skill of that name, or nearly, lies: people give a skill's name, as the bot takes it."""
     config = arguments.config or nearest_config(Path())
-    here = [run.path for run in load_config(config, {}).skills if run.name == name] if config is not None else []
-    return f"; did you mean {os.path.relpath(here[0])}?" if here else ""
+    places = {run.name: run.path for run in load_config(config, {}).skills} if config is not None else {}
+    near = get_close_matches(name, places, 1)
+    return f"; did you mean {os.path.relpath(places[near[0]])}?" if near else ""
 
 
 def suite_job(arguments: argparse.Namespace, *, asks: bool = False) -> SkillRun:

@@ -278,6 +278,7 @@ def test_lint_answers_with_rule_file_and_line(shell: Shell) -> None:
     [
         (["optimize", "nowhere", "--tasks", "evals", "--model", "rehearsal"], "nowhere: not a folder"),
         (["optimize", "greeter", "--model", "rehearsal"], "did you mean skills/greeter?"),
+        (["optimize", "skills/greter", "--model", "rehearsal"], "did you mean skills/greeter?"),
         (["optimize", "skills/greeter", "--tasks", "nowhere"], "nowhere: no such file or folder"),
         (["optimize", "skills/greeter", "--batch-size", "0"], "the command line: batch_size: expected"),
         (["optimize", "skills/greeter", "--accept", "maybe"], "accept: expected 'always'"),

@@ -55,7 +55,8 @@ def check_suite(suite: Suite, made: Parts, each: Each) -> list[Proof]:
 def told_on_the_way(observe: Observer, total: int, what: str) -> Callable[[R], R]:
     """Passes each result on, and tells how many there are: at the start, and after each tenth of many. Thread-safe."""
     numbers, often = itertools.count(1), max(FEW, total // 10)
-    observe(Starting(f"0 of {total} {what}"))
+    if total:
+        observe(Starting(f"0 of {total} {what}"))
 
     def tell(result: R) -> R:
         number = next(numbers)
