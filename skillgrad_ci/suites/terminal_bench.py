@@ -100,12 +100,12 @@ def _refuse(folder: Path, document: Document, facts: TaskYaml, service: Mapping[
     if facts.run_tests_in_same_shell:
         raise document.error(["run_tests_in_same_shell"], "the agent's shell has ended then; leave this task out")
     if not (folder / SCRIPT).is_file():
-        raise UserError(f"{folder}: it has no {SCRIPT}")
+        raise UserError(f"{folder}: it has no {SCRIPT}; give it one")
     image, build = _place(folder, service)
     if image:
         return
     if not (build / "Dockerfile").is_file():
-        raise UserError(f"{folder}: it names no image, and {build} has no Dockerfile")
+        raise UserError(f"{folder}: it names no image, and {build} has no Dockerfile; give one")
     for line in _COPY.finditer((build / "Dockerfile").read_text("utf-8", "replace")):
         sources = [part.strip("[]\",'").removeprefix("./") for part in line["paths"].split()][:-1]
         shown = [name for name in sources if name in ("", ".", "*") or name.partition("/")[0] in SECRETS]
@@ -131,7 +131,7 @@ def _task(folder: Path, document: Document, facts: TaskYaml, service: Mapping[st
         raise document.error(["instruction"], "is empty; say what the agent is to do")
     workdir = str(service.get("working_dir") or "")
     if workdir and not workdir.startswith("/"):
-        raise UserError(f"{folder / COMPOSE}: working_dir: {workdir!r} is no absolute path")
+        raise UserError(f"{folder / COMPOSE}: working_dir: {workdir!r} is no absolute path; write it whole")
     image, build = _place(folder, service)
     timeout, network = facts.max_test_timeout_sec, facts.allow_internet
     options = {"timeout": timeout, "network": network, "env": {"TEST_DIR": "/tests"}, "verdict": "pytest"}

@@ -45,7 +45,8 @@ class Proofs:
     def refuse_unproved(self, task: Task) -> None:
         """Wait for this task's own proof, or make it now. Raises UserError where its reference fails its grader."""
         if task.id in self._locks and _is_wrong(grade := self._grade_of(task)):
-            raise UserError(f"task {task.id}: its reference answer fails its own grader ({grade and grade.feedback})")
+            why = grade and grade.feedback
+            raise UserError(f"task {task.id}: its reference answer fails its own grader ({why}); mend one of them")
 
     @cached_property
     def outcome(self) -> tuple[Suite, list[str]]:
