@@ -13,8 +13,8 @@ MESSAGES = list(messages())
 UNPROVOKED = 190  # messages without an example: it may only fall
 VERBS = """
     add address allow ask call check choose close commit copy correct delete drop end expected flatten free give install
-    keep leave let look make mend merge move must name needed need needs put raise rename remove run save say set shorten
-    simplify split start take try unarchive use wait write
+    keep leave let look make mend merge move must name needed need needs put raise rename remove run save say set
+    shorten simplify split start take try unarchive use wait write
 """
 CHOICES = r"(there|known|read) (are|is)|holds|is a folder with|says what|line by line|pair up|are said in them|would be"
 REMEDY = re.compile(
