@@ -67,13 +67,15 @@ def _say(facts: Mapping[str, Any]) -> None:
         [task["id"], *(_rate(task[name]) for name in arms), one_line(task["feedback"], 160)] for task in facts["tasks"]
     ]
     say_table(["task", *arms, "what the grader said"], tasks)
+    say_text(
+        "", f"Measured with agent {facts['agent']}, model {facts['models']['executor']}, sandbox {facts['sandbox']}."
+    )
     delta, size = facts["delta"], facts["skill_tokens"]
     if delta:
         low, high = delta["interval"]
         what = "the mean score" if delta["by"] == "score" else "accuracy"
         within = f"95% interval {points(low, '')} to {points(high)}"
         say_text(
-            "",
             f"The skill changes {what} by {points(delta['change'])} ({within}).",
         )
     late = [f"{arm['timed_out']} of {arm['measured']} {name}" for name, arm in arms.items() if arm["timed_out"]]

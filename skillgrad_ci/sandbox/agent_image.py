@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
+from skillgrad_ci.sandbox.build_output import why
 from skillgrad_ci.sandbox.container import docker, fetched
 
 BUILD = 1800.0  # seconds: an agent is a few hundred megabytes
@@ -25,7 +26,8 @@ def agent_image(base: str, install: str, tell: Callable[[str], None], *, network
         tell(f"sandbox: the image of the agent is made, once: {install} (on {base})")
     layer = f"FROM {base}\nUSER root\nRUN {json.dumps(['/bin/sh', '-c', install])}\n"
     try:
-        docker(["build", "--quiet", "--network", network, "--tag", name, "-"], timeout=BUILD, text=layer)
+        docker(["build", "--network", network, "--tag", name, "-"], timeout=BUILD, text=layer, why=why)
     except EnvironmentFailure as failure:
-        raise UserError(f"agent: it cannot be installed on the image {base} ({failure}); give another image") from None
+        said = f"agent: it cannot be installed on the image {base} by {install} ({failure})"
+        raise UserError(f"{said}; mend what it says, or give another image") from None
     return name

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,10 +177,12 @@ def _flags(name: str, image: str, limits: Limits, network: bool, layout: Layout,
     ]
 
 
-def docker(arguments: Sequence[str], timeout: float = START, text: str = "") -> str:
+def docker(
+    arguments: Sequence[str], timeout: float = START, text: str = "", why: Callable[[str], str] | None = None
+) -> str:
     """Output of one `docker` command, whose standard input is `text`.
 
-    Raises EnvironmentFailure with Docker's own words.
+    Raises EnvironmentFailure with Docker's own words: its last line, or what `why` finds in all that it printed.
     """
     command = ["docker", *arguments]
     try:
@@ -193,7 +195,8 @@ def docker(arguments: Sequence[str], timeout: float = START, text: str = "") -> 
     except subprocess.TimeoutExpired as error:
         raise EnvironmentFailure(f"docker {arguments[0]} took longer than {timeout:g} s") from error
     if done.returncode:
-        raise EnvironmentFailure(f"docker {arguments[0]}: {last_line(done.stderr)}")
+        said = why(f"{done.stdout}\n{done.stderr}") if why else last_line(done.stderr)
+        raise EnvironmentFailure(f"docker {arguments[0]}: {said}")
     return done.stdout.strip()
 
 

@@ -12,6 +12,7 @@ from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.method.task import Environment
 from skillgrad_ci.sandbox.agent_image import agent_image
 from skillgrad_ci.sandbox.archive import TooMuch, unpack
+from skillgrad_ci.sandbox.build_output import why
 from skillgrad_ci.sandbox.container import client_environment, docker, fetched
 from skillgrad_ci.sandbox.supervise import Limits
 
@@ -106,7 +107,7 @@ class TaskImages:
 def _image(environment: Environment) -> str:
     if environment.build is not None:
         command = ["build", "--quiet", "--label", "skillgrad-ci=environment", str(environment.build)]
-        return docker(command, timeout=environment.build_timeout).splitlines()[-1]
+        return docker(command, timeout=environment.build_timeout, why=why).splitlines()[-1]
     return fetched(environment.image)
 
 

@@ -188,6 +188,11 @@ def test_the_tasks_that_decided_are_named(report: Report) -> None:
     assert "no agent that edits saw them" in text
 
 
+def test_the_agent_with_its_version_stands_beside_the_models(report: Report) -> None:
+    text = body(report.model_copy(update={"agent": "codex/2.6.0"}), PatternMemory(SKILL.name), Around())
+    assert "- agent `codex/2.6.0`; models: executor `p/m`" in text
+
+
 def test_a_run_is_repeated_with_what_the_inputs_changed(tmp_path: Path) -> None:
     settings = Settings(models=Models(executor="p/m", optimizer="p/o x"), iterations=2)
     job = SkillRun(tmp_path / "skills/s", tmp_path / "evals/s", settings, tmp_path)

@@ -204,3 +204,4 @@ def test_an_agent_that_cannot_be_installed_in_a_tasks_image_is_refused(tmp_path:
         said, _ = process.communicate(timeout=600)
         assert (process.returncode, world.requests) == (2, []), said
     assert "agent: it cannot be installed on the image skillgrad-task:" in said
+    assert "npm: not found" in said.partition("(docker build: ")[2]
