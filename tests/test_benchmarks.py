@@ -93,10 +93,12 @@ def test_a_measurement_makes_as_many_calls_as_its_tasks_have() -> None:
     assert (done.calls, done.passed) == (3 * throughput.CALLS, 3)
 
 
-def test_a_task_takes_little_memory_and_little_of_the_page() -> None:
+def test_a_task_takes_little_memory_and_little_of_the_page(tmp_path: Path) -> None:
     """A few hundred tasks of 28 KB: their evidence alone would take more than ten times what is allowed here."""
     few, many = memory.held_by(50), memory.held_by(450)
     assert (many - few) / 400 < 4_000
+    few, many = (memory.page_of([memory.executed(one) for one in range(n)], tmp_path) for n in (50, 450))
+    assert (many - few) / 400 < 200  # 10,000 tasks: under 2 MB
     assert "10,000 executions" in memory.Measured(10_000, 0.0, 0, 0.0, 0).rows
 
 
