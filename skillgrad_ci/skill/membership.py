@@ -1,11 +1,12 @@
 """Which files of a folder are the skill's.
 
-Never: the repository's own things (`.git`, the configuration, the memory, run folders), a suite, and what
-git ignores or does not track. A skill whose `SKILL.md` is not tracked yet is taken without what is
-ignored, and a file in one of the specification's folders counts as soon as the tracked `SKILL.md` names it:
+Never: the repository's own things (`.git`, the configuration, the memory, run folders), a suite, what git ignores or
+does not track, and files that by their name hold keys. A skill whose `SKILL.md` is not tracked yet is taken without
+what is ignored, and a file in one of the specification's folders counts as soon as the tracked `SKILL.md` names it:
 somebody is writing it.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,12 @@ JOURNAL = "journal.jsonl"  # a folder that holds one is a run folder
 EVALS = "evals"  # where the Agent Skills guide keeps a suite
 PARTIAL = ".skillgrad-"  # how the name of a file starts while it is being written
 MAIN = "SKILL.md"
+# Files that hold keys, tracked or not; one that shows which keys there are (`.env.example`) holds none.
+_KEYS = re.compile(
+    r"\.env(?:rc|\.(?!(?:\w+\.)?(?:example|sample|template|dist|defaults?)$).*)?|\.netrc|\.pypirc|\.git-credentials"
+    r"|id_(?:rsa|dsa|ecdsa|ed25519)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,9 @@ class Membership:
         return self.repository.tracks(name) or self.repository.tracks_below(name)
 
     def leaves_out(self, target: Path) -> bool:
-        """Whether a real path is a suite's, wherever a link to it lies."""
+        """Whether a real path is a suite's, or holds keys that the repository has, wherever a link to it lies."""
+        if _KEYS.fullmatch(target.name) and self.lends(target):
+            return True
         return target in self._left_out or any(folder in self._left_out for folder in target.parents)
 
     def allows_way(self, path: Path) -> bool:
@@ -94,7 +103,7 @@ class Membership:
     def _allows(self, path: Path) -> bool:
         """Whether neither its name nor the suite speaks against a path."""
         name = path.name
-        if name in IGNORED or name.startswith(PARTIAL):
+        if name in IGNORED or name.startswith(PARTIAL) or _KEYS.fullmatch(name):
             return False
         if path.parent == self.top and (name == EVALS or name in OURS or (self._root_skill and name.startswith("."))):
             return False

@@ -56,6 +56,29 @@ def test_without_git_the_run_folder_the_memory_and_the_configuration_stay_out(tm
     assert sorted(Skill.load(top).files) == ["LICENSE", MAIN]
 
 
+@pytest.mark.parametrize("tracked", [True, False])
+def test_files_that_hold_keys_stay_out_tracked_or_not(tmp_path: Path, tracked: bool) -> None:
+    keys = {
+        ".env": "K=1",
+        ".env.local": "K=1",
+        "scripts/.env.production": "K=1",
+        "assets/id_ed25519": "k",
+        ".netrc": "m",
+    }
+    top = lay(tmp_path / "skills/tidy-up", **{
+        MAIN: HEAD, ".env.example": "K=", "assets/.env.prod.example": "K=", "scripts/env.py": "x", **keys,
+    })  # fmt: skip
+    (top / "references").mkdir()
+    (top / "references/settings.txt").symlink_to("../.env")
+    if tracked:
+        git(tmp_path, "init", "-q")
+        git(tmp_path, "add", "-A")
+    before = Skill.load(top)
+    assert sorted(before.files) == [".env.example", MAIN, "assets/.env.prod.example", "scripts/env.py"]
+    lay(top, **dict.fromkeys(keys, "K=2"))
+    assert Skill.load(top).digest == before.digest
+
+
 def test_a_whole_repository_is_named_by_its_frontmatter(tmp_path: Path) -> None:
     top = whole_repository(tmp_path / "pr-12-merge")
     assert Skill.load(top).folder == name_of(top) == "tidy-up"

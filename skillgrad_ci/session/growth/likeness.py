@@ -1,7 +1,8 @@
 """Whether a proposed task says again what one of the suite says: in its instruction and in what is right for it.
 
 Two tasks of one wording whose answers differ are two tasks: another question, or other inputs. Two that also have the
-same answer, or the same inputs and no fixed answer, measure one thing twice.
+same answer, or the same inputs and no fixed answer, measure one thing twice. So do two with the same words in another
+order, where the answer is fixed and the same: with no fixed answer, `from A to B` may well differ from `from B to A`.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import re
 import struct
 import unicodedata
 import zipfile
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from difflib import SequenceMatcher
@@ -18,6 +20,7 @@ from pathlib import Path
 from skillgrad_ci.method.task import Task
 
 ALIKE = 0.8  # share of the words of two instructions that are in both, in one order
+REORDERED = 0.9  # the same share in any order
 _WORD = re.compile(r"\w+")
 
 
@@ -33,16 +36,24 @@ def alike(first: str, second: str) -> float:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    """The words, folded. Signs that nobody sees (a zero-width space, a soft hyphen) part none."""
+    seen = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
+    return _WORD.findall(unicodedata.normalize("NFKC", seen).casefold())
+
+
+def _reordered(first: str, second: str) -> float:
+    """As `alike`, in whatever order the words stand."""
+    one, two = Counter(_words(first)), Counter(_words(second))
+    return 2 * (one & two).total() / max(1, one.total() + two.total())
 
 
 def _repeats(task: Task, other: Task) -> bool:
+    right, known = _right(task), _right(other)
     if alike(task.instruction, other.instruction) < ALIKE:
-        return False
+        return bool(right) and right == known and _reordered(task.instruction, other.instruction) >= REORDERED
     same_inputs = _contents(task.files.values()) == _contents(other.files.values())
     if same_inputs and _words(task.instruction) == _words(other.instruction):
         return True
-    right, known = _right(task), _right(other)
     return right == known if right and known else same_inputs
 
 

@@ -192,9 +192,6 @@ def _shown(recording: Recording) -> str:
     return "\n\n".join(filter(None, [*asked, used, *ends, *files, note]))
 
 
-_HEADING = re.compile(r"^#{1,3} +\S.*$|^-{3,}\s*$", re.MULTILINE)
-
-
 def _of_issues(path: Path) -> Gathered:
     """Issues: JSON or JSON lines of objects with a title and a body, or Markdown parted by headings or rules."""
     texts = [text.strip() for text in _issue_texts(path) if text.strip()]
@@ -207,11 +204,28 @@ def _of_issues(path: Path) -> Gathered:
     return Gathered(pieces, f"{len(pieces)} issues of {path.name}")
 
 
+_RULE = re.compile(r"-{3,}\s*$")  # under a line of text, too, where Markdown takes that line for a heading
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Markdown, parted at its rules and at the highest headings that stand there more than once.
+
+    A comment in a code block is no heading, and an issue's own headings (`## Steps`) do not part it.
+    """
+    shape = outline(text)
+    sections = [section for section in shape.sections if shape.lines[section.start].lstrip().startswith("#")]
+    counts = Counter(section.level for section in sections)
+    level = min((level for level, number in counts.items() if number > 1), default=1)
+    heads = {section.start for section in sections if section.level <= level}
+    rules = {number for number, line in enumerate(shape.lines) if _RULE.match(line) and not shape.is_code(number)}
+    starts = sorted({0, *heads, *rules, len(shape.lines)})
+    yield from ("".join(shape.lines[start:end]).strip("-\n ") for start, end in pairwise(starts))
+
+
 def _issue_texts(path: Path) -> Iterator[str]:
     text = read_text(path)
     if path.suffix not in (".json", ".jsonl"):
-        starts = [0, *(found.start() for found in _HEADING.finditer(text)), len(text)]
-        yield from (text[start:end].strip("-\n ") for start, end in pairwise(starts))
+        yield from _parts(text)
         return
     lines = [line for line in text.split("\n") if line.strip()] if path.suffix == ".jsonl" else []
     try:

@@ -3,6 +3,7 @@
 A scan is not a review: names, customers and passwords in prose have no form, so a person reads every task.
 """
 
+import codecs
 import io
 import lzma
 import re
@@ -17,6 +18,8 @@ from skillgrad_ci.secrets import IN_ADDRESS, MASK, SECRET_NAME
 
 MOST_BYTES = 20_000_000  # of what a file unpacks to, with the archives in it; more is not looked at, nor admitted
 UNREAD = "an archive that cannot be looked into"
+# How gzip, bzip2, xz, 7-Zip, RAR and zstd start.
+PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"\x28\xb5\x2f\xfd")
 # What zipfile raises for a damaged or an encrypted archive.
 BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
 
@@ -51,8 +54,13 @@ _TOKENS = {
     "an authorization": r"(?i)\b(?:authorization\s*[:=]\s*)?(?:bearer|basic)\s+[A-Za-z0-9._~+/-]{16,}=*",
 }
 _NAMED = re.compile(r"""(?P<name>[A-Za-z][\w.-]{2,60})["']?\s*(?:=|:|=>)\s*["']?(?P<value>[^\s"',;<>{}()\[\]]{8,})""")
+_NAMES = r"(?i:pass(?:word|wort|phrase|code)|kennwort|mot de passe|contrase\u00f1a|pwd?|pin code|api key)"
 _TOLD = re.compile(
-    r"(?i)\b(?:pass(?:word|wort|phrase)|pin code|api key)\s+(?:is|was|lautet)\s*:?\s*[\"'`]?[^\s\"'`]{6,}"
+    rf"\b{_NAMES}\s+(?i:is|was|ist|war|lautet|est|es)\s*:?\s*[\"'`]?[^\s\"'`]{{6,}}"
+    # with words between (the password for the depot is: …), or with no verb, only what has a password's signs
+    rf"|\b{_NAMES}(?:[ \t]+[^\W\d]+){{1,5}}(?:\s*[:=]|(?i:(?<= is)|(?<= was)|(?<= ist)|(?<= lautet)|(?<= est)))\s*"
+    r"[\"'`]?(?=[^\s\"'`]*\d)(?=[^\s\"'`]*[^\W\d])[^\s\"'`]{8,}"
+    rf"|\b{_NAMES}[ \t]*[ \t/][ \t]*[\"'`]?(?=\w*[a-z])(?=\w*[A-Z])(?=\w*\d)\w{{8,}}(?![\w.(]*\w)"
 )
 _EMAIL = re.compile(r"[\w.+-]+@(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)")
 _RESERVED = re.compile(r"(?:^|\.)(?:example(?:\.(?:com|net|org|edu))?|test|invalid|localhost)$", re.IGNORECASE)
@@ -61,6 +69,7 @@ _PHONE_HERE = re.compile(
     r"(?<![\w.,+/-])(?:\(\d{2,5}\)[ -]?\d{3,4}[ -]\d{3,5}|\d{3}[-.]\d{3}[-.]\d{4}|0\d{2,4}[ /-]\d{3,4}[ -]?\d{3,5})"
     r"(?![\w-])"
 )
+_PHONE_PAIRS = re.compile(r"(?<![\w.,+/-])(?<!\d )0\d{2,3}[-/ ]\d{2,3}(?: \d{2}){2}(?![\w-]|[ .,:]\d)")  # 070-123 45 67
 _FICTION = re.compile(r"555\D{0,2}01\d\d$")  # numbers kept for stories
 _HOME = re.compile(r"(?i)(?:(?:/home|/Users)/|\b[A-Z]:[\\/]+(?:Users|Documents and Settings)[\\/]+)(?P<user>[\w.-]*\w)")
 _NOBODY = {"user", "username", "you", "me", "name", "runner", "shared", "public", "vscode", "ubuntu", "node", "work",
@@ -94,8 +103,11 @@ def findings_in(content: bytes) -> list[str]:
     waiting, left = [content], MOST_BYTES
     while waiting:
         one = waiting.pop()
+        if one.startswith(PACKED):
+            found.append(UNREAD)
+            continue
         if not zipfile.is_zipfile(io.BytesIO(one)):
-            found += [finding.what for finding in findings(one.decode("utf-8", "replace"))]
+            found += [finding.what for finding in findings(_text_of(one))]
             continue
         try:
             with zipfile.ZipFile(io.BytesIO(one)) as archive:
@@ -106,6 +118,12 @@ def findings_in(content: bytes) -> list[str]:
         except BROKEN:
             found.append(UNREAD)
     return found
+
+
+def _text_of(content: bytes) -> str:
+    """A file's text. What spreadsheets call Unicode text is UTF-16, with a mark at its start."""
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if wide else "utf-8", "replace")
 
 
 def masked(text: str) -> str:
@@ -154,6 +172,7 @@ _PERSONAL: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], bool]], .
     ("an email address", _EMAIL, _is_someones_mail),
     ("a phone number", _PHONE, _is_phone),
     ("a phone number", _PHONE_HERE, _is_phone),
+    ("a phone number", _PHONE_PAIRS, _is_phone),
     ("a home folder with its owner's name", _HOME, _is_someones_home),
     ("a bank account", _IBAN, _is_iban),
     ("a payment card", _CARD, _is_card),

@@ -23,8 +23,21 @@ def test_another_spelling_of_one_question_is_found() -> None:
     for wording in (
         "write  the SUM of column B of sales.csv; reply with the number alone",
         "Please write the sum of column B of `sales.csv`. Reply with the number alone, please.",
+        "Reply with the number alone: write the sum of column B of `sales.csv`.",
+        ASKED.instruction.replace("number", "num\u200bber")
+        .replace("sum", "s\u00adum")
+        .replace("column", "col\u200bumn"),
     ):
         assert near_duplicate(task("new", wording), [ASKED]) == "asked", wording
+
+
+def test_words_in_another_order_are_a_duplicate_only_where_the_same_is_right() -> None:
+    one = "Turn every amount in the list from euros into pounds."
+    other = "In the list, turn every amount from pounds into euros, every one."
+    judged = [GraderSpec("judge", {"assertions": ["It holds amounts."]})]
+    assert near_duplicate(task("new", other), [task("old", one)]) == "old"
+    assert not near_duplicate(task("new", other, answer="5"), [task("old", one)])
+    assert not near_duplicate(task("new", other, graders=judged), [task("old", one, graders=judged)])
 
 
 def test_another_question_or_another_answer_is_no_duplicate() -> None:

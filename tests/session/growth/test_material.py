@@ -119,6 +119,8 @@ def test_where_no_session_is_found_it_says_where_it_looked(
         ("issues.jsonl", '{"title": "Wrong sum"}\n{"title": "Slow"}\n'),
         ("issues.md", "# Wrong sum\n\nCredits count twice.\n\n# Slow\n\nIt takes long.\n"),
         ("issues.txt", "Wrong sum\n---\nSlow\n"),
+        ("issues.md", "# Wrong sum\n```sh\n# a comment\n---\n```\n## Steps\nOne.\n# Slow\n## Steps\nTwo.\n"),
+        ("issues.md", "## Wrong sum\nCredits.\n## Slow\n### Steps\nOne.\n### Seen\nTwo.\n"),
     ],
 )
 def test_issues_come_one_by_one(tmp_path: Path, skill: Skill, name: str, content: str) -> None:

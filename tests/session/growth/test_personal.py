@@ -1,6 +1,10 @@
 """What has the form of a secret or of personal data is found; what only looks a little like it is left alone."""
 
+import bz2
+import codecs
+import gzip
 import io
+import lzma
 import zipfile
 
 import pytest
@@ -34,9 +38,14 @@ FOUND = [
     "https://deploy:hunter2hunter2@git.firm.se/x.git",
     'DB_PASSWORD="correct-horse-battery"',
     "the password is Tr0ub4dor3",
+    "the password for the shared drive is: Heron-31-Gate",
+    "Passwort ist Reiher31!",
+    "login admin / password Heron31Gate",
+    "the pw is heron-3-gate",
     "ida.holm@northwind-cables.se",
     "+46 70 174 06 35",
     "call 020 7946 0018",
+    "call 070-174 06 35",
     "/home/idaholm/reports/q3.xlsx",
     r"C:\Users\ida.holm\Desktop",
     "DE89 3704 0044 0532 0130 00",
@@ -51,6 +60,9 @@ CLEAN = [
     "192.168.0.1, 127.0.0.1 and 203.0.113.9 are no one's; version 3.11.4 is out.",
     "api_key = ${API_KEY}, password: <your password>, token=None",
     "rows 10-20-3000 and 12:30:45 and sha 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
+    "The password policy is on page 12; a password check (RFC-2617) hashes with sha256-crypt.",
+    "See the password list password Users2List.csv.",
+    "rows 01 02 03 04, 05-11-2026 12:30 and 09 30 15 00",
     "Spalte: 0,25; 12 345 678,90; 1234 5678 9012 3456",
 ]
 
@@ -76,6 +88,14 @@ def test_a_workbook_is_looked_into() -> None:
         archive.writestr("xl/sharedStrings.xml", "<t>ida.holm@northwind-cables.se</t>" * 50)
     assert "an email address" in findings_in(packed.getvalue())
     assert findings_in(b"plain") == []
+
+
+def test_a_file_in_utf_16_is_read_and_a_compressed_one_is_a_finding() -> None:
+    for kind in ("utf-16", "utf-16-be"):
+        mark = codecs.BOM_UTF16_BE if kind == "utf-16-be" else b""
+        assert findings_in(mark + "mail\tida.holm@northwind-cables.se".encode(kind)) == ["an email address"]
+    for pack in (gzip.compress, bz2.compress, lzma.compress):
+        assert findings_in(pack(b"nothing of anybody's")) == [UNREAD]
 
 
 def packed(*contents: bytes) -> bytes:
