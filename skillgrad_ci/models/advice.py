@@ -26,7 +26,7 @@ def failure(model: str, fault: Fault, at: str | None = None) -> SkillGradError:
         case Kind.KEY:
             return UserError(f"{model}: no key that is accepted ({fault.said}); {_key_advice(model)}")
         case Kind.MODEL:
-            wrong = f"its name, or the address {at} (it ends in /v1 mostly)" if at else "its name"
+            wrong = f"its name, or the address {at} ({_ending(model)})" if at else "its name"
             return UserError(f"model {model!r}: the provider does not know it ({fault.said}); correct {wrong}")
         case Kind.QUOTA:
             return UserError(f"{model}: the account cannot pay for calls ({fault.said}); add credit at the provider")
@@ -41,6 +41,11 @@ def failure(model: str, fault: Fault, at: str | None = None) -> SkillGradError:
         case _:
             server = f" at {at}; does a server answer there?" if at else ""
             return EnvironmentFailure(f"{model}: {fault.said}{server}")
+
+
+def _ending(model: str) -> str:
+    """How an address ends that litellm is given: it adds `/v1/messages` to Anthropic's by itself."""
+    return "without /v1 at its end" if provider_of(model) == "anthropic" else "it ends in /v1 mostly"
 
 
 def _key_advice(model: str) -> str:

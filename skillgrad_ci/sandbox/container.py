@@ -32,6 +32,12 @@ WORK = "/task/work"
 SCRATCH = "/tmp"  # noqa: S108
 ANSWER = 10.0  # seconds for the loop to answer
 NAMED_BY_DOCKER = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}  # mounted from a folder named by an id
+# No other image helps then: what Docker's program says, in its older and newer versions, and what we say without it.
+_NO_DAEMON = re.compile(
+    r"docker is not installed|cannot connect to the docker daemon|failed to connect to the docker api|"
+    r"permission denied while trying to connect|error during connect",
+    re.IGNORECASE,
+)
 START = 60.0  # seconds for Docker to start a container, and to copy a folder
 
 # bash waits for orphans; another shell does when it starts a process of its own.
@@ -57,8 +63,10 @@ def fetched(image: str) -> str:
     inspect = ["image", "inspect", "--format", "{{.Id}}", image]
     try:
         return docker(inspect)
-    except EnvironmentFailure:
-        pass
+    except EnvironmentFailure as failure:
+        if _NO_DAEMON.search(str(failure)):
+            said = f"{failure}; install Docker, start it, or let this user reach it"
+            raise EnvironmentFailure(said) from None
     try:
         docker(["pull", "--quiet", image], timeout=PULL)
     except EnvironmentFailure as failure:

@@ -24,7 +24,8 @@ from skillgrad_ci.method.budget import Cap, Ledger, Metered
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import ModelRequest
 from skillgrad_ci.models import provider
-from skillgrad_ci.models.faults import Kind, classify
+from skillgrad_ci.models.advice import failure
+from skillgrad_ci.models.faults import Fault, Kind, classify
 from skillgrad_ci.models.litellm_library import litellm
 from skillgrad_ci.models.prices import Prefixes, Price, Tokens, dollars
 from skillgrad_ci.models.provider import LitellmModel, check_access
@@ -542,3 +543,11 @@ def test_every_status_has_a_meaning(status: int, message: str) -> None:
 def test_the_longest_wait_is_longer_than_a_minutes_rate_window() -> None:
     assert provider.LONGEST_WAIT > 60
     assert sum(LitellmModel("x").backoff * 2**n for n in range(LitellmModel("x").retries)) > 60
+
+
+@pytest.mark.parametrize(
+    ("model", "ending"), [("anthropic/x", "without /v1 at its end"), ("openai/x", "it ends in /v1 mostly")]
+)
+def test_where_a_model_is_unknown_the_address_is_told_as_its_provider_wants_it(model: str, ending: str) -> None:
+    told = failure(model, Fault(Kind.MODEL, "no such model"), "http://127.0.0.1:1")
+    assert str(told).endswith(f"correct its name, or the address http://127.0.0.1:1 ({ending})")

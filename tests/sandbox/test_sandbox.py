@@ -376,3 +376,21 @@ def test_an_image_that_cannot_be_had_is_named_with_what_to_do() -> None:
         EnvironmentFailure, match=r"the image 127\.0\.0\.1:9/none:1 is not here and cannot be fetched: say"
     ):
         fetched("127.0.0.1:9/none:1")
+
+
+@pytest.mark.docker
+def test_where_docker_does_not_answer_no_other_image_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(EnvironmentFailure, match="start it") as stopped:
+        fetched(TAG)
+    assert "say another" not in str(stopped.value)
+
+
+def test_where_docker_is_not_installed_no_other_image_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EnvironmentFailure, match="docker is not installed; install Docker"):
+        fetched(TAG)
