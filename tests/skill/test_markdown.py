@@ -1,9 +1,10 @@
 """A Markdown text's sections and code, as CommonMark sees them."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillgrad_ci.skill.markdown import outline
+from skillgrad_ci.skill.markdown import may_be_unclosed, outline
 
 TEXT = """# A `code`
 
@@ -53,3 +54,19 @@ def test_lines_join_to_the_text_and_places_fit(lines: list[str], newline: str) -
         assert structure.offset_of(line) <= offset < structure.offset_of(line + 1)
     for section in structure.sections:
         assert 0 <= section.start < section.inside <= section.end <= len(structure.lines)
+
+
+PIECES = st.sampled_from(["```", "````", "~~~", "``` py", "``` `", "   ```", "    ```", "<!--", "-->", "<!-- a -->", "x", ""])
+
+
+@given(st.lists(PIECES, max_size=9))
+def test_the_quick_look_misses_nothing_that_is_never_closed(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    assert may_be_unclosed(text) or outline(text).unclosed is None
+
+
+@pytest.mark.parametrize(
+    "text", ["a\n\n```\nx\n```\n", "~~~\n```\n~~~\n", "```\n````\n", "<!-- a -->\n```\n<!-- b -->\n```\n", "--> x"]
+)
+def test_the_quick_look_lets_whole_texts_go(text: str) -> None:
+    assert not may_be_unclosed(text)
