@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.method.budget import Ledger
-from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory, Usage
+from skillgrad_ci.method.evidence import Evidence, ModelCall, Outcome, Trajectory, Usage
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.journal.file_journal import EVIDENCE, FileJournal
 from skillgrad_ci.session.journal.records import line_of
@@ -256,7 +256,10 @@ def test_closed_it_refuses_and_closes_twice(tmp_path: Path) -> None:
 events = st.lists(st.dictionaries(st.text(), st.text() | st.none() | st.integers(), max_size=3), max_size=3)
 names = st.lists(st.text(), max_size=3)
 usages = st.builds(Usage, st.integers(0), st.integers(0), st.integers(0), st.integers(0), st.none() | st.floats(0, 10))
-trajectories = st.builds(Trajectory, events, st.text(), st.integers(0), st.booleans(), names, st.text(), usages, names)
+calls = st.lists(st.builds(ModelCall, st.integers(0), usages), max_size=2)
+trajectories = st.builds(
+    Trajectory, events, st.text(), st.integers(0), st.booleans(), names, st.text(), usages, names, calls
+)
 graded = st.builds(
     Evidence, st.text(), st.text(), st.sampled_from(Outcome), st.floats(0, 1), st.text(), trajectories, st.floats(0, 9)
 )
@@ -290,4 +293,5 @@ def test_evidence_of_an_older_journal_reads_and_is_written_in_the_same_words(tmp
     trajectory = Trajectory(events, "done", 2, True, ["references/a.md"], "answered", usage, ["csv"])
     evidence = Evidence("sum", "1f", Outcome.FAILED, 0.5, "B2 is 3", trajectory, 1.25, 1, "tool loop 3; sandbox 1")
     assert EVIDENCE.validate_python(old) == evidence
+    old["trajectory"]["model_calls"] = []  # came later
     assert json.dumps(EVIDENCE.dump_python(evidence)) == json.dumps(old)

@@ -56,7 +56,9 @@ def test_lines_join_to_the_text_and_places_fit(lines: list[str], newline: str) -
         assert 0 <= section.start < section.inside <= section.end <= len(structure.lines)
 
 
-PIECES = st.sampled_from(["```", "````", "~~~", "``` py", "``` `", "   ```", "    ```", "<!--", "-->", "<!-- a -->", "x", ""])
+PIECES = st.sampled_from(
+    ["```", "````", "~~~", "``` py", "``` `", "   ```", "    ```", "<!--", "-->", "<!-- a -->", "x", ""]
+)
 
 
 @given(st.lists(PIECES, max_size=9))

@@ -60,7 +60,7 @@ def test_a_long_proof_is_told_on_its_way_and_a_short_one_once(total: int) -> Non
     tell = told_on_the_way(told.append, total, "tasks are checked")
     assert [tell(number) for number in range(total)] == list(range(total))
     stages = [event.stage for event in told if isinstance(event, Starting)]
-    assert stages[0] == f"0 of {total} tasks are checked"
+    assert stages[:1] == [f"0 of {total} tasks are checked"] * (total > 0)
     assert (len(stages) > 1) == (total > 25)
     assert len(stages) <= 16
 
