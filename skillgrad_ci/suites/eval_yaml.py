@@ -17,7 +17,7 @@ from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.grader_options import CommandOptions, JudgeOptions
 from skillgrad_ci.method.task import GraderSpec, Reference, Suite, Task
 from skillgrad_ci.suites import promptfoo, scenarios
-from skillgrad_ci.suites.foreign import Seconds
+from skillgrad_ci.suites.foreign import Seconds, one_or_more
 from skillgrad_ci.suites.ids import check_ids
 from skillgrad_ci.suites.paths import Files, executable
 from skillgrad_ci.suites.references import reference_result, untouched_result
@@ -65,7 +65,9 @@ class EvalTask(Foreign):
         list[Annotated[Placed, BeforeValidator(_entry)]],
         BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
     ] = Field(default_factory=list)
-    graders: list[Annotated[Deterministic | LlmRubric, Field(discriminator="type")]] = Field(min_length=1)
+    graders: Annotated[
+        list[Annotated[Deterministic | LlmRubric, Field(discriminator="type")]], BeforeValidator(one_or_more)
+    ] = Field(min_length=1)
     solution: str | None = None
     trials: int | None = Field(None, ge=1)
     timeout: Seconds | None = None
@@ -132,7 +134,7 @@ def _warnings(document: Document) -> list[str]:
     """What the file asks for and this reader leaves to the run's configuration."""
     blocks = [document.value.get("defaults") or {}, *document.value["tasks"]]
     asked = [key for key in NOT_APPLIED if any(key in block for block in blocks)]
-    models = any("model" in grader for task in document.value["tasks"] for grader in task["graders"])
+    models = any("model" in grader for task in document.value["tasks"] for grader in one_or_more(task["graders"]))
     warnings = []
     if asked or models:
         names = ", ".join([*asked, *(["a rubric's model"] if models else [])])

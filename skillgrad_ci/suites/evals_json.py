@@ -32,7 +32,7 @@ PROMPTS = ("prompt", "query", "input", "task", "instruction", "user_prompt")
 STATEMENTS = ("assertions", "expectations", "expected_behavior", "expected_behaviors", "criteria", "checks")
 OUTPUTS = ("expected_output", "expected", "expected_result")
 SAYS = ("text", "statement", "assertion", "description", "check", "criterion", "expectation", "name")
-JUDGED = ("criteria", "rubric", "value", "expected", "question")  # what a statement of a judge's type says
+JUDGED = ("criteria", "rubric", "value", "expected", "question", "prompt")  # what a statement of a judge's type says
 _JUDGE = re.compile("llm|judge|rubric|semantic|model|manual|qualit", re.IGNORECASE)
 TRIGGERS = ("should_trigger", "should_activate", "shouldTrigger", "expected_skill")
 SHAPE = '{"evals": [{"id": 1, "prompt": "…", "assertions": ["…"]}]}'
@@ -65,6 +65,9 @@ class Eval(Foreign):
             spelling = next((other for other in others if row.get(other) is not None), None)
             if spelling is not None and spelling != name and row.get(name) is None:
                 row[name] = row.pop(spelling)
+        if isinstance(row.get("prompt"), dict):  # input: {prompt: …, files: […]}
+            row = {**row["prompt"], **row}
+            row["prompt"] = next((row["prompt"][key] for key in PROMPTS if key in row["prompt"]), row["prompt"])
         found: list[Any] = []
         for spelling in STATEMENTS:
             if spelling in row and (spelling in ("assertions", "expectations") or not isinstance(row[spelling], dict)):

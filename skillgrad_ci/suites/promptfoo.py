@@ -72,7 +72,7 @@ class Test(Foreign):
 
 def is_config(value: Any) -> bool:
     """Whether a file's content is a promptfoo configuration."""
-    return isinstance(value, dict) and "prompts" in value and "tests" in value
+    return isinstance(value, dict) and "prompts" in value and ("tests" in value or "scenarios" in value)
 
 
 def file_of(path: Path) -> Path | None:
@@ -97,6 +97,10 @@ def load(path: Path) -> Suite:
     document = Document.read(file)
     files = Files(document, file.parent)
     value = document.value
+    if "scenarios" in value:
+        raise document.error(
+            ["scenarios"], "scenarios are not read; write each of their tests under tests, with its vars"
+        )
     default = document.validate(Test, value.get("defaultTest") or {}, ["defaultTest"])
     prompts = [_prompt(files, one, ["prompts", n]) for n, one in enumerate(one_or_more(value["prompts"]) or [])]
     if not isinstance(value["tests"], list):

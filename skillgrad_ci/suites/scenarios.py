@@ -46,8 +46,8 @@ class Scenario(Foreign):
 
 
 def is_other(value: Any) -> bool:
-    """Whether the content of a YAML file is one of these two forms."""
-    return isinstance(value, dict) and (_scenarios(value) or _globs(value))
+    """Whether the content of a YAML file is one of these two forms. promptfoo has scenarios of its own."""
+    return isinstance(value, dict) and "prompts" not in value and (_scenarios(value) or _globs(value))
 
 
 def _scenarios(value: dict[str, Any]) -> bool:
@@ -121,8 +121,9 @@ def _flat(row: Any) -> Any:
     for spelling in ("instruction", "input", "query", "user_prompt"):
         if "prompt" not in fields and isinstance(fields.get(spelling), str):
             fields["prompt"] = fields.pop(spelling)
-    if isinstance(fields.get("expected"), str | list):
-        fields["rubric"] = [*(one_or_more(fields.get("rubric")) or []), *one_or_more(fields.pop("expected"))]
+    for spelling in ("expected", "expected_output", "expected_behavior"):
+        if isinstance(fields.get(spelling), str | list):
+            fields["rubric"] = [*(one_or_more(fields.get("rubric")) or []), *one_or_more(fields.pop(spelling))]
     for spelling in ("timeout_seconds", "timeout_sec"):
         if spelling in fields:
             fields.setdefault("timeout", fields.pop(spelling))

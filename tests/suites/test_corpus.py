@@ -38,6 +38,9 @@ SHAPES = {
     "scenarios": ("scenarios", 1, {"text": 3, "judge": 1}),
     "task-files": ("scenarios", 1, {"text": 3}),
     "promptfoo": ("promptfoo", 2, {"text": 4, "judge": 1, "command": 2}),
+    "input-as-object": ("agent-skills-evals", 1, {"judge": 1, "text": 1}),
+    "skillgrade-one-grader": ("skillgrade", 1, {"judge": 1}),
+    "scenarios-by-expected-output": ("scenarios", 2, {"judge": 2}),
     "scalars": ("native", 1, {"text": 1}),
 }
 
@@ -145,6 +148,8 @@ def test_what_a_tool_alone_can_decide_is_named() -> None:
         ("promptfooconfig.yaml", "prompts: ['{{ a | upper }}']\ntests: [{vars: {a: b}}]", "filters and blocks"),
         ("promptfooconfig.yaml", "prompts: [x]\ntests: [{assert: [{type: similar, value: y}]}]", "'similar' is not"),
         ("promptfooconfig.yaml", "prompts: ['{{b}}']\ntests: [{assert: [{type: equals, value: y}]}]", "asks for 'b'"),
+        ("promptfooconfig.yml", "prompts: [x]\nscenarios: [{config: [{vars: {a: b}}], tests: [{}]}]",
+         "scenarios are not read; write each of their tests under tests"),
         ("t.json", '[{"query": "a", "should_trigger": "other"}]', "nothing says which one is measured"),
     ],
 )  # fmt: skip

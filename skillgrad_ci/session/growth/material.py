@@ -104,8 +104,13 @@ def _of_run(folder: Path, suite: Suite | None) -> Gathered:
     """The failures of a run's training tasks, as its trajectories hold them."""
     if suite is None:
         raise UserError(f"--from {folder}: a run's failures need the suite that it was made with")
-    assigned = assign(suite.tasks, None, read_recorded(recorded_path(suite))).splits
-    splits = {**assigned, **_splits_of(folder)}
+    recorded = read_recorded(recorded_path(suite)) or {}
+    assigned = assign(suite.tasks, None, recorded).splits
+    decided = {task.id: task.split or recorded.get(task.id) for task in suite.tasks}
+    kept_back = {
+        task: split for task, split in decided.items() if split not in (None, Split.TRAIN)
+    }  # since the run, perhaps
+    splits = {**assigned, **_splits_of(folder), **kept_back}
     training = {folder_of(task.id): task for task in suite.tasks if splits.get(task.id) is Split.TRAIN}
     pieces, seen = [], set()
     for path in sorted((folder / "trajectories").rglob("*.jsonl")):

@@ -58,6 +58,11 @@ def test_only_failures_of_tasks_that_train_are_material(tmp_path: Path) -> None:
     (run / "report.json").write_text(json.dumps({"tasks": [{"id": "taught", "split": "heldout"}]}))
     with pytest.raises(UserError, match="no training task of this suite failed"):
         gather(str(run), None, load_suite(tmp_path / "suite"))
+    (run / "report.json").write_text(json.dumps({"tasks": [{"id": "taught", "split": "train"}]}))
+    assert gather(str(run), None, load_suite(tmp_path / "suite")).pieces
+    (tmp_path / "suite/tasks.yaml").write_text(TASKS.replace("split: train", "split: heldout"))
+    with pytest.raises(UserError, match="no training task of this suite failed"):
+        gather(str(run), None, load_suite(tmp_path / "suite"))  # it was taken out of training since the run
 
 
 def session(folder: Path, name: str, skill: str, **fields: str) -> None:
