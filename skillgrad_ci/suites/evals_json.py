@@ -181,7 +181,9 @@ def _task(files: Files, name: str, row: Eval, where: Where) -> Task:
 
 
 def _check(one: Any) -> GraderSpec | None:
-    """A typed assertion as a program check; None for a statement."""
+    """A typed assertion as a program check, or one whose only key is its kind; None for a statement."""
+    if isinstance(one, dict) and len(one) == 1 and not set(one) & set(SAYS):
+        return plain_check(*next(iter(one.items())))
     if not isinstance(one, dict) or not isinstance(one.get("type"), str):
         return None
     value = next((one[key] for key in ("value", "expected", "pattern", "path", "file") if key in one), None)

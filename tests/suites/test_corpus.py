@@ -38,7 +38,7 @@ SHAPES = {
     "scenarios": ("scenarios", 1, {"text": 3, "judge": 1}),
     "task-files": ("scenarios", 1, {"text": 3}),
     "promptfoo": ("promptfoo", 2, {"text": 4, "judge": 1, "command": 2}),
-    "input-as-object": ("agent-skills-evals", 1, {"judge": 1, "text": 1}),
+    "input-as-object": ("agent-skills-evals", 1, {"judge": 1, "text": 2}),
     "skillgrade-one-grader": ("skillgrade", 1, {"judge": 1}),
     "scenarios-by-expected-output": ("scenarios", 2, {"judge": 2}),
     "scalars": ("native", 1, {"text": 1}),
