@@ -49,7 +49,9 @@ def grow_suite(arguments: argparse.Namespace) -> int:
         parts.ledger.resume(journal, journal.replayed_of("spent"), journal.elapsed)
         model = job.settings.models.of("optimizer")
         stop.begin_work()
-        grown = grow(growth, arguments.grow, Admission(parts, redactor, model), journal, journal.replayed_of(TURN))
+        grown = grow(
+            growth, arguments.grow, Admission(parts, redactor, model, growth.root), journal, journal.replayed_of(TURN)
+        )
         cost = cost_of(dict(parts.ledger.by_role), dict(parts.ledger.by_purpose))
     _say(arguments, as_printed(GrowthDocument, redactor.clean({
         "suite": _name(growth), "written": str(growth.root / GROWN), "read": growth.gathered.told,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import yaml
 
@@ -22,15 +23,17 @@ from skillgrad_ci.session.growth.written import on_trial
 from skillgrad_ci.session.parts import Parts
 from skillgrad_ci.session.proof.check import Standing, check_task, empty_folder
 from skillgrad_ci.suites.native import tasks_file
+from skillgrad_ci.suites.native.grown import FOLDER
 
 
 @dataclass(frozen=True)
 class Admission:
-    """What a proposal meets: the parts that prove it, and who proposes."""
+    """What a proposal meets: the parts that prove it, who proposes, and the folder that tasks are written into."""
 
     parts: Parts
     redactor: Redactor
     model: str
+    root: Path | None = None
 
     def admit(
         self, proposal: ProposedTask, material: Material, tasks: Sequence[Task], trials: ExitStack
@@ -41,7 +44,7 @@ class Admission:
         """
         if _squeezed(proposal.quote) not in _squeezed(material.text) or not proposal.quote.strip():
             raise UserError("its quote does not stand in the material")
-        task_id = new_id(proposal.id, {task.id.casefold() for task in tasks})
+        task_id = new_id(proposal.id, {task.id.casefold() for task in tasks} | self._folders())
         made = make(proposal, task_id, f"{material.origin}; proposed by {self.model}", self._sandbox)
         self._scan(made)
         task = trials.enter_context(on_trial(made))
@@ -49,6 +52,11 @@ class Admission:
             raise UserError(f"it repeats the task {twin}")
         self._prove(task)
         return made, task
+
+    def _folders(self) -> set[str]:
+        """Names whose files lie there already: of a task that a person renamed, or deleted and kept the files of."""
+        place = self.root / FOLDER if self.root else None
+        return {item.name.casefold() for item in place.iterdir()} if place and place.is_dir() else set()
 
     def _sandbox(self) -> Sandbox:
         return self.parts.running_sandbox()

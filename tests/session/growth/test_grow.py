@@ -94,6 +94,25 @@ def test_run_again_goes_on_behind_what_is_written(labels: Path, capsys: pytest.C
     assert len(rows(labels)) == 7
 
 
+def test_files_that_lie_there_are_never_written_over(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with_file = {**GOOD, "inputs": [{"name": "word.txt", "content": "heron"}]}
+    script(labels, with_file)
+    assert grow(1) == 0
+    mine = labels / "grown/heron/inputs/word.txt"
+    mine.write_text("bittern")
+    text = (labels / "grown.yaml").read_text()
+    renamed = text.replace("- id: heron\n", "- id: bittern\n").replace("  unreviewed: true\n", "")
+    (labels / "grown.yaml").write_text(
+        renamed.replace("Word: heron", "Word: bittern, a bird of the reeds, in word.txt")
+    )
+    assert grow(1) == 0
+    assert mine.read_text() == "bittern", "a reviewed task's input stays"
+    assert [row["files"]["word.txt"] for row in rows(labels)] == [
+        "grown/heron/inputs/word.txt",
+        "grown/heron-2/inputs/word.txt",
+    ]
+
+
 def test_a_reply_that_was_paid_for_is_not_paid_for_twice(
     labels: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
