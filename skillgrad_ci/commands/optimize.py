@@ -21,7 +21,7 @@ from skillgrad_ci.session.parts import stop_on_signals
 from skillgrad_ci.session.side_by_side.cross_fitting import optimize_as_split
 from skillgrad_ci.skill.folder import write_atomically
 
-REMARKS = 3  # that are told at the end; the report has all
+REMARKS = 5  # that are told at the end; the report has all
 
 
 def optimize_command(arguments: argparse.Namespace) -> int:
@@ -50,7 +50,7 @@ def optimize_command(arguments: argparse.Namespace) -> int:
 
 
 def _say_optimized(done: Finished, in_place: bool) -> None:
-    """The edits, then what stays on the screen: ten lines that end with what to do next."""
+    """The edits, then what stays on the screen: about ten lines that end with what to do next."""
     report, files = done.report, done.files
     if report.accepted:
         rows = [[edit.id, edit.layer, edit.file, ", ".join(edit.patterns), edit.why] for edit in report.accepted]
