@@ -288,7 +288,7 @@ def test_lint_answers_with_rule_file_and_line(shell: Shell) -> None:
         (["suite", "skills"], "skills: no suite is recognised"),
         (["grade", "evals", "--outputs", "nowhere"], "nowhere: no such folder"),
         (["grade", "evals", "--outputs", "skills"], "skills: no folder in it is named by a task's id"),
-        (["suite", "evals", "--trials", "2"], "no model is named"),
+        (["suite", "evals", "--trials", "2", "--model", "nobody"], "model 'nobody': no such provider"),
         (["optimize", "skills/greeter", "--model", "nobody"], "model 'nobody': no such provider"),
         (["optimize", "skills/greeter", "--model", "openai/new", "--budget-usd", "5"], "take usd out of the budget"),
     ],
