@@ -120,7 +120,7 @@ class Rollouts:
         known = self.journal.recall(key)
         if known is None:
             return True
-        if key not in self.journal.replayed:
+        if key not in self.journal.replayed or not self.journal.stale(key):  # or made again since, by this run
             return False
         unmeasured = known["evidence"]["outcome"] == Outcome.UNMEASURED
         return (unmeasured and lacks(self.journal)) or (timed_out(known) and ended_in_outage(self.journal))
