@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from skillgrad_ci.bot.engine import command_line
-from skillgrad_ci.bot.pull_request.edit_rows import superseded
+from skillgrad_ci.bot.pull_request.edit_rows import edit_rows, superseded
 from skillgrad_ci.bot.pull_request.page import Around, body, fitted, result_text, title
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.config.settings import Models, Settings
@@ -180,6 +180,20 @@ def test_a_short_diff_is_open_and_a_long_one_is_folded(report: Report) -> None:
 def test_a_title_claims_no_figure_that_was_measured_with_other_edits(report: Report) -> None:
     assert "points on heldout tasks" in title(report)
     assert title(report, ["E2", "E3"]) == f"Optimize skill {report.skill}, without E2, E3"
+    rehearsed = report.model_copy(update={"rehearsal": True})
+    assert title(rehearsed) == f"Rehearsal: skill {report.skill}, measured with no real model"
+
+
+def test_a_row_says_how_much_it_shows_and_whose_words_it_replaced(report: Report) -> None:
+    step = report.iterations[0]
+    first = step.edits[0].model_copy(update={"id": "E1", "content": "- Take the first.\n- Sort.\n\n# More\n- Count."})
+    fields = {"id": "E2", "op": "replace", "target": "text", "content": "- Take the newest."}
+    of_the_run = first.model_copy(update={**fields, "address": "- Take the first."})
+    of_the_base = first.model_copy(update={**fields, "id": "E3", "address": "Do it."})
+    edited = step.model_copy(update={"edits": (first, of_the_run, of_the_base)})
+    rows, _ = edit_rows(report.model_copy(update={"iterations": (edited,)}), (), (), {})
+    assert [row.says for row in rows] == ["Take the first. (and 2 more lines)", *["Take the newest."] * 2]
+    assert [row.place for row in rows[1:]] == ["body, instead of what E1 said", "body, instead of `Do it.`"]
 
 
 def test_the_tasks_that_decided_are_named(report: Report) -> None:

@@ -5,6 +5,7 @@ Edits of which nothing is left, because later ones replaced it, stand apart with
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from skillgrad_ci.bot.pull_request.branch import lines_of, steps
 from skillgrad_ci.document.inert_text import code, shown
@@ -65,28 +66,33 @@ def _row(report: Report, step: IterationFacts, edit: EditFacts, address: str | N
         edit=edit,
         link=f"[{edit.id}]({address})" if address else edit.id,
         says=_says(edit),
-        place=_place(edit),
+        place=_place(edit, list(takewhile(lambda other: other.id != edit.id, report.accepted))),
         tasks=lead + (_few(fixed or edit.tasks) or shown(edit.taught_in, 200) or "—"),
     )
 
 
-def _place(edit: EditFacts) -> str:
-    """The layer, or the resource; and what an edit stands in place of, or under which heading."""
+def _place(edit: EditFacts, earlier: Sequence[EditFacts]) -> str:
+    """The layer, or the resource; and what an edit stands in place of, or under which heading.
+
+    Words of an `earlier` edit of the same run stand in no diff, so that edit is named in their place.
+    """
     where = code(edit.file, 80) if edit.layer == "Q" else LAYERS[edit.layer]
     address = code(edit.address.lstrip("#- "), 70)
     heading = code(edit.under, 70) or (address if edit.target == "heading" else "")
     if edit.target == "text" and edit.op == "replace":
-        return f"{where}, instead of {address}"
+        author = next((other.id for other in reversed(earlier) if edit.address.strip() in other.content), "")
+        return f"{where}, instead of {f'what {author} said' if author else address}"
     return f"{where}, under {heading}" if heading else where
 
 
 def _says(edit: EditFacts) -> str:
-    """The sentence that an edit adds: its first line that is not a heading, without a list's mark."""
+    """The sentence that an edit adds: its first line that is no heading, without a list's mark, and how many follow."""
     if edit.op == "delete":
         return f"(removed) {edit.address or edit.file}"
     lines = [line.strip() for line in edit.content.splitlines() if line.strip()]
-    first = next((line for line in lines if not line.startswith(("#", "```", "---"))), lines[0] if lines else "")
-    return first.removeprefix("- ").removeprefix("* ")
+    told = [line for line in lines if not line.startswith(("#", "```", "---"))] or lines[:1] or [""]
+    more = f" (and {len(told) - 1} more line{'s' if len(told) > 2 else ''})" if len(told) > 1 else ""
+    return told[0].removeprefix("- ").removeprefix("* ") + more
 
 
 def _few(names: Sequence[str]) -> str:

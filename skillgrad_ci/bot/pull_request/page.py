@@ -57,6 +57,8 @@ class Around:
 def title(report: Report, dropped: Iterable[str] = ()) -> str:
     """One line; a figure is in it only where tasks that did not choose these edits show it clearly."""
     delta, name = report.heldout.delta, trailer(report.skill, 64)
+    if report.rehearsal:  # in a dry run: whoever reads this line alone must not take it for a gain
+        return f"Rehearsal: skill {name}, measured with no real model"
     if without := ", ".join(dropped):
         return f"Optimize skill {name}, without {without}"
     if report.verdict == "tie" or not report.kept:
