@@ -40,6 +40,9 @@ class RecalledEvents(Sequence[Event]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
 
+    def __repr__(self) -> str:
+        return repr(list(self))
+
     @cached_property
     def _count(self) -> int:
         return len(self._read())
