@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-OLDEST_PIP = "pip==23.0.1"  # what the first releases of CPython 3.11 bring
+BUNDLED = {11: "23.0.1", 12: "23.2.1"}  # pip with early releases of CPython 3; 23 does not start on 3.13
+OLDEST_PIP = f"pip=={BUNDLED.get(sys.version_info.minor, '24.2')}"
 TRAPS = ("coverage", "pyjwt")  # locked packages that others ask for with an extra: an old pip resolves those anew
 
 pytestmark = pytest.mark.index
