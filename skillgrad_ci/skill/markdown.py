@@ -111,9 +111,10 @@ def outline(text: str) -> Outline:
 def may_be_unclosed(text: str) -> bool:
     """Whether a fence or comment may run to the end: a look at the lines, a hundred times faster than the parser.
 
-    It says no only where every fence that opens is closed by one of its kind and every comment ends.
+    It says no only where every comment ends, or every fence that opens is closed by one of its kind. Where both are
+    there, either may stand inside the other, which is for the parser to tell.
     """
-    if text.count("<!--") and text.rfind("<!--") > text.rfind("-->"):
+    if "<!--" in text and (text.rfind("<!--") > text.rfind("-->") or _FENCE.search(text)):
         return True
     opened = ""
     for match in _FENCE.finditer(text):

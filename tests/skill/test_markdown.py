@@ -1,7 +1,7 @@
 """A Markdown text's sections and code, as CommonMark sees them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from skillgrad_ci.skill.markdown import may_be_unclosed, outline
@@ -61,6 +61,8 @@ PIECES = st.sampled_from(
 )
 
 
+@example(["<!--", "```", "-->", "```"])
+@example(["```", "<!-- x", "```", "y -->", "```"])
 @given(st.lists(PIECES, max_size=9))
 def test_the_quick_look_misses_nothing_that_is_never_closed(lines: list[str]) -> None:
     text = "\n".join(lines)
@@ -68,7 +70,7 @@ def test_the_quick_look_misses_nothing_that_is_never_closed(lines: list[str]) ->
 
 
 @pytest.mark.parametrize(
-    "text", ["a\n\n```\nx\n```\n", "~~~\n```\n~~~\n", "```\n````\n", "<!-- a -->\n```\n<!-- b -->\n```\n", "--> x"]
+    "text", ["a\n\n```\nx\n```\n", "~~~\n```\n~~~\n", "```\n````\n", "<!-- a -->\nx\n<!-- b -->\n", "--> x"]
 )
 def test_the_quick_look_lets_whole_texts_go(text: str) -> None:
     assert not may_be_unclosed(text)
