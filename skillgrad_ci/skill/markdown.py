@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})([^\r\n]*)$", re.MULTILINE)
+_MARK = re.compile(r"^ {0,3}(?:(`{3,}|~{3,})([^\r\n]*)|(<!--)[^\r\n]*)$|^[^\r\n]*-->[^\r\n]*$", re.MULTILINE)
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 
 
@@ -111,19 +111,19 @@ def outline(text: str) -> Outline:
 def may_be_unclosed(text: str) -> bool:
     """Whether a fence or comment may run to the end: a look at the lines, a hundred times faster than the parser.
 
-    It says no only where every comment ends, or every fence that opens is closed by one of its kind. Where both are
-    there, either may stand inside the other, which is for the parser to tell.
+    It says no only where every fence that opens is closed by one of its kind and every comment ends; what looks like
+    one inside the other is none.
     """
-    if "<!--" in text and (text.rfind("<!--") > text.rfind("-->") or _FENCE.search(text)):
-        return True
-    opened = ""
-    for match in _FENCE.finditer(text):
-        marks, info = match[1], match[2].strip()
-        if not opened:
-            opened = "" if marks[0] == "`" and "`" in info else marks
-        elif marks[0] == opened[0] and len(marks) >= len(opened) and not info:
+    opened, commented = "", False
+    for match in _MARK.finditer(text):
+        fence, info = match[1], (match[2] or "").strip()
+        if commented or (match[3] and not opened):
+            commented = "-->" not in match[0]
+        elif fence and not opened:
+            opened = "" if fence[0] == "`" and "`" in info else fence
+        elif fence and fence[0] == opened[0] and len(fence) >= len(opened) and not info:
             opened = ""
-    return bool(opened)
+    return bool(opened) or commented
 
 
 def _is_unclosed(token: "Token", lines: Sequence[str]) -> bool:

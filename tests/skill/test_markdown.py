@@ -70,7 +70,7 @@ def test_the_quick_look_misses_nothing_that_is_never_closed(lines: list[str]) ->
 
 
 @pytest.mark.parametrize(
-    "text", ["a\n\n```\nx\n```\n", "~~~\n```\n~~~\n", "```\n````\n", "<!-- a -->\nx\n<!-- b -->\n", "--> x"]
+    "text", ["a\n\n```\nx\n```\n", "~~~\n```\n~~~\n", "```\n````\n", "<!-- a -->\n```\n<!-- b -->\n```\n", "--> x"]
 )
 def test_the_quick_look_lets_whole_texts_go(text: str) -> None:
     assert not may_be_unclosed(text)
