@@ -13,8 +13,10 @@ from pydantic import Field
 
 from skillgrad_ci.document.document import Document, Foreign
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.method.ports import Result
 from skillgrad_ci.method.task import Environment, GraderSpec, Reference, Suite, Task
+from skillgrad_ci.suites.harbor import reference_result, untouched_result
+
+__all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouched_result"]
 
 FORMAT = "terminal-bench"
 READS = "task.yaml with run-tests.sh and tests/: terminal-bench 1"
@@ -56,16 +58,6 @@ def load(path: Path) -> Suite:
     if offline:
         warnings.append(f"{offline} tasks have no network here, which terminal-bench gives (allow_internet: true asks)")
     return Suite(path.resolve().name, FORMAT, path, tasks, warnings, list(_folders(path)))
-
-
-def reference_result(task: Task, work: Path) -> Result | None:
-    """The solution's command makes it, in the task's container."""
-    return Result(work) if task.reference is not None else None
-
-
-def untouched_result(task: Task, work: Path) -> Result | None:  # noqa: ARG001
-    """What a container holds before any work is not known without starting it."""
-    return None
 
 
 def _folders(path: Path) -> Iterator[Path]:

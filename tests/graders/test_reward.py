@@ -163,6 +163,7 @@ def summed_up(logs: Logs, printed: str, exit_code: int = 0) -> Grade:
         (GOOD, 1, False, 0.0),
         (f"{HEAD}PASSED t.py::test_a\nFAILED t.py::test_b[x - y] - assert 1 == 2\n", 1, False, 0.5),
         (f"{FAKE}{HEAD}FAILED t.py::test_a - AssertionError\n", 1, False, 0.0),
+        (f"{FAKE}{HEAD}FAILED t.py::test_b - AssertionError\n", 1, False, 0.0),  # not half of it
         (FAKE, 137, False, 0.0),
         (f"{HEAD}ERROR t.py - SyntaxError\n", 2, False, 0.0),
         (f"{HEAD}PASSED t.py::test_a\nXPASS t.py::test_b\nXFAIL t.py::test_c\n", 0, False, 2 / 3),
