@@ -169,22 +169,11 @@ def open_with(
             keep_out_of_git(folder)
             if known := taken_over(journal):
                 observe(Noted(known))
-            keep = keep_in(folder, redactor)
-            initial = InitialResults(inputs.skill, journal) if isinstance(inputs, Inputs) else None
-
-            told = telling_spent(observe, parts.ledger)
-
-            def ready(task: Task) -> None:
-                proofs.refuse_unproved(task)
-                parts.warm()
-
             yield OpenRun(
                 inputs=inputs,
                 proofs=proofs,
                 notes=[*parts.budget_notes, *journal.damage],
-                rollout=Rollouts(
-                    parts.executor, parts.sandbox, parts.graders, journal, told, keep, inputs.others, initial, ready
-                ),
+                rollout=_rollouts(inputs, parts, proofs, journal, observe, keep_in(folder, redactor)),
                 agent=parts.agent,
                 ledger=parts.ledger,
                 each=in_context(pool.map),
@@ -194,6 +183,25 @@ def open_with(
                 pool=pool,
                 stop=stop,
             )
+
+
+def _rollouts(
+    inputs: Measurement,
+    parts: Parts,
+    proofs: Proofs,
+    journal: RunJournal,
+    observe: Observer,
+    keep: Callable[[str, Evidence], None],
+) -> Rollouts:
+    """What executes a task once its own reference is proved."""
+    told = telling_spent(observe, parts.ledger)
+    initial = InitialResults(inputs.skill, journal) if isinstance(inputs, Inputs) else None
+
+    def ready(task: Task) -> None:
+        proofs.refuse_unproved(task)
+        parts.warm()
+
+    return Rollouts(parts.executor, parts.sandbox, parts.graders, journal, told, keep, inputs.others, initial, ready)
 
 
 def make_ready(parts: Parts, journal: RunJournal) -> None:
