@@ -18,7 +18,8 @@ from skillgrad_ci.executors.replies import Replies
 from skillgrad_ci.executors.skill_tools import SkillTools
 from skillgrad_ci.executors.tool_loop import OUTPUT_BOUND, task_message, turns_of
 from skillgrad_ci.method.evidence import Trajectory
-from skillgrad_ci.method.ports import Gateway, Journal, Line, PipingSession, Session
+from skillgrad_ci.method.ports import Journal, PipingSession, Session
+from skillgrad_ci.method.ports.gateway import Gateway, Line
 from skillgrad_ci.method.task import Task, digest_of
 from skillgrad_ci.skill.skill import Skill, present
 

@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from skillgrad_ci.method.ports import Line, Pipe
+from skillgrad_ci.method.ports import Pipe
+from skillgrad_ci.method.ports.gateway import Line
 
 if TYPE_CHECKING:
     import acp

@@ -12,7 +12,8 @@ from socket import SHUT_RDWR, socket, socketpair
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.executors.relay_inside import HEAD, PIECE
-from skillgrad_ci.method.ports import Line, Pipe, PipingSession
+from skillgrad_ci.method.ports import Pipe, PipingSession
+from skillgrad_ci.method.ports.gateway import Line
 
 CONNECTIONS = 256  # that one execution may have open at once
 SCRIPT = Path(__file__).parent / "relay_inside.py"

@@ -26,7 +26,7 @@ KIND = "turn"  # of the journal's records: work that was in flight
 
 @dataclass
 class Replies:
-    """`ports.PaidReplies` of the execution of this key. Agents ask several calls at once, so it is thread-safe.
+    """`ports.gateway.PaidReplies` of the execution of this key. Agents ask several calls at once, so it is thread-safe.
 
     Without a journal nothing is kept.
     """

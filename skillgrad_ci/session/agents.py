@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.executors.agents import load_agent
-from skillgrad_ci.method.budget import Metered
+from skillgrad_ci.method.budget.metered import Metered
 from skillgrad_ci.method.ports import Executor
 from skillgrad_ci.method.prompting import load_prompt
 from skillgrad_ci.method.task import Suite

@@ -17,7 +17,8 @@ from skillgrad_ci.executors.acp import AcpExecutor
 from skillgrad_ci.executors.agents import AgentDescription
 from skillgrad_ci.method.budget import Cap, Ledger
 from skillgrad_ci.method.evidence import Trajectory
-from skillgrad_ci.method.ports import CommandResult, Line, Workspace
+from skillgrad_ci.method.ports import CommandResult, Workspace
+from skillgrad_ci.method.ports.gateway import Line
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.models.gateway import ProviderGateway
 from skillgrad_ci.models.provider import LitellmModel

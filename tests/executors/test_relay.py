@@ -16,7 +16,8 @@ import pytest
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.executors.relay import CONNECTIONS, relayed
 from skillgrad_ci.executors.relay_inside import PIECE
-from skillgrad_ci.method.ports import Line, PipingSession
+from skillgrad_ci.method.ports import PipingSession
+from skillgrad_ci.method.ports.gateway import Line
 from skillgrad_ci.sandbox.pipe import ProgramPipe, end
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from skillgrad_ci.errors import BudgetExceeded, EnvironmentFailure, UserError
-from skillgrad_ci.method.budget import LOST_REPLIES, Cap, Journaled, Ledger, Metered, Reserve
+from skillgrad_ci.method.budget import Cap, Ledger, Reserve
+from skillgrad_ci.method.budget.metered import LOST_REPLIES, Journaled, Metered
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import ModelReply, ModelRequest
 from skillgrad_ci.session.journal.file_journal import END, FileJournal

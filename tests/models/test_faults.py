@@ -12,7 +12,8 @@ import pytest
 
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError, UserError
 from skillgrad_ci.executors.tool_loop import CALLS_PER_TURN, ToolLoop
-from skillgrad_ci.method.budget import LOST_REPLIES, Ledger, Metered
+from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.method.budget.metered import LOST_REPLIES, Metered
 from skillgrad_ci.method.events import BatchBegun, Dropped, Event
 from skillgrad_ci.method.evidence import Evidence, Grade, Outcome
 from skillgrad_ci.method.gradient import DiagnosisReply

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, EnvironmentFailure, UserError
-from skillgrad_ci.method.budget import Cap, Ledger, Metered
+from skillgrad_ci.method.budget import Cap, Ledger
+from skillgrad_ci.method.budget.metered import Metered
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import ModelRequest
 from skillgrad_ci.models import provider

@@ -13,7 +13,8 @@ import httpx
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.budget import Ledger
 from skillgrad_ci.method.evidence import Usage
-from skillgrad_ci.method.ports import ModelRequest, PaidReplies
+from skillgrad_ci.method.ports import ModelRequest
+from skillgrad_ci.method.ports.gateway import PaidReplies
 from skillgrad_ci.models.gateway.anthropic import Anthropic
 from skillgrad_ci.models.gateway.chat import ChatCompletions
 from skillgrad_ci.models.gateway.dialect import Asked, Call, Dialect
@@ -34,7 +35,7 @@ MOST = 32_000  # tokens of one reply: Claude Code's own limit; agents that name 
 
 @dataclass(frozen=True)
 class ProviderGateway:
-    """`ports.Gateway` over the provider of `source`, which is None where litellm translates for it."""
+    """`ports.gateway.Gateway` over the provider of `source`, which is None where litellm translates for it."""
 
     source: LitellmModel
     ledger: Ledger

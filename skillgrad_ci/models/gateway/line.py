@@ -15,9 +15,10 @@ from socket import socket
 from typing import Any, Protocol
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, EnvironmentFailure, SkillGradError
-from skillgrad_ci.method.budget import LOST_REPLIES, Ledger, Purpose, purpose
+from skillgrad_ci.method.budget import Ledger, Purpose, purpose
+from skillgrad_ci.method.budget.metered import LOST_REPLIES
 from skillgrad_ci.method.evidence import ModelCall, Usage
-from skillgrad_ci.method.ports import PaidReplies
+from skillgrad_ci.method.ports.gateway import PaidReplies
 from skillgrad_ci.models.advice import failure
 from skillgrad_ci.models.faults import Fault, Kind
 from skillgrad_ci.models.gateway import server
@@ -76,7 +77,7 @@ class Backend(Protocol):
 
 @dataclass
 class OpenLine:
-    """`ports.Line`. Agents ask several calls at once, so it is thread-safe."""
+    """`ports.gateway.Line`. Agents ask several calls at once, so it is thread-safe."""
 
     gateway: Backend
     turns_allowed: int

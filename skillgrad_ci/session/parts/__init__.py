@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from skillgrad_ci.config.config import SkillRun, refuse_outside
 from skillgrad_ci.config.settings import REHEARSAL, Player
 from skillgrad_ci.errors import Cancelled, UserError
-from skillgrad_ci.method.budget import Cap, Journaled, Ledger, Metered
+from skillgrad_ci.method.budget import Cap, Ledger
+from skillgrad_ci.method.budget.metered import Journaled, Metered
 from skillgrad_ci.method.events import Noted
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.ports import Agent, Executor, Grader, Journal, Model, Observer, Warming
