@@ -137,13 +137,20 @@ def test_a_name_is_accepted_twice_only_while_it_stands_twice() -> None:
     assert not [name for name in PORTS if len(found.get(name, [])) < 2]
 
 
-def test_each_room_says_what_is_in_it_and_names_only_what_is_there() -> None:
-    for path in FILES:
-        if path.name == "__init__.py":
-            named = re.findall(r"`(\w+\.py|\w+/)`", ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "")
-            assert named, f"{path}: say where to start reading"
-            gone = [name for name in named if not (path.parent / name).exists()]
-            assert not gone, f"{path}: {gone} is not in this folder"
+ROOMS = [path for path in FILES if path.name == "__init__.py"]
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.parent.relative_to(ROOT).as_posix())
+def test_each_room_says_all_that_is_in_it(path: Path) -> None:
+    named = set(re.findall(r"`(\w+\.py|\w+/)`", ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""))
+    gone = [name for name in named if not (path.parent / name).exists()]
+    assert not gone, f"{path} names {gone}, which is not in this folder"
+    if path.parent == PACKAGE:  # its paragraph tells of rooms
+        return
+    files = {file.name for file in path.parent.glob("*.py")} - {path.name}
+    rooms = {f"{file.parent.name}/" for file in ROOMS if file.parent.parent == path.parent}
+    unsaid = sorted((files | rooms) - named)
+    assert not unsaid, f"{path} does not say what {unsaid} is; name it, in backquotes, where a reader comes to it"
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if room(p) in ("method", "skill")], ids=lambda path: path.stem)

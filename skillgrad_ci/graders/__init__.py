@@ -1,8 +1,10 @@
 """Graders, and how several of them make one verdict. Imported light: each adapter loads what it needs.
 
-`grade` below is where a result becomes a verdict. `text.py`, `csv.py`, `table.py` and `xlsx/` compare, `command.py`
-runs a check, `judge.py` asks a model, `trigger.py` looks at what was activated; `result_files.py` opens what agents
-left.
+`grade` below is where a result becomes a verdict. `text.py` (with `number_in_text.py` and `json_in_text.py`), `csv.py`
+and `table.py` (with `row_matching.py`) and `xlsx/` compare with what is right. `command.py` runs a check, and what it
+asks to run beside it (`guest.py`); `reward.py` runs a task's own tests. `judge.py` asks a model about what
+`judge_exhibit.py` shows, `preference.py` which of two results is better. `trigger.py` looks at what was activated.
+`result_files.py` opens what agents left.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,10 @@
 """Suites that people already have, recognised by their content and read in place.
 
-`native/` is our own format; `evals_json.py`, `eval_yaml.py`, `folder.py`, `triggers.py`, `spreadsheetbench.py` and
-`wikitablequestions.py` are others'. `paths.py` finds files, `references.py` makes the results that must pass.
+`native/` is our own format. Others' are `evals_json.py`, `eval_yaml.py`, `scenarios.py`, `promptfoo.py`, `harbor.py`,
+`terminal_bench.py`, `folder.py`, `triggers.py`, `spreadsheetbench.py` and `wikitablequestions.py`; `foreign.py` is what
+several of them have in common, and `unread.py` what is told of those that are not read. `ids.py` checks tasks' names,
+`paths.py` finds files, `kept_out.py` says which of them no agent may see. `references.py` makes the results that must
+pass, `goldens.py` the answers that no skill may learn by heart.
 """
 
 import importlib

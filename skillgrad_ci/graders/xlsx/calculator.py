@@ -1,9 +1,9 @@
 """Asks LibreOffice to calculate workbooks: `python calculator.py PROGRAM FILTER`, in the folder that is its own.
 
-Run by the Python that imports LibreOffice's `uno`; it stands alone, beside `office_host.py`. It starts PROGRAM, held
-to FILTER (a seccomp program in hex, of `calls`; it may be empty), and answers at a Unix socket named `door`: for a
-line of JSON, [SOURCE, TARGET], a line with null, or with why LibreOffice will not convert that workbook. There will
-be a file `ready` once it can. When LibreOffice ends, this ends.
+Run by the Python that imports LibreOffice's `uno`; it stands alone, beside `libreoffice_process.py`. It starts
+PROGRAM, held to FILTER (a seccomp program in hex, of `calls`; it may be empty), and answers at a Unix socket named
+`door`: for a line of JSON, [SOURCE, TARGET], a line with null, or with why LibreOffice will not convert that workbook.
+There will be a file `ready` once it can. When LibreOffice ends, this ends.
 """
 
 import json
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import uno  # type: ignore[import-not-found, unused-ignore]
-from office_host import filter_calls  # type: ignore[import-not-found, unused-ignore]
+from libreoffice_process import filter_calls  # type: ignore[import-not-found, unused-ignore]
 
 OPTIONS = [
     *("--headless", "--invisible", "--nocrashreport", "--nodefault", "--nologo", "--nofirststartwizard"),

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from skillgrad_ci.graders.xlsx import calls
-from skillgrad_ci.graders.xlsx import libreoffice_process as office_host
+from skillgrad_ci.graders.xlsx import calls, libreoffice_process
 
 MEMORY = 3 << 30  # bytes of address space for each process; an idle LibreOffice takes 1.2 GiB of it
 PROCESSES = 32
@@ -55,8 +54,8 @@ def launch(python: Path, command: Sequence[str], folder: Path, needs: Needs) -> 
 
 
 def _host(folder: Path, paths: str) -> list[str]:
-    script = folder / "office_host.py"
-    script.write_bytes(Path(office_host.__file__).read_bytes())
+    script = folder / "libreoffice_process.py"
+    script.write_bytes(Path(libreoffice_process.__file__).read_bytes())
     return [
         str(script),
         str(folder),

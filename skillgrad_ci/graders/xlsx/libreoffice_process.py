@@ -1,4 +1,4 @@
-"""Holds LibreOffice for one parent: `python office_host.py FOLDER MEMORY CONFINE FILTER COMMAND…`.
+"""Holds LibreOffice for one parent: `python libreoffice_process.py FOLDER MEMORY CONFINE FILTER COMMAND…`.
 
 Takes a memory limit (bytes), confines itself by Landlock where CONFINE is a JSON list of readable and of
 writable paths (not `null`), installs FILTER (a seccomp program in hex, of `calls`; it may be empty), and starts COMMAND

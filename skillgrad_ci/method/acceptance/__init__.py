@@ -4,7 +4,8 @@
 after each patch; a tie is rejected. `final` iterates as `always`, and then wants the final skill to be
 strictly better than the initial one. `no-worse`, for edits that make a skill shorter, wants a loss of
 more than a margin ruled out after each patch. `triggers.py` checks edits of the description before that,
-`clock.py` says where executions that ended at a time limit forbid a verdict, `noise.py` what a gain beyond noise is.
+`bound.py` ends a measurement that cannot be won any more, `clock.py` says where executions that ended at a time limit
+forbid a verdict, `noise.py` what a gain beyond noise is.
 """
 
 from collections.abc import Mapping, Sequence

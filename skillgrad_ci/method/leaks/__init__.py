@@ -2,6 +2,7 @@
 
 A training task's id, the name of its input file, its expected answer, or what its graders say, in an added line.
 `grader_words.py` says what a task's graders say, `shared_words.py` finds runs of their words in an added text.
+`gaming.py` names what may teach the test and not the work.
 """
 
 import re

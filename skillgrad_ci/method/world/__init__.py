@@ -1,6 +1,7 @@
 """What the loop asks of the world: executions, agents, money; several at once, under one cap.
 
-`measurements.py` says what a run measures of both skills, and when.
+`measurements.py` says what a run measures of both skills, and when; `foresight.py` whether the cap can hold it.
+`left_out.py` is a run that never sees some of the tasks.
 """
 
 from bisect import bisect_left

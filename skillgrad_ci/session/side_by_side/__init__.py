@@ -1,3 +1,4 @@
 """Several measurements of one suite. `setups.py`: one skill under several agents and models; `optimizers.py`: several
-optimizers from one base run.
+optimizers; `cross_fitting.py`: runs that each leave some tasks out. `shared_base.py` gives them one base run.
+`confusion.py`: all skills of a repository before one agent.
 """

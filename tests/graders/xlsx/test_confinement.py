@@ -20,7 +20,7 @@ from skillgrad_ci.graders.xlsx.installation import CLEAN
 
 PROBE = """
 import ctypes, json, os, resource, socket, sys
-from office_host import filter_calls
+from libreoffice_process import filter_calls
 port, outside, door, calls = int(sys.argv[1]), *sys.argv[2:]
 if calls:
     filter_calls(bytes.fromhex(calls))
