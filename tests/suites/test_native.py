@@ -16,7 +16,7 @@ from skillgrad_ci.suites import load_suite, untouched_result
 from skillgrad_ci.suites.native.tasks_file import TasksFile
 from tests.support import documented
 
-SCHEMA = documented.PAGE.parent / "tasks.schema.json"
+SCHEMA = documented.DOCS / "tasks.schema.json"
 TASKS = """\
 version: 1
 defaults: {timeout: 120, trials: 2}

@@ -1,9 +1,9 @@
-"""The example suites of docs/suites.md, written to disk as a reader of the page would."""
+"""The example suites of docs/formats.md and docs/rehearsal.md, written to disk as a reader of the page would."""
 
 import re
 from pathlib import Path
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "suites.md"
+DOCS = Path(__file__).parent.parent.parent / "docs"
 _HEADING = re.compile(r"^#{2,3} ", re.M)
 _FILE = re.compile(r"^`(?P<path>[^`\n]+)`:\n\n(?P<fence>`{3,})[^\n]*\n(?P<content>.*?)^(?P=fence)$", re.M | re.S)
 
@@ -11,7 +11,7 @@ _FILE = re.compile(r"^`(?P<path>[^`\n]+)`:\n\n(?P<fence>`{3,})[^\n]*\n(?P<conten
 def examples() -> dict[str, dict[str, str]]:
     """`{format: {path: content}}` for each suite that the page shows whole."""
     found: dict[str, dict[str, str]] = {}
-    for part in PAGE.read_text().split("<!-- suite: ")[1:]:
+    for part in (DOCS / "formats.md").read_text().split("<!-- suite: ")[1:]:
         name, rest = part.split(" -->", 1)
         section = _section(rest)
         found[name] = {match["path"]: match["content"] for match in _FILE.finditer(section)}
@@ -20,7 +20,7 @@ def examples() -> dict[str, dict[str, str]]:
 
 def rehearsal() -> tuple[str, dict[str, str]]:
     """The section about the rehearsal's script, and `{path: content}` of its example."""
-    section = _section(PAGE.read_text().split("<!-- rehearsal -->")[1])
+    section = _section((DOCS / "rehearsal.md").read_text().split("<!-- rehearsal -->")[1])
     return section, {match["path"]: match["content"] for match in _FILE.finditer(section)}
 
 

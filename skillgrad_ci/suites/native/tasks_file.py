@@ -1,4 +1,4 @@
-"""The native format: a folder with `tasks.yaml` (docs/suites.md, docs/tasks.schema.json)."""
+"""The native format: a folder with `tasks.yaml` (docs/formats.md, docs/tasks.schema.json)."""
 
 import functools
 from dataclasses import replace
