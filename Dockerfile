@@ -17,7 +17,7 @@ RUN cd /opt/skillgrad/lib/python3*/site-packages \
 COPY skillgrad_ci /opt/skillgrad/app/skillgrad_ci
 COPY prompts /opt/skillgrad/app/prompts
 RUN echo /opt/skillgrad/app > "$(/opt/skillgrad/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/app.pth" \
-    && printf '#!/opt/skillgrad/bin/python\nimport sys\nfrom skillgrad_ci.__main__ import main\nsys.exit(main())\n' \
+    && printf '#!/opt/skillgrad/bin/python\nfrom skillgrad_ci.__main__ import entry_point\nentry_point()\n' \
        > /opt/skillgrad/bin/skillgrad-ci \
     && chmod 755 /opt/skillgrad/bin/skillgrad-ci \
     && /opt/skillgrad/bin/python -m compileall -q /opt/skillgrad/app \

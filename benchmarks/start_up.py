@@ -118,5 +118,7 @@ def table() -> str:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         start(float(sys.argv[1]))
+        sys.stdout.flush()
+        os._exit(0)  # as the program ends, and for its reason: a call that was left may be importing
     else:
         print(table())

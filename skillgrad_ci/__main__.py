@@ -2,12 +2,14 @@
 
 try:
     import argparse
+    import atexit
     import io
     import os
     import sys
     import traceback
     from collections.abc import Callable, Sequence
     from importlib import import_module
+    from typing import NoReturn
 
     from skillgrad_ci.commands.cli import BUDGET, ELSE, USER, parse_arguments
     from skillgrad_ci.errors import BudgetExceeded, SkillGradError, UserError
@@ -35,6 +37,27 @@ COMMANDS = {  # imported when asked for: each needs other heavy things
 }
 
 
+def entry_point() -> NoReturn:
+    """One command as a process of its own.
+
+    It ends as soon as its exit functions have run, and the interpreter is not taken apart: a model's call that was
+    left may be in the middle of an import, and whatever else is imported then waits for it for ever.
+    """
+    code: int | None = None  # while argparse ends the program itself, nothing else runs yet
+
+    def end() -> None:
+        if code is not None:
+            try:
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(code)
+
+    atexit.register(end)  # the first one to be registered runs last
+    code = main()
+    sys.exit(code)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; argparse itself exits with 2 for arguments that it cannot read."""
     for stream in (sys.stdout, sys.stderr):  # one that cannot show a character never ends the program
@@ -45,12 +68,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command == "action":
             from skillgrad_ci.bot.action import action
 
-            return action()
+            return _said(action())
         module, function = COMMANDS[arguments.command]
         command: Callable[[argparse.Namespace], int] = getattr(
             import_module(f"skillgrad_ci.commands.{module}"), function
         )
-        return command(arguments)
+        return _said(command(arguments))
     except KeyboardInterrupt:
         sys.stderr.write("skillgrad-ci: interrupted\n")
         return ELSE
@@ -59,6 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ELSE
     except Exception as error:  # noqa: BLE001  # the one place that answers every error
         return _failed(error, arguments.debug or bool(os.environ.get("SKILLGRAD_DEBUG")))
+
+
+def _said(code: int) -> int:
+    """The exit code, once all output is written: what cannot be written is an error here, and later nobody's."""
+    sys.stdout.flush()
+    return code
 
 
 def _failed(error: Exception, debug: bool) -> int:
@@ -75,4 +104,4 @@ def _failed(error: Exception, debug: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry_point()

@@ -8,8 +8,6 @@ from functools import cache
 from typing import Any
 
 QUIET = ("LiteLLM", "httpx", "openai")
-IMPORTS = 10.0  # seconds that the imports of a first call may take
-_imported = threading.Event()
 
 
 @cache
@@ -66,15 +64,6 @@ class LibraryCall:
     def start(self) -> None:
         threading.Thread(target=self._run, name="model call", daemon=True).start()
 
-    def leave(self) -> None:
-        """Stop waiting for it.
-
-        The process's first call imports much of the library's inside, and an interpreter that ends while
-        another thread imports can hang: that call is given time.
-        """
-        if not _imported.is_set():
-            self.done.wait(IMPORTS)
-
     def _run(self) -> None:
         try:
             self.response = self._library.completion(**self._arguments)
@@ -82,5 +71,4 @@ class LibraryCall:
         except (ImportError, *self._library.LITELLM_EXCEPTION_TYPES) as error:
             self.error = error
         finally:
-            _imported.set()
             self.done.set()

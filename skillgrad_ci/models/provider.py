@@ -129,10 +129,8 @@ class LitellmModel:
         deadline = time.monotonic() + self.timeout
         while not call.done.wait(0.2):
             if self.stop.is_set():
-                call.leave()
                 raise Cancelled(f"{self.name}: stopped during a call")
             if time.monotonic() > deadline:
-                call.leave()
                 break
         if not call.done.is_set():
             return Fault(Kind.LOST, f"no whole reply within {self.timeout:g} s")

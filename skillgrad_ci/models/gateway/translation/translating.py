@@ -87,7 +87,7 @@ class LibraryAttempt:
         self._asking.start()
 
     def leave(self) -> None:
-        self._asking.leave()
+        """Its thread ends with the call, or with the program."""
 
     def outcome(self) -> tuple[Said, Answer] | Fault:
         response: Any = self._source.outcome(self._asking)
