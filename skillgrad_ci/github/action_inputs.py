@@ -154,14 +154,7 @@ def take(environ: MutableMapping[str, str], dispatched: Mapping[str, Any]) -> Ac
         environ.pop(name, None)
     free = ("token", "app_id", "private_key", "shard", "skill", "tasks", "model", "optimizer_model", "label")
     text = {name: values[name] for name in free}
-    if values["step"] not in STEPS:
-        raise UserError(f"input step: expected preflight, execute, optimize or deliver, not {values['step']!r:.40}")
-    if bool(values["app_id"]) != bool(values["private_key"]):
-        raise UserError("inputs app_id and private_key: give both, or neither")
-    if (values["step"] == "execute") != bool(values["shard"]):
-        raise UserError("inputs step and shard: step: execute needs a shard, as in 2/3, and no other step takes one")
-    if values["tasks"] and not values["skill"]:
-        raise UserError("input tasks: give skill with it, the path of the skill that these tasks measure")
+    _refuse_contradictions(values)
     return ActionInputs(
         **text,
         config=values["config"] or ActionInputs.config,
@@ -181,6 +174,18 @@ def take(environ: MutableMapping[str, str], dispatched: Mapping[str, Any]) -> Ac
         draft=_truth("draft", values["draft"] or "false"),
         threshold=_share(values["threshold"]),
     )
+
+
+def _refuse_contradictions(values: Mapping[str, str]) -> None:
+    """Inputs that go together, and a step that there is."""
+    if values["step"] not in STEPS:
+        raise UserError(f"input step: expected preflight, execute, optimize or deliver, not {values['step']!r:.40}")
+    if bool(values["app_id"]) != bool(values["private_key"]):
+        raise UserError("inputs app_id and private_key: give both, or neither")
+    if (values["step"] == "execute") != bool(values["shard"]):
+        raise UserError("inputs step and shard: step: execute needs a shard, as in 2/3, and no other step takes one")
+    if values["tasks"] and not values["skill"]:
+        raise UserError("input tasks: give skill with it, the path of the skill that these tasks measure")
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from skillgrad_ci.method.gradient import Diagnosis
 from skillgrad_ci.method.optimizers.presets import optimizer_of
 from skillgrad_ci.method.patch import EditResult
 from skillgrad_ci.method.run import Iteration, Run, Stop
-from skillgrad_ci.method.task import Split, Suite
+from skillgrad_ci.method.task import Split
 from skillgrad_ci.report import document as doc
 from skillgrad_ci.report.flagged import flagged, on_graders
 from skillgrad_ci.report.headline import headline, split_notes
@@ -77,12 +77,7 @@ def report_of(run: Run, around: Circumstances) -> doc.Report:
         minutes=round(around.minutes, 2),
         sandbox=around.sandbox,
         versions=_versions([*run.baseline, *run.measured, *run.triggers]),
-        warnings=(
-            *around.warnings,
-            *split_notes(_splits(run.suite), run.suite.unreviewed, crossed=around.settings.split == "cross"),
-            *_not_executed(run),
-            *_reused(run),
-        ),
+        warnings=tuple(_warnings(run, around)),
         settings=around.settings.model_dump(mode="json"),
         reproduce=around.reproduce,
         stopped=str(run.stop),
@@ -136,8 +131,13 @@ def _suite(run: Run, around: Circumstances) -> doc.SuiteFacts:
     )
 
 
-def _splits(suite: Suite) -> Mapping[str, Split]:
-    return {task.id: task.split for task in suite.tasks if task.split}
+def _warnings(run: Run, around: Circumstances) -> Iterable[str]:
+    """What a reader must know about the suite, its splits, and what was not executed in this run."""
+    yield from around.warnings
+    splits = {task.id: task.split for task in run.suite.tasks if task.split}
+    yield from split_notes(splits, run.suite.unreviewed, crossed=around.settings.split == "cross")
+    yield from _not_executed(run)
+    yield from _reused(run)
 
 
 def _comparison(run: Run, split: Split, split_of: Mapping[str, str]) -> doc.Comparison:

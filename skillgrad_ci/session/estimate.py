@@ -106,23 +106,35 @@ class Estimate:
         return all(value is None or most is None or value <= most for value, most in rows)
 
 
+@dataclass(frozen=True)
+class BaseRun:
+    """What is known of the base run: what its executions took, once they are in, and whether it is the `entire` suite.
+
+    Of the tasks that are `known` by id an earlier run measured the initial skill.
+    """
+
+    seen: Sequence[Usage] = ()
+    entire: bool = False
+    known: Collection[str] = ()
+
+
+NOTHING_KNOWN = BaseRun()
+
+
 def estimated(
     suite: Suite,
     settings: Settings,
     models: Mapping[Player, Model],
-    seen: Sequence[Usage] = (),
+    base: BaseRun = NOTHING_KNOWN,
     triggers: Suite | None = None,
-    *,
-    entire: bool = False,
-    known: Collection[str] = (),
 ) -> Estimate:
-    """`suite` has its splits; `seen` are the base run's executions, once they are in; `entire` says that the base run
-    executes the whole suite; of the tasks that are `known` an earlier run measured the initial skill.
+    """What a run of `suite`, which has its splits, takes at most.
 
     An execution of a trigger query is counted as one turn: it ends when a skill is activated.
     """
-    base = len(seen) or (executions(suite, settings.trials) if entire else None)
-    counts = planned_executions(suite, settings, base, known)
+    seen = base.seen
+    made = len(seen) or (executions(suite, settings.trials) if base.entire else None)
+    counts = planned_executions(suite, settings, made, base.known)
     steps = planned(settings, len(suite.of(Split.TRAIN))).steps
     queries = executions(triggers, settings.trials) * (1 + steps) if triggers else 0
     calls = optimizing_calls(settings, len(suite.of(Split.TRAIN)))

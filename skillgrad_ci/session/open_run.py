@@ -21,7 +21,7 @@ from skillgrad_ci.method.task import Split, Suite, Task
 from skillgrad_ci.method.world import Earlier
 from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.estimate import announced, estimated, spent_of_cap
+from skillgrad_ci.session.estimate import BaseRun, announced, estimated, spent_of_cap
 from skillgrad_ci.session.inputs import RUNS, Inputs, Measurement
 from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.journal.part import RunJournal
@@ -113,11 +113,10 @@ class OpenRun:
                 outcomes[row.task_id] = row.passed and outcomes.get(row.task_id, True)
         settings, whole = self.inputs.job.settings, any(task.split is None for task in suite.tasks)
         suite = suite.with_splits(assign(suite.tasks, outcomes, self.inputs.recorded, settings.seed).splits)
-        seen = [row.trajectory.usage for row in baseline]
         known = [task.id for task in suite.tasks if self.earlier and self.earlier.of(task, settings.trials)]
-        models, triggers = self.parts.models, self.inputs.triggers
-        most = estimated(suite, settings, models, seen, triggers, entire=whole, known=known)
-        self.parts.observe(announced(most, settings, measured=bool(seen)))
+        base = BaseRun([row.trajectory.usage for row in baseline], entire=whole, known=known)
+        most = estimated(suite, settings, self.parts.models, base, self.inputs.triggers)
+        self.parts.observe(announced(most, settings, measured=bool(baseline)))
         return suite
 
 
