@@ -6,11 +6,12 @@ python -m benchmarks [--counts]
 import argparse
 from collections.abc import Callable
 
-from benchmarks import executions, grading, memory, start_up, throughput, tokens
+from benchmarks import batch, executions, grading, memory, start_up, throughput, tokens
 
 COUNTS: dict[str, Callable[[], str]] = {
     "Executions, calls and tokens": executions.table,
     "Tokens of prompts": tokens.table,
+    "Tokens of a batch": batch.table,
 }
 TIMES: dict[str, Callable[[], str]] = {
     "Start-up and critical path": start_up.table,

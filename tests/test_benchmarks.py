@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import memory, throughput, tokens
+from benchmarks import batch, memory, throughput, tokens
 from benchmarks.__main__ import COUNTS, TIMES
 from benchmarks.caching_server import Count, total
 from benchmarks.executions import SETTINGS, Counted, count, table
@@ -87,6 +87,20 @@ def test_no_prompt_holds_a_schema_twice(prompts: dict[str, dict[str, Count]]) ->
     assert max(sizes) < 1.03 * min(sizes)
 
 
+MORE = 1.25  # times the tokens of the first version's prompts: what the richer ones of today may take
+
+
+@pytest.mark.parametrize(("kind", "turns"), batch.FIRST_VERSION)
+def test_a_batch_takes_at_most_a_quarter_more_than_in_the_first_version(kind: str, turns: int) -> None:
+    assert sum(batch.count(kind, turns).values()) <= MORE * batch.FIRST_VERSION[kind, turns]
+
+
+def test_an_iteration_takes_no_more_than_in_the_first_version(prompts: dict[str, dict[str, Count]]) -> None:
+    """29,978 tokens an iteration then, of the same texts, where a server is told the schema in words."""
+    counts = prompts["a server without schemas, one by one"]
+    assert total(list(counts.values())).prompt / tokens.ITERATIONS <= 29_978
+
+
 def test_a_measurement_makes_as_many_calls_as_its_tasks_have() -> None:
     """Counts, never times."""
     done = throughput.measure(workers=2, tasks=3, latency=0.0, sandbox="none")
@@ -104,7 +118,7 @@ def test_a_task_takes_little_memory_and_little_of_the_page(tmp_path: Path) -> No
 
 def test_one_command_prints_every_part() -> None:
     assert list({**COUNTS, **TIMES}) == [
-        *("Executions, calls and tokens", "Tokens of prompts"),
+        *("Executions, calls and tokens", "Tokens of prompts", "Tokens of a batch"),
         *("Start-up and critical path", "Throughput", "Memory", "Grading"),
     ]
     assert COUNTS["Executions, calls and tokens"] is table

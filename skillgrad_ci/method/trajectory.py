@@ -14,7 +14,7 @@ from skillgrad_ci.document.inert_text import fence
 from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.prompting import cut_middle
 
-BOUND = 32_000  # characters of one trajectory in a prompt, fences and headings not counted
+BOUND = 28_000  # characters of one trajectory in a prompt, fences and headings not counted
 RESULTS_SHARE = 0.3  # of the bound: what agents say and do tells more than what they were shown
 EVENTS = 120  # of a longer trajectory the beginning and the end are told
 FIRST_EVENTS = 20

@@ -14,6 +14,7 @@ HEADER = "# Pattern memory"
 NOTE = "<!-- Kept by SkillGrad CI and read by its next run. Edit it in review: one fact a line, in this form. -->"
 THEMES = "# Workflow themes"
 REJECTED = "# Rejected edits"
+INDEX_LINE, INDEX_ANCHOR = 100, 60  # characters of a pattern's line and anchor that the index in a prompt shows
 
 
 class Stamp(NamedTuple):
@@ -159,6 +160,7 @@ class PatternMemory:
         """
         ranked = sorted(self.patterns, key=lambda pattern: -len(pattern.evidence))
         lines, left = _fitting([_index_line(pattern) for pattern in ranked], bound * 2 // 5)
+        detail = _pattern_block if left else _details
         if left:
             lines, left = _fitting([_short_line(pattern) for pattern in ranked], bound * 2 // 5)
         index = "\n".join(["All patterns, by how many tasks show them:", *lines] if lines else ["No pattern yet."])
@@ -172,7 +174,7 @@ class PatternMemory:
         spent = len(index) + sum(len(block) + 2 for block in closing) + len(self.skill) + 100
         open_first = sorted(ranked, key=lambda pattern: pattern.absorption == "absorbed")
         brief = (replace(p, remedy_log=p.remedy_log[-4:], evidence=p.evidence[-8:]) for p in open_first)
-        details, untold = _fitting([_pattern_block(pattern) for pattern in brief], bound - spent)
+        details, untold = _fitting([detail(pattern) for pattern in brief], bound - spent)
         if untold:
             details.append(f"({untold} further patterns stand above with their line alone.)")
         return "\n\n".join([f"{HEADER}: {self.skill}"[:200], index, *details, *closing])[:bound] + "\n"
@@ -180,8 +182,8 @@ class PatternMemory:
 
 def _index_line(pattern: Pattern) -> str:
     """One pattern in one line of at most 240 characters."""
-    anchor = f" [{pattern.anchor[:60]}]" if pattern.anchor else ""
-    return f"{_short_line(pattern)}{anchor}: {pattern.line[:100]}"
+    anchor = f" [{pattern.anchor[:INDEX_ANCHOR]}]" if pattern.anchor else ""
+    return f"{_short_line(pattern)}{anchor}: {pattern.line[:INDEX_LINE]}"
 
 
 def _short_line(pattern: Pattern) -> str:
@@ -203,8 +205,20 @@ def _fields(heading: str, rows: Sequence[tuple[str, str]]) -> str:
     return "\n".join([heading, "", *(f"- {name}: {value}".rstrip() for name, value in rows)])
 
 
+def _details(pattern: Pattern) -> str:
+    """A pattern's block without what its line in the index says already: a prompt pays for each word once."""
+    anchor = "" if len(pattern.anchor) <= INDEX_ANCHOR else pattern.anchor
+    line = "" if len(pattern.line) <= INDEX_LINE else f": {pattern.line}"
+    rows = [row for row in _rows(replace(pattern, anchor=anchor)) if row[0] != "absorption" and row[1]]
+    return _fields(f"## {pattern.slug} ({pattern.kind}){line}", rows)
+
+
 def _pattern_block(pattern: Pattern) -> str:
-    rows = [
+    return _fields(f"## {pattern.slug} ({pattern.kind}): {pattern.line}", _rows(pattern))
+
+
+def _rows(pattern: Pattern) -> list[tuple[str, str]]:
+    return [
         ("shows in", pattern.shows_in),
         ("anchor", pattern.anchor),
         ("appeared in", ", ".join(map(str, pattern.appeared_in))),
@@ -215,7 +229,6 @@ def _pattern_block(pattern: Pattern) -> str:
         ("latest executor action", pattern.executor_action),
         *((f"remedy {number}, {remedy.at}", remedy.text) for number, remedy in enumerate(pattern.remedy_log, 1)),
     ]
-    return _fields(f"## {pattern.slug} ({pattern.kind}): {pattern.line}", rows)
 
 
 def _theme_fields(theme: Theme) -> list[tuple[str, str]]:
