@@ -7,6 +7,7 @@ was written is not read back.
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ class DryRun:
 
     def __post_init__(self) -> None:
         """An earlier dry run's calls are not this one's."""
-        (self.folder / FILE).unlink(missing_ok=True)
+        with self._writing():
+            (self.folder / FILE).unlink(missing_ok=True)
 
     @property
     def blind(self) -> bool:
@@ -55,14 +57,21 @@ class DryRun:
         del done  # no answer is ever lost here
         call = {"method": verb, "path": f"/repos/{self.repository}{path}", "body": self.clean(body)}
         self.calls.append(call)
-        try:
+        with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / FILE).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(call, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise EnvironmentFailure(f"{self.folder / FILE}: cannot be written ({error.strerror})") from None
         self.log.say(f"dry run, not sent: {verb} {call['path']}")
         return self._answer(body)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise EnvironmentFailure(
+                f"{self.folder / FILE}: cannot be written ({error.strerror}); choose another run_folder"
+            ) from None
 
     def _answer(self, body: Any) -> dict[str, Any]:
         """What GitHub's answer to a write tells: a name, and where to look."""

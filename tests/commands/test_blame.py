@@ -175,3 +175,28 @@ def test_a_run_folder_lists_refused_and_rejected_edits_too(repository: Path) -> 
     assert {row["status"] for row in rows} >= {"accepted"}
     assert all(bool(row["accepted_by"]) == (row["status"] == "accepted") for row in rows)
     assert all(row["reason"] for row in rows if row["status"] != "accepted")
+
+
+def test_what_git_answers_is_said_where_it_knows_no_commit(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(".git")
+    git("init", "-q", "-b", "main")
+    git("add", "skills")
+    assert main(["blame", str(SKILL)]) == 2
+    said = f"skillgrad-ci: {SKILL}: git blame: fatal: no such ref: HEAD; name a run folder with --run\n"
+    assert capsys.readouterr().err == said
+
+
+def test_a_git_that_cannot_be_asked_is_said(
+    repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers once, and is gone."""
+    tool = repository / "bin" / "git"
+    tool.parent.mkdir()
+    tool.write_text('#!/bin/sh\n/bin/rm -- "$0"\necho true\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tool.parent))
+    assert main(["blame", str(SKILL)]) == 2
+    said = f"{SKILL}: git cannot be asked ([Errno 2] No such file or directory: 'git'); name a run folder with --run"
+    assert said in capsys.readouterr().err

@@ -56,6 +56,23 @@ def test_runs_are_listed_opened_and_compared(tmp_path: Path) -> None:
         assert (status, "Two runs side by side" in page) == (200, True)
 
 
+def test_a_run_that_goes_on_has_no_page_and_no_comparison(tmp_path: Path) -> None:
+    (tmp_path / "going").mkdir()
+    (tmp_path / "going" / "journal.jsonl").touch()
+    with serving(tmp_path) as server:
+        assert get(server, "/run/0/") == (404, "this run has not ended; wait for its end, or follow it in the list")
+        assert get(server, "/compare?a=0&b=0") == (404, "both runs must have ended to be compared; wait for them")
+
+
+def test_an_address_that_is_taken_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path)
+    with serving(tmp_path) as server:
+        port = str(server.server_address[1])
+        assert main(["view", str(tmp_path), "--port", port]) == 2
+    said = f"127.0.0.1:{port}: Address already in use; choose another --port or --host"
+    assert said in capsys.readouterr().err
+
+
 def test_a_comparison_is_opened_and_leads_to_its_runs(tmp_path: Path) -> None:
     written(tmp_path / "compare-1" / "skillgrad")
     (tmp_path / "compare-1" / "comparison.html").write_text("<h1>Two settings</h1>")
@@ -155,6 +172,9 @@ def test_a_report_is_made_again_in_other_forms(tmp_path: Path, capsys: pytest.Ca
     documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     files = [json.loads(file.read_text()) for file in sorted(tmp_path.glob("trajectories/*/*.atif.json"))]
     assert documents == files != []
+    shutil.rmtree(tmp_path / "trajectories")
+    assert main(["report", str(tmp_path), "--format", "atif"]) == 2
+    assert f"{tmp_path / 'trajectories'}: no execution in ATIF is here; name a run folder" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,6 +51,14 @@ def test_a_rate_limit_is_waited_out(github: FakeGitHub, status: int, verb: str) 
         assert [comment.body for comment in github.hub.comments_on(issue.number)] == ["once"]
 
 
+def test_a_rate_limit_that_lasts_longer_than_a_run_waits_is_told_at_once(github: FakeGitHub) -> None:
+    far = {"X-RateLimit-Reset": "4102444800"}  # in the year 2100
+    github.faults = [Fault("GET", "/git/ref/", 403, {"message": "API rate limit exceeded for user ID 1."}, far, 9)]
+    with pytest.raises(EnvironmentFailure, match=r"403: API rate limit exceeded for user ID 1\.; try again later"):
+        client(github).get("/git/ref/heads/main")
+    assert len(github.asked) == 1
+
+
 def test_a_lost_answer_is_looked_up_before_it_is_repeated(github: FakeGitHub) -> None:
     issue = github.hub.issue("A title")
     path = f"/issues/{issue.number}/comments"

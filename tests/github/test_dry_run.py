@@ -106,6 +106,17 @@ def test_without_a_token_and_without_a_dry_run_nothing_starts(bot: Stage) -> Non
     assert "::error::input token: empty" in ended.log
 
 
+@pytest.mark.parametrize("place", ["skillgrad-run", "skillgrad-run/api-calls.jsonl/taken"])
+def test_a_run_folder_that_cannot_be_written_is_named(bot: Stage, place: str) -> None:
+    (bot.checkout / place).parent.mkdir(parents=True, exist_ok=True)
+    (bot.checkout / place).write_text("a file\n")
+    ended = bot.schedule(dry_run="true")
+    assert ended.code == 1
+    assert "skillgrad-run/api-calls.jsonl: cannot be written (" in ended.log
+    assert "); choose another run_folder" in ended.log
+    assert bot.engine.optimized == []
+
+
 def test_a_command_is_rehearsed_on_the_newest_run_of_the_run_folder(bot: Stage) -> None:
     number = bot.github.hub.issue("x", "skill: writer").number
     assert bot.label(number, token="", dry_run="true").outputs["status"] == "dry_run"

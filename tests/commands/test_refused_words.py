@@ -1,0 +1,50 @@
+"""Words of a command line that mean nothing: one line says which, and what to write. Nothing is spent."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from skillgrad_ci.__main__ import main
+from tests.support import small_repository
+
+TWO = "  - {path: skills/greeter, tasks: evals}\n  - {path: skills/other, tasks: evals}\n"
+WORDS = [
+    ("blame nowhere", "nowhere: not a folder; a skill is a folder with SKILL.md"),
+    ("lint skills/greeter --hosts claude-code,emacs", "--hosts: 'emacs' is not known; known are "),
+    ("plan skills/greeter --shards 0", "--shards 0: expected a number from 1"),
+    ("compare two.yml", "two.yml: skills: has 2 skills; leave the one that is compared"),
+    ("compare one.yml one.yaml", "one.yaml: another setting is named one; give the file another name"),
+    ("compare none.yml", "none.yml: another setting is named none; give the file another name"),
+    ("transfer skills/greeter --models a,,b", "--models: 'a,,b' has an empty name; write them as in a,b"),
+    ("transfer skills/greeter --agents chat,", "--agents: 'chat,' has an empty name; write them as in a,b"),
+    ("suite evals --grow 0", "--grow: give the number of tasks that shall wait for a review, at least 1"),
+    ("suite --triggers evals nowhere/*", "--triggers evals nowhere/*: no folder with SKILL.md there; name skills"),
+    ("suite --triggers skills/other", "skills/other: nothing says when it should fire; add a trigger set"),
+]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = small_repository.make(tmp_path / "repository")
+    shutil.copytree(root / "skills/greeter", root / "skills/other")
+    skill = root / "skills/other/SKILL.md"
+    skill.write_text(skill.read_text().replace("name: greeter", "name: other"))
+    config = (root / ".skillgrad.yml").read_text()
+    (root / "two.yml").write_text(TWO.join(config.split("  - {path: skills/greeter, tasks: evals}\n")))
+    for name in ("one.yml", "none.yml", "one.yaml"):
+        (root / name).write_text(config)
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.mark.parametrize(("words", "said"), WORDS, ids=[words for words, _ in WORDS])
+def test_a_word_that_means_nothing_is_named(
+    repository: Path, capsys: pytest.CaptureFixture[str], words: str, said: str
+) -> None:
+    assert main([*words.split(), "--json"]) == 2
+    printed = capsys.readouterr()
+    [line] = printed.err.splitlines()
+    assert line.startswith(f"skillgrad-ci: {said}")
+    assert printed.out == ""
+    assert not (repository / "runs").exists()
