@@ -114,8 +114,7 @@ def public(kind: type[ast.ClassDef | ast.FunctionDef]) -> dict[str, list[str]]:
 # programs that run without the package each bring along: where they are entered, how a seccomp program is installed.
 PORTS = {
     "load": "suites",
-    "recognises": "suites",
-    "file_of": "suites",
+    "suite_at": "suites",
     "reference_result": "suites",
     "untouched_result": "suites",
     "request": "models/gateway/translation",

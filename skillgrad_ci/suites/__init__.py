@@ -36,7 +36,8 @@ FORMATS = (
 class SuiteReader(Protocol):
     """What a format's module offers.
 
-    `load` follows a `recognises` that said yes, and raises UserError with file, line and field.
+    `suite_at` says which file or folder is the suite that a path names; None where that is not of this format. `load`
+    reads it, and raises UserError with file, line and field.
     The two results lay files into an empty folder: one that must pass (None: the suite has none),
     and what an agent leaves that did nothing, which should fail.
     """
@@ -44,9 +45,9 @@ class SuiteReader(Protocol):
     FORMAT: str
     READS: str  # what it reads, for a person who named something else
 
-    def recognises(self, path: Path) -> bool: ...
+    def suite_at(self, path: Path, /) -> Path | None: ...
 
-    def load(self, path: Path) -> Suite: ...
+    def load(self, found: Path, /) -> Suite: ...
 
     def reference_result(self, task: Task, work: Path, /) -> Result | None: ...
 
@@ -57,15 +58,15 @@ def readers() -> list[SuiteReader]:
     return [cast(SuiteReader, importlib.import_module(f"{__name__}.{name}")) for name in FORMATS]
 
 
-def reader_for(path: Path) -> SuiteReader:
-    """The one format that `path` is in. Raises UserError for none or several."""
+def recognise(path: Path) -> tuple[SuiteReader, Path]:
+    """The one format that `path` is in, and what its reader loads. Raises UserError for none or several."""
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; name a suite")
-    found = [reader for reader in readers() if reader.recognises(path)]
+    found = [(reader, place) for reader in readers() if (place := reader.suite_at(path))]
     if len(found) == 1:
         return found[0]
     if found:
-        names = ", ".join(reader.READS for reader in found)
+        names = ", ".join(reader.READS for reader, _ in found)
         raise UserError(f"{path}: this could be several suites ({names}); name the file instead of the folder")
     if advice := hint(path):
         raise UserError(f"{path}: no suite is recognised here: {advice}")
@@ -75,13 +76,14 @@ def reader_for(path: Path) -> SuiteReader:
 
 def is_suite(path: Path) -> bool:
     """Whether some format is recognised at `path`, as `load_suite` looks for it."""
-    return any(reader.recognises(_looked_at(path)) for reader in readers())
+    return _recognised(_looked_at(path))
 
 
 def load_suite(path: Path) -> Suite:
     """Read the suite at `path`. Where a skill's own folder is named, its `evals/` counts too."""
     path = _looked_at(path)
-    suite = reader_for(path).load(path)
+    reader, found = recognise(path)
+    suite = reader.load(found)
     if path.name != GROWN:
         suite = with_grown(suite)
     refuse_case_twins(suite)
@@ -90,11 +92,15 @@ def load_suite(path: Path) -> Suite:
 
 def _looked_at(path: Path) -> Path:
     """`path`, the `evals/` in it, or there the tasks that a suite began with."""
-    if any(reader.recognises(path) for reader in readers()):
+    if _recognised(path):
         return path
     inside = path / "evals" if (path / "evals").is_dir() else path
     begun = inside / GROWN
-    return begun if begun.is_file() and not any(reader.recognises(inside) for reader in readers()) else inside
+    return begun if begun.is_file() and not _recognised(inside) else inside
+
+
+def _recognised(path: Path) -> bool:
+    return any(reader.suite_at(path) for reader in readers())
 
 
 def refuse_case_twins(suite: Suite) -> None:

@@ -22,7 +22,7 @@ from skillgrad_ci.suites.ids import check_ids
 from skillgrad_ci.suites.paths import Files, executable
 from skillgrad_ci.suites.references import reference_result, untouched_result
 
-__all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouched_result"]
+__all__ = ["FORMAT", "READS", "load", "reference_result", "suite_at", "untouched_result"]
 
 FORMAT = "skillgrade"
 READS = "eval.yaml: skillgrade"
@@ -94,7 +94,7 @@ class EvalFile(Foreign):
     tasks: list[EvalTask] = Field(min_length=1)
 
 
-def file_of(path: Path) -> Path | None:
+def suite_at(path: Path) -> Path | None:
     """The `eval.yaml` that `path` is or holds, unless it is another tool's; another YAML file by its content."""
     file = path / NAME if path.is_dir() else path
     if not file.is_file() or file.suffix not in {".yaml", ".yml"}:
@@ -109,13 +109,7 @@ def file_of(path: Path) -> Path | None:
     return file if file.name == NAME and not scenarios.is_other(value) and not promptfoo.is_config(value) else None
 
 
-def recognises(path: Path) -> bool:
-    return file_of(path) is not None
-
-
-def load(path: Path) -> Suite:
-    file = file_of(path)
-    assert file is not None, "load follows recognises"
+def load(file: Path) -> Suite:
     document = Document.read(file)
     if isinstance(document.value, dict) and not set(EvalFile.model_fields) & set(document.value):
         holds = ", ".join(sorted(map(str, document.value))[:6]) or "nothing"

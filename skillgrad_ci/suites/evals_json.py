@@ -22,7 +22,7 @@ from skillgrad_ci.suites.ids import check_ids
 from skillgrad_ci.suites.paths import Files, executable
 from skillgrad_ci.suites.references import reference_result, untouched_result
 
-__all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouched_result"]
+__all__ = ["FORMAT", "READS", "load", "reference_result", "suite_at", "untouched_result"]
 
 FORMAT = "agent-skills-evals"
 READS = "evals/evals.json: Agent Skills evals"
@@ -104,7 +104,7 @@ def is_evals(value: Any) -> bool:
     return found is not None and any(map(_is_eval, found[0]))
 
 
-def file_of(path: Path) -> Path | None:
+def suite_at(path: Path) -> Path | None:
     """The `evals.json` that `path` is or holds; another JSON file by its content. A list of triggers is none."""
     file = path / NAME if path.is_dir() else path
     if not file.is_file() or file.suffix != ".json":
@@ -130,13 +130,7 @@ def _known_elsewhere(value: Any) -> bool:
     return is_trigger_set(value) or (isinstance(value, dict) and "prompts" in value and "tests" in value)
 
 
-def recognises(path: Path) -> bool:
-    return file_of(path) is not None
-
-
-def load(path: Path) -> Suite:
-    file = file_of(path)
-    assert file is not None, "load follows recognises"
+def load(file: Path) -> Suite:
     document = Document.read(file)
     found = rows_in(document.value)
     if found is None or not found[0]:

@@ -13,7 +13,7 @@ from skillgrad_ci.method.task import GraderSpec, Reference, Suite, Task
 from skillgrad_ci.suites.paths import Files, executable
 from skillgrad_ci.suites.references import reference_result, untouched_result
 
-__all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouched_result"]
+__all__ = ["FORMAT", "READS", "load", "reference_result", "suite_at", "untouched_result"]
 
 FORMAT = "folder"
 READS = "<id>/instruction.md with check.sh or check.py: one folder a task"
@@ -23,8 +23,9 @@ CHECKS = {"check.sh": "bash ../grader/check.sh", "check.py": "python3 ../grader/
 NOT_THE_CHECKS = {INSTRUCTION, "answer.md", "files", "reference", "__pycache__", ".DS_Store"}
 
 
-def recognises(path: Path) -> bool:
-    return path.is_dir() and any(not (file.parent / HARBOR).exists() for file in path.glob(f"*/{INSTRUCTION}"))
+def suite_at(path: Path) -> Path | None:
+    files = path.glob(f"*/{INSTRUCTION}") if path.is_dir() else ()
+    return path if any(not (file.parent / HARBOR).exists() for file in files) else None
 
 
 def load(path: Path) -> Suite:

@@ -63,8 +63,8 @@ class TaskFile(Foreign):
     steps: list[Any] = Field(default_factory=list)
 
 
-def recognises(path: Path) -> bool:
-    return path.is_dir() and any(_folders(path))
+def suite_at(path: Path) -> Path | None:
+    return path if path.is_dir() and any(_folders(path)) else None
 
 
 def load(path: Path) -> Suite:

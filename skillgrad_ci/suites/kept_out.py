@@ -94,7 +94,7 @@ def _beside(top: Path) -> Iterator[Suite]:
     for place in places:
         for reader in readers():
             try:
-                if reader.recognises(place):
-                    yield reader.load(place)
+                if found := reader.suite_at(place):
+                    yield reader.load(found)
             except UserError:
                 continue

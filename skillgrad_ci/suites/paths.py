@@ -2,12 +2,14 @@
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from skillgrad_ci.document.document import Document, Where
 from skillgrad_ci.document.parsing import read_text
+from skillgrad_ci.errors import UserError
 
 MAX_FILES = 10_000  # in one folder that a suite names
 
@@ -21,6 +23,23 @@ def boundary(folder: Path) -> Path:
     """The repository that `folder` lies in, or the folder itself: nothing outside is read."""
     folder = folder.resolve()
     return next((parent for parent in [folder, *folder.parents] if (parent / ".git").exists()), folder)
+
+
+def file_with(
+    path: Path, names: Sequence[str], suffixes: Collection[str], wanted: Callable[[Any], bool]
+) -> Path | None:
+    """The file that `path` is, or that it holds under one of `names`, whose content is `wanted`.
+
+    A file that cannot be parsed is passed over.
+    """
+    for file in [path / name for name in names] if path.is_dir() else [path]:
+        if file.suffix in suffixes and file.is_file():
+            try:
+                if wanted(Document.read(file).value):
+                    return file
+            except UserError:
+                continue
+    return None
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,13 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from skillgrad_ci.document.document import Document, Foreign, Where
-from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.grader_options import CommandOptions, JudgeOptions
 from skillgrad_ci.method.task import GraderSpec, Suite, Task
 from skillgrad_ci.suites.foreign import inline, one_or_more, plain_check
-from skillgrad_ci.suites.paths import Files
+from skillgrad_ci.suites.paths import Files, file_with
 from skillgrad_ci.suites.references import reference_result, untouched_result
 
-__all__ = ["FORMAT", "READS", "is_config", "load", "recognises", "reference_result", "untouched_result"]
+__all__ = ["FORMAT", "READS", "is_config", "load", "reference_result", "suite_at", "untouched_result"]
 
 FORMAT = "promptfoo"
 READS = "promptfooconfig.yaml: promptfoo"
@@ -75,25 +74,11 @@ def is_config(value: Any) -> bool:
     return isinstance(value, dict) and "prompts" in value and ("tests" in value or "scenarios" in value)
 
 
-def file_of(path: Path) -> Path | None:
-    files = [path / name for name in NAMES] if path.is_dir() else [path]
-    for file in files:
-        if file.suffix in {".yaml", ".yml", ".json"} and file.is_file():
-            try:
-                if is_config(Document.read(file).value):
-                    return file
-            except UserError:
-                continue
-    return None
+def suite_at(path: Path) -> Path | None:
+    return file_with(path, NAMES, {".yaml", ".yml", ".json"}, is_config)
 
 
-def recognises(path: Path) -> bool:
-    return file_of(path) is not None
-
-
-def load(path: Path) -> Suite:
-    file = file_of(path)
-    assert file is not None, "load follows recognises"
+def load(file: Path) -> Suite:
     document = Document.read(file)
     files = Files(document, file.parent)
     value = document.value

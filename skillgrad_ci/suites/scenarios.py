@@ -13,15 +13,14 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from skillgrad_ci.document.document import Document, Foreign, Where
-from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.task import GraderSpec, Suite, Task
 from skillgrad_ci.suites.foreign import Seconds, Texts, inline, one_or_more, plain_check
 from skillgrad_ci.suites.ids import check_ids
-from skillgrad_ci.suites.paths import Files, executable
+from skillgrad_ci.suites.paths import Files, executable, file_with
 from skillgrad_ci.suites.references import reference_result, untouched_result
 
-__all__ = ["FORMAT", "READS", "is_other", "load", "recognises", "reference_result", "untouched_result"]
+__all__ = ["FORMAT", "READS", "is_other", "load", "reference_result", "suite_at", "untouched_result"]
 
 FORMAT = "scenarios"
 READS = "eval.yaml with scenarios, or with tasks that name files"
@@ -62,23 +61,11 @@ def _globs(value: dict[str, Any]) -> bool:
     return isinstance(rows, list) and bool(rows) and all(isinstance(row, str) for row in rows)
 
 
-def file_of(path: Path) -> Path | None:
-    file = path / NAME if path.is_dir() else path
-    if not file.is_file() or file.suffix not in {".yaml", ".yml"}:
-        return None
-    try:
-        return file if is_other(Document.read(file).value) else None
-    except UserError:
-        return None
+def suite_at(path: Path) -> Path | None:
+    return file_with(path, [NAME], {".yaml", ".yml"}, is_other)
 
 
-def recognises(path: Path) -> bool:
-    return file_of(path) is not None
-
-
-def load(path: Path) -> Suite:
-    file = file_of(path)
-    assert file is not None, "load follows recognises"
+def load(file: Path) -> Suite:
     document = Document.read(file)
     files = Files(document, file.parent)
     warnings: list[str] = []

@@ -21,7 +21,7 @@ from skillgrad_ci.suites.ids import check_ids
 from skillgrad_ci.suites.paths import Files
 from skillgrad_ci.suites.references import reference_result, untouched_result
 
-__all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouched_result"]
+__all__ = ["FORMAT", "READS", "load", "reference_result", "suite_at", "untouched_result"]
 
 FORMAT = "spreadsheetbench"
 READS = "dataset.json with spreadsheet/<id>/: SpreadsheetBench"
@@ -54,13 +54,13 @@ class Case:
     golden: Path
 
 
-def recognises(path: Path) -> bool:
+def suite_at(path: Path) -> Path | None:
     file = path / DATASET if path.is_dir() else path
-    return file.name == DATASET and file.is_file()
+    return file if file.name == DATASET and file.is_file() else None
 
 
-def load(path: Path) -> Suite:
-    document = Document.read(path / DATASET if path.is_dir() else path)
+def load(file: Path) -> Suite:
+    document = Document.read(file)
     rows = document.parse_list(BenchmarkRow)
     check_ids(document, [str(row.id) for row in rows], [], "id")
     files = Files(document, document.path.parent)

@@ -16,7 +16,7 @@ from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.task import Environment, GraderSpec, Reference, Suite, Task
 from skillgrad_ci.suites.harbor import reference_result, untouched_result
 
-__all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouched_result"]
+__all__ = ["FORMAT", "READS", "load", "reference_result", "suite_at", "untouched_result"]
 
 FORMAT = "terminal-bench"
 READS = "task.yaml with run-tests.sh and tests/: terminal-bench 1"
@@ -40,8 +40,8 @@ class TaskYaml(Foreign):
     allow_internet: bool = False
 
 
-def recognises(path: Path) -> bool:
-    return path.is_dir() and any(_folders(path))
+def suite_at(path: Path) -> Path | None:
+    return path if path.is_dir() and any(_folders(path)) else None
 
 
 def load(path: Path) -> Suite:

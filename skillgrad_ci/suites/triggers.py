@@ -13,11 +13,11 @@ from typing import Any
 from pydantic import Field
 
 from skillgrad_ci.document.document import Document, Foreign, Where
-from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.grader_options import TriggerOptions
 from skillgrad_ci.method.ports import Result
 from skillgrad_ci.method.task import GraderSpec, Suite, Task, digest_of
 from skillgrad_ci.skill.skill import MAIN, name_of
+from skillgrad_ci.suites.paths import file_with
 
 FORMAT = "triggers"
 READS = "a list of {query, should_trigger}: trigger evaluations"
@@ -82,31 +82,16 @@ def _under_keys(value: dict[str, Any]) -> list[str]:
     return [key for key, rows in value.items() if _is_list(rows)]
 
 
-def file_of(path: Path) -> Path | None:
-    """The trigger set that `path` is, or holds under one of `NAMES`."""
-    files = [path / name for name in NAMES] if path.is_dir() else [path]
-    for file in files:
-        if file.suffix in {".json", ".yaml", ".yml"} and file.is_file():
-            try:
-                if is_trigger_set(Document.read(file).value):
-                    return file
-            except UserError:
-                continue
-    return None
-
-
-def recognises(path: Path) -> bool:
-    """A folder is a trigger set only where no other suite lies in it."""
+def suite_at(path: Path) -> Path | None:
+    """The trigger set that `path` is, or that it holds under one of `NAMES`, where no other suite lies in it."""
     if path.is_dir() and any((path / name).is_file() for name in ("tasks.yaml", "eval.yaml")):
-        return False
-    file = file_of(path)
-    return file is not None and (file.name == "evals.json" or not (path / "evals.json").is_file())
+        return None
+    file = file_with(path, NAMES, {".json", ".yaml", ".yml"}, is_trigger_set)
+    return None if file and file.name != "evals.json" and (path / "evals.json").is_file() else file
 
 
-def load(path: Path) -> Suite:
+def load(file: Path) -> Suite:
     """Task ids come from the queries, so they stay when queries are added or moved."""
-    file = file_of(path)
-    assert file is not None, "load follows recognises"
     document = Document.read(file)
     asked = list(_asked(document, _Skill(file, document.value)))
     first: dict[str, AskedQuery] = {}

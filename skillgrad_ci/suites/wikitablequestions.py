@@ -15,7 +15,7 @@ from skillgrad_ci.method.grader_options import TableOptions
 from skillgrad_ci.method.task import GraderSpec, Reference, Split, Suite, Task, digest_of
 from skillgrad_ci.suites.references import reference_result, untouched_result
 
-__all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouched_result"]
+__all__ = ["FORMAT", "READS", "load", "reference_result", "suite_at", "untouched_result"]
 
 FORMAT = "wikitablequestions"
 READS = "data/*.tsv with csv/: WikiTableQuestions"
@@ -30,8 +30,8 @@ ASKED = (
 )
 
 
-def recognises(path: Path) -> bool:
-    return (path / "csv").is_dir() and any((path / "data").glob("*.tsv"))
+def suite_at(path: Path) -> Path | None:
+    return path if (path / "csv").is_dir() and any((path / "data").glob("*.tsv")) else None
 
 
 def load(path: Path) -> Suite:

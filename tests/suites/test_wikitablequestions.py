@@ -7,7 +7,7 @@ import pytest
 
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.task import Split
-from skillgrad_ci.suites import load_suite, reader_for
+from skillgrad_ci.suites import load_suite, recognise
 from skillgrad_ci.suites.wikitablequestions import target_values
 
 HEADER = "id\tutterance\tcontext\ttargetValue"
@@ -102,5 +102,6 @@ def test_the_whole_data_set_is_read_in_seconds(suite: Path) -> None:
     rows = [f"nt-{n}\twhich city is it?\tcsv/200-csv/1.csv\tBonn" for n in range(14_152)]
     (suite / "data" / "training.tsv").write_text("\n".join([HEADER, *rows]) + "\n")
     started = time.thread_time()
-    assert len(reader_for(suite).load(suite).tasks) == 14_153
+    reader, found = recognise(suite)
+    assert len(reader.load(found).tasks) == 14_153
     assert time.thread_time() - started < 10

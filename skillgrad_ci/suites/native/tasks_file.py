@@ -16,7 +16,7 @@ from skillgrad_ci.suites.native.grader_rows import GraderRows, JudgeRow, specs
 from skillgrad_ci.suites.paths import Files, executable
 from skillgrad_ci.suites.references import reference_result, untouched_result, workbooks
 
-__all__ = ["FORMAT", "READS", "load", "recognises", "reference_result", "untouched_result"]
+__all__ = ["FORMAT", "READS", "load", "reference_result", "suite_at", "untouched_result"]
 
 FORMAT = "native"
 READS = "tasks.yaml: this project's own format"
@@ -113,7 +113,7 @@ class TasksFile(Strict):
     tasks: list[TaskRow] = Field(min_length=1)
 
 
-def file_of(path: Path) -> Path | None:
+def suite_at(path: Path) -> Path | None:
     """The `tasks.yaml` that `path` is or holds. Another file counts when its tasks have ids."""
     if path.is_dir():
         return path / NAME if (path / NAME).is_file() else None
@@ -131,13 +131,7 @@ def _tasks_of(path: Path) -> list[Any]:
     return rows if isinstance(rows, list) else []
 
 
-def recognises(path: Path) -> bool:
-    return file_of(path) is not None
-
-
-def load(path: Path) -> Suite:
-    file = file_of(path)
-    assert file is not None, "load follows recognises"
+def load(file: Path) -> Suite:
     document = Document.read(file)
     content = document.parse(TasksFile)
     check_ids(document, [row.id for row in content.tasks], ["tasks"], "id")
