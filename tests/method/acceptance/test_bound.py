@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from skillgrad_ci.method.acceptance import DecideBy, Verdict, compare
@@ -80,6 +80,24 @@ def test_so_many_tasks_are_needed_at_least(both: list[tuple[Outcome, Outcome]]) 
     if known:
         worst = [row(int(task.id[1:]), Outcome.FAILED) for task in order[:needed]]
         assert least(worst) == 0
+
+
+@given(outcomes, st.integers(0, 12))
+def test_the_bound_is_just_so_many_failures_as_leave_nothing_to_win(
+    both: list[tuple[Outcome, Outcome]], measured: int
+) -> None:
+    """Tried out: so many of the next tasks fail, and all others pass."""
+    incumbent = [row(n, old) for n, (old, _) in enumerate(both)]
+    order = failed_first(tasks(len(both)), incumbent)
+    known = {one.task_id: one.passed for one in incumbent if one.measured}
+    assume(known)
+    done = [row(int(task.id[1:]), both[int(task.id[1:])][1]) for task in order[:measured]]
+    gained = sum(one.passed - known[one.task_id] for one in done if one.measured and one.task_id in known)
+    rest = [task.id for task in order[measured:] if task.id in known]
+    needed = until_lost(order, incumbent)(done)
+    for failing in range(len(rest) + 1):
+        gain = gained + sum((place >= failing) - known[task] for place, task in enumerate(rest))
+        assert (gain > 0) == (failing < needed)
 
 
 def test_the_tasks_that_can_be_won_come_first_and_the_unmeasured_last() -> None:

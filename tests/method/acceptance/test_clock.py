@@ -74,6 +74,26 @@ def test_only_tasks_that_both_were_measured_on_count() -> None:
     assert Accuracy.of([*rows(4, 2, 10), *gone]) == Accuracy(4, 10, 9, 2)
 
 
+SOME = st.lists(
+    st.builds(
+        lambda task, outcome, late: Evidence(
+            f"t{task}", "d", outcome, trajectory=Trajectory(stopped="timeout" if late else "answered")
+        ),
+        st.integers(0, 4),
+        st.sampled_from(Outcome),
+        st.booleans(),
+    ),
+    max_size=16,
+)
+
+
+@given(SOME, SOME)
+def test_what_was_not_measured_on_both_sides_changes_nothing(before: list[Evidence], after: list[Evidence]) -> None:
+    both = {row.task_id for row in before if row.measured} & {row.task_id for row in after if row.measured}
+    old, new = ([row for row in rows if row.measured and row.task_id in both] for rows in (before, after))
+    assert incomparable(before, after) == incomparable(old, new)
+
+
 def test_no_verdict_comes_of_a_clock() -> None:
     old, new = rows(4, 0, 10), rows(0, 8, 10)
     assert compare(new, old) is compare(old, new) is Verdict.UNCHECKED
