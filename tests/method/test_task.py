@@ -69,10 +69,11 @@ def test_whatever_can_change_an_execution_or_its_grade_changes_the_digest(tmp_pa
         replace(task, executable=["data/one"]),
         replace(task, probe=True),
         replace(task, environment=None),
-        *(
-            replace(task, environment=replace(environment, **{name: value}))
-            for name, value in {"image": "debian", "workdir": "/", "memory": 1 << 29, "cpus": 1.0, "build": None}.items()
-        ),
+        replace(task, environment=replace(environment, image="debian")),
+        replace(task, environment=replace(environment, workdir="/")),
+        replace(task, environment=replace(environment, memory=1 << 29)),
+        replace(task, environment=replace(environment, cpus=1.0)),
+        replace(task, environment=replace(environment, build=None)),
         replace(task, graders=[replace(grader, kind="command")]),
         replace(task, graders=[replace(grader, options={"regex": "4", "flags": "i"})]),
         replace(task, graders=[replace(grader, weight=1.0)]),
@@ -94,11 +95,11 @@ def test_what_changes_neither_is_no_difference(tmp_path: Path) -> None:
     """Where files lie, what a task is for, and in which order its parts are written."""
     task = whole(tmp_path / "a")
     (grader,) = task.graders
-    turned = replace(grader, options=dict(reversed(grader.options.items())))
+    turned = replace(grader, options={name: grader.options[name] for name in ("flags", "regex")})
     for same in (
         whole(tmp_path / "elsewhere"),
         replace(task, split=Split.HELDOUT, tags=["x"], trials=3, expected=["3"], unreviewed=True, format="harbor"),
-        replace(task, graders=[turned], files=dict(reversed(task.files.items()))),
+        replace(task, graders=[turned], files={name: task.files[name] for name in ("data", "in.csv")}),
     ):
         assert same.digest == task.digest
     assert replace(task, executable=["a", "b"]).digest == replace(task, executable=["b", "a"]).digest
@@ -122,7 +123,7 @@ def test_ids_are_unique_and_name_folders() -> None:
 
     with pytest.raises(UserError, match="evals: the suite holds no task"):
         suite()
-    with pytest.raises(UserError, match="evals: task id '../up' cannot name a folder"):
+    with pytest.raises(UserError, match=r"evals: task id '\.\./up' cannot name a folder"):
         suite("one", "../up")
     with pytest.raises(UserError, match="evals: task id 'one' stands twice"):
         suite("one", "two", "one")
