@@ -1,4 +1,6 @@
-"""Whether the cap can hold what makes a run worth anything: the base run, one iteration, the final measurement.
+"""Whether the cap can hold what makes a run worth anything: the base run and the final measurement.
+
+The first iteration executes nothing: it learns from what the base run showed.
 
 Before the first executions nothing is known of their cost. Once some are in, a run that cannot come to a result is
 ended, with the cap that would do, in place of one that spends all that it has on a base run alone.
@@ -25,10 +27,9 @@ ROOM = 1.25  # what the named cap holds beside executions as dear as those that 
 
 @dataclass(frozen=True)
 class Work:
-    """The least numbers of executions in the base run, in one iteration, and in the final measurement."""
+    """The least numbers of executions in the base run and in the final measurement."""
 
     base: int
-    iteration: int
     final: int
     base_done: bool = False
 
@@ -36,7 +37,7 @@ class Work:
     def executions(self) -> float:
         """What must fit in the cap, in executions: a base run that goes on is kept out of the final's share."""
         kept_out = 0 if self.base_done else self.base / (1 - FINAL_SHARE)
-        return max(self.base + self.iteration + MORE * self.final, kept_out)
+        return max(self.base + MORE * self.final, kept_out)
 
 
 @dataclass
@@ -85,9 +86,9 @@ def refuse_misfit(ledger: Ledger, work: Work, seen: Sequence[Evidence], at_once:
         if cap is not None and work.executions * _at_least(each) > cap:
             foreseen = work.executions * fmean(each)
             raise BudgetExceeded(
-                f"budget.{unit}: {cap:g} cannot hold the base run ({work.base} executions), one iteration "
-                f"({work.iteration}) and the final measurement ({work.final}): by the first {len(seen)} they take "
-                f"about {_rounded(foreseen)}; set {_rounded(ROOM * foreseen + call)} or more, or give fewer tasks"
+                f"budget.{unit}: {cap:g} cannot hold the base run ({work.base} executions) and the final "
+                f"measurement ({work.final}): by the first {len(seen)} they take about {_rounded(foreseen)}; "
+                f"set {_rounded(ROOM * foreseen + call)} or more, or give fewer tasks"
             )
 
 

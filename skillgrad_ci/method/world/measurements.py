@@ -33,7 +33,9 @@ def base_run(run: Run, world: World, enough: int | None) -> Run:
     """
     suite, trials = run.suite, run.settings.trials
     order = base_order(suite, run.settings.seed, enough)
-    world = replace(world, rollout=Foresight(world.rollout, world.ledger, least_work(run, enough), world.at_once))
+    world = replace(
+        world, rollout=Foresight(world.rollout, world.ledger, least_work(run, world, enough), world.at_once)
+    )
     if _all_needed(suite, enough):
         baseline = world.measure(run.initial, order, BASE, trials)
     else:
@@ -56,7 +58,7 @@ def surely(suite: Suite, seed: int, enough: int | None) -> Sequence[Task]:
     return order if _all_needed(suite, enough) else order[: max(enough or 0, ALIKE)]
 
 
-def least_work(run: Run, enough: int | None) -> Work:
+def least_work(run: Run, world: World, enough: int | None) -> Work:
     """The least that a run executes if it comes to a result.
 
     Where the split still looks at outcomes, nobody knows which tasks report; then the share of the cap that is kept
@@ -65,12 +67,10 @@ def least_work(run: Run, enough: int | None) -> Work:
     suite, trials = run.suite, run.settings.trials
     known = all(task.split is not None for task in suite.tasks)
     tasks = [task for split in reported(run) for task in suite.of(split) if not task.unreviewed] if known else []
-    again = [task for task in tasks if task.split is not Split.TRAIN]  # the initial skill is measured there as well
-    return Work(
-        len(executions_of(surely(suite, run.settings.seed, enough), trials)),
-        min(run.settings.batch_size, len(suite.of(Split.TRAIN) if known else suite.tasks)),
-        len(executions_of([*tasks, *again], trials)),
-    )
+    sure = surely(suite, run.settings.seed, enough)
+    begun = {task.id for task in sure}  # the initial skill is measured on the others as well, as far as it was never
+    again = [task for task in _unmeasured(_with_earlier(run, world, tasks), tasks) if task.id not in begun]
+    return Work(len(executions_of(sure, trials)), len(executions_of([*tasks, *again], trials)))
 
 
 def _all_needed(suite: Suite, enough: int | None) -> bool:
@@ -144,7 +144,7 @@ def reserve(run: Run, world: World) -> None:
     tasks = [task for split in reported(run) for task in run.suite.of(split) if not task.unreviewed]
     number = sum(task.trials or trials for task in [*tasks, *_unmeasured(_with_earlier(run, world, tasks), tasks)])
     known = [row for row in run.baseline if row.measured]
-    work = Work(len(run.baseline), min(run.settings.batch_size, len(known)), number, base_done=True)
+    work = Work(len(run.baseline), number, base_done=True)
     refuse_misfit(world.ledger, work, known, world.at_once)
     seconds = ceil(number / world.at_once) * sum(row.seconds for row in known) / len(known)
     compared = sum(task.trials or trials for task in tasks if task.prefers)  # of the candidate alone, in both orders
