@@ -21,10 +21,10 @@ if threading.current_thread() is threading.main_thread():
 os.environ.pop("COLUMNS", None)  # parallel workers are told 80; a test that means a width says it
 settings.register_profile("any machine", deadline=None)  # a busy machine is not a failure
 settings.load_profile("any machine")
-if "SKILLGRAD_MESSAGES" in os.environ:  # `make messages`
-    from tests.messages.recorder import watch
+if "SKILLGRAD_MESSAGES" in os.environ:  # `make messages`; without it, nothing is imported for that
+    from tests.messages.recorder import watch_where_asked
 
-    watch()
+    watch_where_asked()
 
 
 def _libreoffice() -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from skillgrad_ci.document.inert_text import one_line
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.executors.acp_client import AgentFailure, Conversation
 from skillgrad_ci.executors.agents import AgentDescription, expand
@@ -101,7 +102,8 @@ class _Execution:
         done = self.session.run(command, timeout=SETUP)
         work, _, home = done.output.strip().partition("\n")
         if done.exit_code != 0 or not home:
-            raise EnvironmentFailure(f"sandbox: no home for the agent can be made ({done.output.strip()[-200:]})")
+            said = one_line(done.output)[-200:]
+            raise EnvironmentFailure(f"sandbox: no home for the agent can be made ({said}); make room there")
         return work, home
 
     def converse(self, work: str, values: Mapping[str, str]) -> str:
@@ -154,7 +156,9 @@ class _Execution:
         line = self.line
         line.check()
         if not line.turns and not line.stopped:
-            raise EnvironmentFailure(f"{self.executor.agent.title}: it ended its turn without a call to its model")
+            raise EnvironmentFailure(
+                f"{self.executor.agent.title}: it ended its turn without a call to its model; look at its description"
+            )
         activated = self.skills.activated if self.skills else []
         used = self.skills.used(self.measured) if self.skills and self.measured else []
         return Trajectory(

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from skillgrad_ci.errors import EnvironmentFailure
-from skillgrad_ci.sandbox.supervise import Limits
+from skillgrad_ci.sandbox.supervise import AGAIN, Limits
 
 PULL = 900.0  # seconds to fetch an image
 USER = "65534:65534"
@@ -117,7 +117,7 @@ class Container:
                     ready = selector.select(max(0.0, deadline - time.monotonic()))
                     chunk = self._loop.stdout.read(4096) if ready else b""
                     if not chunk:
-                        raise EnvironmentFailure(f"docker: the container does not answer: {self._said()}")
+                        raise EnvironmentFailure(f"docker: the container does not answer ({self._said()}); {AGAIN}")
                     seen = (seen + chunk)[-4096:]
 
     def send(self, line: bytes = b"\n") -> None:
@@ -126,7 +126,7 @@ class Container:
         try:
             self._loop.stdin.write(line)
         except (OSError, ValueError) as error:
-            raise EnvironmentFailure(f"docker: the container has ended: {self._said()}") from error
+            raise EnvironmentFailure(f"docker: the container has ended ({self._said()}); {AGAIN}") from error
 
     def start(
         self, command: Sequence[str], *, user: str = USER, env: Mapping[str, str] | None = None, stdin: bool = False,
@@ -201,7 +201,9 @@ def docker(
     except FileNotFoundError as error:
         raise EnvironmentFailure("docker is not installed") from error
     except subprocess.TimeoutExpired as error:
-        raise EnvironmentFailure(f"docker {arguments[0]} took longer than {timeout:g} s") from error
+        raise EnvironmentFailure(
+            f"docker {arguments[0]} took longer than {timeout:g} s; look whether Docker is busy, then start again"
+        ) from error
     if done.returncode:
         said = why(f"{done.stdout}\n{done.stderr}") if why else last_line(done.stderr)
         raise EnvironmentFailure(f"docker {arguments[0]}: {said}")
@@ -235,11 +237,14 @@ def own_image() -> str:
     marker = Path(f"/.skillgrad-{secrets.token_hex(8)}")
     try:
         marker.touch()
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"docker: {marker} cannot be made to find this container ({error.strerror}); set image"
+        ) from None
+    try:
         for container in dict.fromkeys([*named, *docker(["ps", "--quiet", "--no-trunc"]).split()]):
             if _holds(container, marker):
                 return docker(["inspect", "--format", "{{.Image}}", container])
-    except OSError as error:
-        raise EnvironmentFailure(f"docker: {marker} cannot be made to find this container ({error.strerror})") from None
     finally:
         marker.unlink(missing_ok=True)
     raise EnvironmentFailure("docker: the daemon does not know the container that this program is in; set image")

@@ -34,7 +34,7 @@ from skillgrad_ci.sandbox.container import (
     own_image,
 )
 from skillgrad_ci.sandbox.pipe import ProgramPipe, end
-from skillgrad_ci.sandbox.supervise import Children, Limits, no_command, supervise
+from skillgrad_ci.sandbox.supervise import AGAIN, Children, Limits, no_command, supervise
 from skillgrad_ci.sandbox.task_image import TaskImages
 from skillgrad_ci.sandbox.work_folder import discard
 
@@ -140,7 +140,7 @@ class DockerSession:
                     process.kill()  # a client that still waits for Docker must not hold us
             errors.seek(0)
             if said := errors.read(2000).decode(errors="replace").strip():
-                raise EnvironmentFailure(f"docker exec: {said.splitlines()[-1]}")
+                raise EnvironmentFailure(f"docker exec: {said.splitlines()[-1]}; {AGAIN}")
             return result
 
     @contextmanager
@@ -208,7 +208,7 @@ def copy_out(container: Container, work: Path, limits: Limits) -> list[str]:
                 dropped = unpack(process.stdout, fresh, limits)
         except (TooMuch, tarfile.TarError, OSError, EnvironmentFailure) as error:
             if isinstance(error, OSError) and error.errno in OURS:
-                raise EnvironmentFailure(f"{work}: the result cannot be written ({error.strerror})") from error
+                raise EnvironmentFailure(f"{work}: the result cannot be written ({error.strerror}); {AGAIN}") from error
             container.kill_commands()  # an outage of Docker ends here
             discard(fresh)
             fresh.mkdir()
@@ -239,4 +239,4 @@ def _tar(
         if process.returncode:
             errors.seek(0)
             said = errors.read(2000).decode(errors="replace").strip() or f"exit code {process.returncode}"
-            raise EnvironmentFailure(f"docker: copying files failed ({said.splitlines()[-1]})")
+            raise EnvironmentFailure(f"docker: copying files failed ({said.splitlines()[-1]}); {AGAIN}")

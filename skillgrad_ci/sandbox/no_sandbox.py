@@ -80,7 +80,7 @@ class PlainSession:
                     start_new_session=True,
                 )  # fmt: skip
             except OSError as error:
-                raise EnvironmentFailure(f"{command[0]} cannot be started ({error.strerror})") from None
+                raise EnvironmentFailure(f"{command[0]} cannot be started ({error.strerror}); install it") from None
 
             def kill() -> None:
                 with suppress(ProcessLookupError):
@@ -136,4 +136,4 @@ class NoCommands:
 
 class _Closed:
     def run(self, command: str, *, timeout: float) -> CommandResult:  # noqa: ARG002
-        raise EnvironmentFailure("no command is run here: the agent has no tools")
+        raise EnvironmentFailure("no command is run here, for the agent has no tools; take the agent loop")

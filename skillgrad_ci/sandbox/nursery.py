@@ -11,12 +11,13 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.sandbox import environment
+from skillgrad_ci.sandbox.supervise import AGAIN
 
 CELL = Path(__file__).with_name("cell.py")
 START = 60.0  # seconds for a cell to be there
@@ -53,7 +54,8 @@ class Nursery:
     def __init__(self, variables: dict[str, str]) -> None:
         self._door, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._lock = threading.Lock()
-        with theirs:
+        with ExitStack() as undone, theirs:
+            undone.callback(self._door.close)
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-I", str(CELL)],
                 stdin=theirs.fileno(),
@@ -62,6 +64,7 @@ class Nursery:
                 env=variables,
                 start_new_session=True,  # a Ctrl-C in the terminal is for us alone
             )
+            undone.pop_all()
         self._door.settimeout(START)
 
     def make(self, channel: socket.socket, words: IO[bytes]) -> CellProcess:
@@ -93,13 +96,22 @@ def processes() -> list[int]:
         return [nursery.pid for owner, nursery in _nurseries.items() if owner == os.getpid()]
 
 
+def _nursery() -> Nursery:
+    with _guard:
+        if os.getpid() not in _nurseries:  # HOME: the library asks for one, and not every user has it
+            _nurseries[os.getpid()] = Nursery({"HOME": "/", **environment.interpreter()})
+        return _nurseries[os.getpid()]
+
+
 def new_cell(channel: socket.socket, words: IO[bytes]) -> CellProcess:
     """A new cell; the nursery is made at the first one, and once anew where it was lost. Raises EnvironmentFailure."""
     reason = ""
     for _ in range(2):
-        with _guard:
-            nursery = _nurseries.get(os.getpid()) or Nursery({"HOME": "/", **environment.interpreter()})
-            _nurseries[os.getpid()] = nursery  # HOME: the library asks for one, and not every user has it
+        try:
+            nursery = _nursery()
+        except OSError as error:  # no memory for a process, or an interpreter that is no more there
+            reason = error.strerror or str(error)
+            continue
         try:
             return nursery.make(channel, words)
         except OSError as error:
@@ -108,4 +120,4 @@ def new_cell(channel: socket.socket, words: IO[bytes]) -> CellProcess:
                 if _nurseries.get(os.getpid()) is nursery:
                     del _nurseries[os.getpid()]
             nursery.close()
-    raise EnvironmentFailure(f"sandlock: no process for a sandbox can be started here ({reason})")
+    raise EnvironmentFailure(f"sandlock: no process for a sandbox can be started here ({reason}); {AGAIN}")

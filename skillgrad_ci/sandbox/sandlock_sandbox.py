@@ -21,7 +21,7 @@ from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.ports import CommandResult, Workspace
 from skillgrad_ci.sandbox import calls, environment
 from skillgrad_ci.sandbox.nursery import START, new_cell
-from skillgrad_ci.sandbox.supervise import GRACE, Children, Limits, no_command, supervise
+from skillgrad_ci.sandbox.supervise import AGAIN, GRACE, Children, Limits, no_command, supervise
 from skillgrad_ci.sandbox.work_folder import excess, sanitize, scarce, usage
 
 # What an older Landlock lacks, by the ABI that brought it (Linux 6.10, 6.12). sandlock then starts only where
@@ -136,13 +136,15 @@ class Cell:
     @contextmanager
     def start(self, command: str) -> Iterator[IO[bytes]]:
         """Start a command; inside, its output. Raises EnvironmentFailure."""
-        try:
+        words, files = b"", list[int]()
+        with suppress(OSError):  # it has ended
             self.channel.send(command.encode("utf-8", "replace"))
             words, files, _, _ = socket.recv_fds(self.channel, 4096, 1)
-        except OSError as error:
-            raise EnvironmentFailure(f"sandlock: the sandbox has ended ({error.strerror})") from error
+        if not files and not words:
+            raise EnvironmentFailure(f"sandlock: the sandbox has ended; {AGAIN}")
         if not files:
-            raise EnvironmentFailure(f"sandlock cannot start a command here ({words.decode(errors='replace')})")
+            said = words.decode(errors="replace")
+            raise EnvironmentFailure(f"sandlock cannot start a command here ({said}); {AGAIN}")
         with os.fdopen(files[0], "rb", 0) as output:
             yield output
 
@@ -156,7 +158,7 @@ class Cell:
         try:
             return int(self.channel.recv(16))
         except (OSError, ValueError):
-            raise EnvironmentFailure("sandlock: the sandbox has ended with a command in it") from None
+            raise EnvironmentFailure(f"sandlock: the sandbox has ended with a command in it; {AGAIN}") from None
 
     def kill(self) -> None:
         self._process.kill()  # its child, the first process of its name space, dies with it: so all do

@@ -24,6 +24,7 @@ TICK = 0.1  # seconds between looks at the clock
 DISK_TICK = 0.5  # seconds between looks at the folder
 MAX_COMMAND = 128 * 1024  # bytes of one argument and its end (the kernel's MAX_ARG_STRLEN)
 GRACE = 10.0  # seconds that a killed command has to be gone
+AGAIN = "look whether this machine has memory, processes and disk left, then start the run again"
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,9 @@ class TaskImages:
                 unpack(process.stdout, folder, self.limits)
             except (TooMuch, OSError) as error:
                 process.kill()
-                raise EnvironmentFailure(f"docker: what the image holds in {source} is too much ({error})") from None
+                raise EnvironmentFailure(
+                    f"docker: what the image holds in {source} is too much ({error}); make the image's folder smaller"
+                ) from None
             finally:
                 alarm.cancel()
 

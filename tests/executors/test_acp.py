@@ -223,6 +223,17 @@ def test_an_agent_that_asks_no_model_is_not_measured() -> None:
         executed(executor(world), task("EARLY"))
 
 
+def test_without_a_place_for_its_home_an_agent_is_not_measured() -> None:
+    with (
+        provider([]) as world,
+        workspace(task(), []) as folders,
+        NoSandbox().open(folders) as session,
+        raised(EnvironmentFailure, r"no home for the agent can be made \(mkdir: .*\); make room there"),
+    ):
+        (session.scratch / "home").touch()
+        executor(world).execute(task(), None, session)
+
+
 def test_an_agent_that_stops_early_is_graded_as_it_stands() -> None:
     with provider([Reply("I will not go on.")]) as world:
         trajectory, files = executed(executor(world), task())

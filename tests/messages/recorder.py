@@ -19,9 +19,16 @@ WHERE = "SKILLGRAD_MESSAGES"
 TEMPORARY = re.compile(r"(?:/[\w.+-]+)*/pytest-of-[\w.-]+/pytest-\d+/[\w.\[\]-]+/?(?:popen-gw\d+/)?|/tmp/[\w.-]*/?")
 
 
+def watch_where_asked() -> None:
+    """For a test session, and for a program that a test starts."""
+    if WHERE in os.environ:
+        watch()
+
+
 def watch() -> None:
     """From now on, each error of the program that is made leaves its place and message."""
-    folder = Path(os.environ[WHERE])
+    folder = Path(os.environ[WHERE]).resolve()  # tests and their programs change their working folder
+    os.environ[WHERE] = str(folder)
     folder.mkdir(parents=True, exist_ok=True)
     make, places = SkillGradError.__init__, [(message.file, message.lines, message.key) for message in messages()]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.ports import Workspace
 from skillgrad_ci.sandbox import nursery
 from skillgrad_ci.sandbox.sandlock_sandbox import SandlockSandbox
@@ -47,6 +48,20 @@ def test_a_lost_nursery_is_made_anew(tmp_path: Path) -> None:
     assert outcome(tmp_path / "one", "cat ../note/text") == "one"
     os.kill(nursery._nurseries[os.getpid()]._process.pid, signal.SIGKILL)
     assert outcome(tmp_path / "two", "cat ../note/text") == "two"
+
+
+@pytest.mark.parametrize(("python", "said"), [("/bin/false", ""), ("/nowhere/python3", "No such file")])
+def test_where_the_interpreter_is_gone_no_cell_can_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: str, said: str
+) -> None:
+    """As when a system's Python is replaced under a running program."""
+    monkeypatch.setattr(nursery, "_nurseries", {})
+    monkeypatch.setattr(sys, "executable", python)
+    with pytest.raises(
+        EnvironmentFailure, match=f"no process for a sandbox can be started here .*{said}.*, then start"
+    ):
+        outcome(tmp_path)
+    assert nursery.processes() == []
 
 
 def test_a_cell_is_gone_after_its_session(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What every sandbox does for the plain commands of an agent, whichever way it is made."""
 
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -335,6 +336,8 @@ class TestChoose:
             docker_image()
         program = f"""
 import errno
+from tests.messages.recorder import watch_where_asked
+watch_where_asked()
 from skillgrad_ci import seccomp
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.sandbox import cell, choose, docker_sandbox
@@ -354,6 +357,20 @@ except UserError as error:
             assert done.stdout.splitlines()[-1].startswith("docker ")
         else:
             assert done.stdout.startswith("refused sandbox: no way to run commands safely here")
+
+    @pytest.mark.parametrize(
+        ("module", "name", "value", "said"),
+        [
+            (sys, "platform", "darwin", "sandlock: it needs Linux"),
+            (platform, "machine", lambda: "riscv64", "the system calls of riscv64 are not known here"),
+        ],
+    )
+    def test_on_another_kind_of_machine_sandlock_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch, module: object, name: str, value: object, said: str
+    ) -> None:
+        with monkeypatch.context() as other, pytest.raises(UserError, match=f"{said}.*; or say sandbox: none"):  # noqa: PT012
+            other.setattr(module, name, value)
+            choose("sandlock")
 
     def test_the_self_test_refuses_a_leaky_sandbox(self) -> None:
         assert weakness(NoSandbox()) != ""
