@@ -26,7 +26,9 @@ def read_text(path: Path, hint: str = "") -> str:
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); give this user the right to") from None
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); look at its name, its disk and this user's rights"
+        ) from None
 
 
 def json_data(path: Path, text: str) -> Any:

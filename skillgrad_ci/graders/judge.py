@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field, create_model
 
 from skillgrad_ci.document.inert_text import fence, one_line
 from skillgrad_ci.errors import EnvironmentFailure, ReplyError
-from skillgrad_ci.graders.judge_exhibit import Exhibit, is_short
+from skillgrad_ci.graders.judge_exhibit import Exhibit, absent_text, is_short
 from skillgrad_ci.graders.preference import PROMPT, prefer
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.grader_options import JudgeOptions
@@ -105,15 +105,16 @@ class JudgeGrader:
         self, options: JudgeOptions, task: Task, exhibit: Exhibit, statements: Sequence[str], trial: int
     ) -> list[StatementVerdict]:
         """One call. The verdicts in the order of `statements`, without the control's."""
-        token = digest_of([task.id, exhibit.text, trial])
-        control, position = f"The result holds the exact text {token[:12]}.", int(token, 16) % (len(statements) + 1)
-        if token[:12] in exhibit.text:  # cannot be foreseen, for the token depends on the text
-            raise EnvironmentFailure(f"task {task.id}: the judge's control statement is true by chance")
+        seed = task.id, exhibit.text, trial
+        control = f"The result holds the exact text {absent_text(exhibit.text, *seed)}."
+        position = int(digest_of([*seed]), 16) % (len(statements) + 1)
         asked = [*statements[:position], control, *statements[position:]]
         reply = self.agent(ROLE, load_prompt(ROLE), _question(options, task, exhibit, asked, trial), _form(len(asked)))
         given = {verdict.statement: verdict for verdict in reply.verdicts}
         if sorted(given) != list(range(1, len(asked) + 1)):
-            raise EnvironmentFailure(f"task {task.id}: the judge gave no verdict for some statements")
+            raise EnvironmentFailure(
+                f"task {task.id}: the judge gave no verdict for some statements; start again, or use another judge"
+            )
         ordered = [given[number] for number in range(1, len(asked) + 1)]
         if ordered.pop(position).verdict == PASSED:
             raise EnvironmentFailure(

@@ -13,7 +13,7 @@ from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.ports import Result, Shown
 from skillgrad_ci.method.prompting import cut_middle
-from skillgrad_ci.method.task import Task
+from skillgrad_ci.method.task import Task, digest_of
 from skillgrad_ci.method.trajectory import render_trajectory
 
 ANSWER_BOUND = 20_000  # characters
@@ -23,12 +23,21 @@ MAX_FILES = 40
 READ_BOUND = 5_000_000  # bytes: a larger file is named, not shown
 OPENING = 200  # characters by which a result is told from others
 MIN_QUOTE = 4  # letters and digits
+CONTROL = 12  # digits of a text that stands nowhere
 GIVEN = {"activate_skill", "read_reference"}  # tools whose output the agent did not bring about
 _MARKS = re.compile("[\"'`*_“”‘’„«»]")
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 _FURNITURE = re.compile(r"^[ \t]*(?:[-+*•◦▪>#]+|\d+[.)]|\[[ x]\])(?:[ \t]+|$)(?:\[[ x]\][ \t]+)?", re.MULTILINE)
 _LONE_DASH = re.compile(r"(?<!\S)[-=:+.…]+(?!\S)|-{2,}")
 _BREAK = "\0"
+
+
+def absent_text(shown: str, *seed: object) -> str:
+    """A text that stands nowhere in what a judge is shown: to ask for it is to ask for what is false."""
+    token = digest_of([*seed])
+    while token[:CONTROL] in shown:
+        token = digest_of([token])
+    return token[:CONTROL]
 
 
 @dataclass(frozen=True)

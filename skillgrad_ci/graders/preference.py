@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 
 from skillgrad_ci.document.inert_text import fence, one_line
 from skillgrad_ci.errors import EnvironmentFailure
-from skillgrad_ci.graders.judge_exhibit import Exhibit
+from skillgrad_ci.graders.judge_exhibit import Exhibit, absent_text
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.ports import Agent, Result
@@ -106,9 +106,7 @@ def _read(agent: Agent, options: JudgeOptions, task: Task, results: tuple[Exhibi
 def _ask(agent: Agent, options: JudgeOptions, task: Task, shown: tuple[Exhibit, Exhibit], trial: int) -> Choice:
     """One call. The vote is for the result that is shown first."""
     one, two = shown
-    token = digest_of([task.id, one.text, two.text, trial])[:12]
-    if token in one.text + two.text:  # cannot be foreseen, for the token depends on the texts
-        raise EnvironmentFailure(f"task {task.id}: the judge's control text stands in a result by chance")
+    token = absent_text(f"{one.text}\n{two.text}", task.id, one.text, two.text, trial)
     reply = agent(ROLE, load_prompt(PROMPT), _question(options, task, shown, token, trial), PreferenceReply)
     if reply.holds != "neither":
         raise EnvironmentFailure(

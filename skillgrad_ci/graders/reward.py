@@ -63,7 +63,9 @@ class RewardGrader:
                     return _verdict(done, session, options)
                 except NoVerdict as problem:
                     tail = done.output.strip()[-300:]
-                    raise EnvironmentFailure(f"task {task.id}: its tests {problem}. They said: {tail!r}") from None
+                    raise EnvironmentFailure(
+                        f"task {task.id}: its tests {problem}; mend them. They said: {tail!r}"
+                    ) from None
 
 
 def _laid_out(spec: GraderSpec, folder: Path) -> tuple[Path, str]:

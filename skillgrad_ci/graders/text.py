@@ -54,6 +54,9 @@ class TextGrader:
                 score, feedback = checks[options.kind](text, options)
         except Unusable as problem:
             score, feedback = 0.0, str(problem)
+        except subprocess.CalledProcessError as failed:
+            why = (failed.stderr.strip() or "no output").splitlines()[-1][:200]
+            raise EnvironmentFailure(f"task {task.id}: the regex cannot be tried ({why}); simplify it") from None
         except subprocess.TimeoutExpired:
             raise EnvironmentFailure(
                 f"task {task.id}: the regex took longer than {REGEX_SECONDS:g} s on this text; simplify it"
@@ -97,10 +100,8 @@ def _regex(text: str, options: TextOptions) -> tuple[float, str]:
     question = json.dumps([_composed(options.regex or ""), int(re.IGNORECASE) if options.ignore_case else 0, text])
     command = [sys.executable, "-I", "-S", "-c", _SEARCH]
     done = subprocess.run(  # noqa: S603 (our own program; pattern and text are its input)
-        command, input=question, capture_output=True, text=True, encoding="utf-8", timeout=REGEX_SECONDS, check=False
+        command, input=question, capture_output=True, text=True, encoding="utf-8", timeout=REGEX_SECONDS, check=True
     )
-    if done.returncode != 0:
-        raise EnvironmentFailure(f"the regex could not be tried ({done.stderr.strip()[-200:]})")
     found = done.stdout.strip() == "1"
     return (1.0, "the pattern is found") if found else (0.0, f"{options.regex!r} is not found in {text[-300:]!r}")
 

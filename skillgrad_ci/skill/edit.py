@@ -105,7 +105,7 @@ def _with_description(skill: Skill, edit: Edit) -> Skill:
     try:
         return skill.with_description(edit.content)
     except UserError as problem:
-        raise ReplyError(f"the description cannot be replaced: {problem}") from None
+        raise ReplyError(f"description: {problem}") from None
 
 
 def _read(skill: Skill, file: str) -> str:

@@ -109,7 +109,9 @@ def _replaced(parts: Slices, scalar: str, where: str) -> str:
             start, end = value.start_mark.index, value.end_mark.index
             end = start + len(fields[start:end].rstrip())  # a block's mark stands after its blank lines
             if end == start or value.start_mark.column <= key.start_mark.column:
-                start = fields.index(":", key.end_mark.index) + 1
+                start = fields.find(":", key.end_mark.index) + 1
+                if not start:
+                    return fields  # `? description` alone
                 end = max(end, start)
                 scalar = f" {scalar}"
             return fields[:start] + scalar + fields[end:]
@@ -124,7 +126,7 @@ def _tree(fields: str, where: str) -> yaml.MappingNode:
         for token in yaml.scan(fields, Loader=yaml.SafeLoader):
             line = token.start_mark.line
             if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
-                raise _error(where, line, "YAML anchors and aliases are not used in a skill")
+                raise _error(where, line, "YAML anchors and aliases are not used in a skill; write the value out")
             depth += isinstance(token, _OPENERS) - isinstance(token, _CLOSERS)
             if depth > MAX_DEPTH:
                 raise _error(where, line, f"the frontmatter is nested more than {MAX_DEPTH} deep; flatten it")

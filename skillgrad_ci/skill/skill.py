@@ -111,11 +111,9 @@ class Skill:
         return sorted(name for name in names if name != MAIN and not name.startswith(f"{EVALS}/"))
 
     def read(self, name: str) -> str:
-        """One file as text. Raises UserError when it is missing or not UTF-8."""
+        """One file as text. Raises UserError when it is not UTF-8, KeyError where there is none."""
         try:
             return self.content(name).decode("utf-8")
-        except KeyError:
-            raise UserError(f"{self.folder}/{name}: no such file in the skill; name one that is there") from None
         except UnicodeDecodeError as error:
             raise UserError(f"{self.folder}/{name}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
 

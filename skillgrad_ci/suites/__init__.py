@@ -126,7 +126,9 @@ def reference_result(suite: Suite, task: Task, work: Path, sandbox: Sandbox | No
     with sandbox.open(place, network=task.network) as session:
         done = session.run(task.reference.command, timeout=task.timeout)
     if done.timed_out:
-        raise EnvironmentFailure(f"{task.id}: the reference's command took longer than {task.timeout:g} s")
+        raise EnvironmentFailure(
+            f"{task.id}: the reference's command took longer than {task.timeout:g} s; mend it, or raise the timeout"
+        )
     if done.exit_code != 0:
         tail = done.output.strip()[-200:] or "no output"
         raise UserError(

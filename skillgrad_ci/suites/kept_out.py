@@ -20,8 +20,7 @@ MAX_BYTES = 1_000_000  # of a file that is looked into for a suite
 def kept_out(skill: Path, suites: Sequence[Suite] = ()) -> frozenset[Path]:
     """Real paths of the files and folders in `skill` that are its suites'.
 
-    Raises UserError where the skill would not be itself without them: its `SKILL.md` points to a grader, or
-    the suite is all that lies there.
+    Raises UserError where the skill would not be itself without them: its `SKILL.md` points to a grader.
     """
     top = skill.resolve()
     text = _main_text(top)
@@ -37,8 +36,6 @@ def _of(suite: Suite, top: Path, text: str) -> set[Path]:
     root = suite.root.resolve()
     if root.is_relative_to(top) and root != top:
         out |= _widened(root, top, text)
-    elif top.is_relative_to(root) and not suite.named:
-        raise UserError(f"{suite.root}: the suite is the folder that the skill lies in; move it to a folder of its own")
     inputs = {source.resolve() for task in suite.tasks for source in task.files.values()}
     secrets = {path.resolve() for path in [*suite.named, *(suite.root / name for name in BESIDE)]} - inputs
     for path in secrets:

@@ -169,3 +169,5 @@ def test_far_too_many_cells_are_not_compared(tmp_path: Path) -> None:
 def test_a_golden_that_cannot_be_read_is_the_suites_fault(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"golden.csv: the golden CSV is empty"):
         graded("\n", "a\n", tmp_path)
+    with pytest.raises(UserError, match=r"task 't': .*golden.csv: the golden CSV cannot be read \(.*\); mend the file"):
+        graded('a\n"1\n', "a\n", tmp_path)

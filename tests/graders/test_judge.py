@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.graders import grade
 from skillgrad_ci.graders.judge import WHOLE, JudgeGrader, is_negative, statements_of
-from skillgrad_ci.graders.judge_exhibit import Exhibit
+from skillgrad_ci.graders.judge_exhibit import Exhibit, absent_text
 from skillgrad_ci.method.evidence import Grade, Outcome, Trajectory
 from skillgrad_ci.method.grader_options import JudgeOptions
 from skillgrad_ci.method.ports import ModelReply, ModelRequest, Result
@@ -224,6 +224,29 @@ def test_a_reply_of_the_wrong_length_is_repaired_or_unmeasured(count: int, tmp_p
     verdict = grade(task, Result(tmp_path, "North"), {"judge": JudgeGrader(agent(model), "m")})
     assert verdict.outcome is Outcome.UNMEASURED
     assert len(model.prompts) == 2
+
+
+def test_a_reply_that_leaves_a_statement_out_is_unmeasured(tmp_path: Path) -> None:
+    class Repeating(JudgeModel):
+        def complete(self, request: ModelRequest) -> ModelReply:
+            verdicts = json.loads(super().complete(request).text)["verdicts"]
+            return ModelReply(json.dumps({"verdicts": [verdicts[0] for _ in verdicts]}))
+
+    with pytest.raises(EnvironmentFailure, match="task t: the judge gave no verdict for some statements; start again"):
+        judged(Repeating(honest), Result(tmp_path, "North"))
+
+
+@given(st.text(max_size=40), st.integers(0, 3))
+def test_what_a_judge_is_asked_to_find_stands_nowhere(text: str, again: int) -> None:
+    """Also where somebody could foresee it."""
+    for _ in range(again):
+        text += absent_text(text, "t")
+    assert absent_text(text, "t") not in text
+
+
+def test_what_is_there_by_chance_gives_way_to_another() -> None:
+    first = absent_text("", "t")
+    assert absent_text(f"so {first} it is", "t") not in ("", first)
 
 
 def test_readings_differ_in_their_prompt_and_share_its_beginning(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from skillgrad_ci.__main__ import main
+from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.graders import reward
 from skillgrad_ci.graders.reward import NoVerdict
 from skillgrad_ci.method.evidence import Grade, Outcome
 from skillgrad_ci.method.grader_options import RewardOptions
-from skillgrad_ci.method.ports import CommandResult, Session, Workspace
+from skillgrad_ci.method.ports import CommandResult, Result, Session, Workspace
+from skillgrad_ci.method.task import GraderSpec, Task
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
 from tests.support import harbor_tasks
 from tests.support.docker_image import docker_image
@@ -97,6 +99,17 @@ def test_tests_that_say_nothing_are_no_verdict(logs: Logs, files: dict[str, str]
     for exit_code in (0, 1):
         with pytest.raises(NoVerdict):
             logs.verdict(files, exit_code)
+
+
+def test_tests_that_cannot_run_measure_nothing(logs: Logs, tmp_path: Path) -> None:
+    """Outside of a container nothing lies in `/tests`."""
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    spec = GraderSpec("reward", {}, {"tests": tests})
+    with pytest.raises(
+        EnvironmentFailure, match=r"task t: its tests left no reward .*; mend them. They said: 'bash: .*No such"
+    ):
+        reward.RewardGrader(NoSandbox()).grade(spec, Task("t", "?", [spec]), Result(tmp_path / "work"))
 
 
 # In real containers: the rehearsal works in the task's image, and its tests grade

@@ -151,6 +151,14 @@ def test_a_pattern_that_never_ends_is_stopped_and_unmeasured(monkeypatch: pytest
     assert time.thread_time() - started < 5
 
 
+def test_a_pattern_that_composing_breaks_is_named_and_unmeasured() -> None:
+    """The kelvin sign, composed, is the letter K: the range then runs backwards."""
+    with pytest.raises(
+        EnvironmentFailure, match=r"task t: the regex cannot be tried \(re.error: bad .* range .*simplify"
+    ):
+        graded("x", regex="[\u0100-\u212a]")
+
+
 @pytest.mark.parametrize("answer", ["[" * 100_000, "1" * 200_000, "```\n" * 50_000, '{"a":' * 5_000, "2," * 100_000])
 def test_hostile_text_is_graded_in_bounded_time(answer: str) -> None:
     started = time.thread_time()

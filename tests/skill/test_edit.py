@@ -133,6 +133,13 @@ def test_rows_of_a_data_file_are_not_parted() -> None:
         apply_edit(skill, edit_of("append", "heading", "a,b", "3,4", file="assets/a.csv"))
 
 
+@pytest.mark.parametrize("fields", ["{name: demo}", "name: demo\n? description"])
+def test_a_description_without_a_line_of_its_own_is_left_alone(fields: str) -> None:
+    said = r"description: demo/SKILL\.md:2: the description cannot be replaced; put it on a line of its own"
+    with pytest.raises(ReplyError, match=said):
+        apply_edit(skill_of(fields=fields), edit_of("replace", "description", content="Use it."))
+
+
 def test_the_description_is_replaced_whole() -> None:
     after = apply_edit(skill_of(), edit_of("replace", "description", content="Use\nwhen: asked."))
     assert (after.description, after.body) == ("Use when: asked.", skill_of().body)

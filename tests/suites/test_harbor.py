@@ -92,6 +92,20 @@ def test_a_part_that_is_missing_is_named(tmp_path: Path, name: str, said: str) -
         load_suite(path)
 
 
+def test_an_instruction_without_a_word_is_named(tmp_path: Path) -> None:
+    path = harbor_tasks.write(tmp_path)
+    (path / "count-beta/instruction.md").write_text(" \n")
+    with pytest.raises(UserError, match=r"count-beta/instruction\.md:1: the instruction is empty; say what"):
+        load_suite(path)
+
+
+def test_a_folder_whose_name_is_no_id_is_named(tmp_path: Path) -> None:
+    path = harbor_tasks.write(tmp_path)
+    (path / "count-beta").rename(path / "count,beta")
+    with pytest.raises(UserError, match="task id 'count,beta' cannot name a folder; use letters, digits, - and _"):
+        load_suite(path)
+
+
 def test_several_services_are_refused(tmp_path: Path) -> None:
     path = harbor_tasks.write(tmp_path)
     (path / "count-beta/environment/docker-compose.yaml").write_text("services: {}\n")

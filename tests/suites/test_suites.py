@@ -2,12 +2,14 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from skillgrad_ci import suites
-from skillgrad_ci.errors import UserError
+from skillgrad_ci.document import parsing
+from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.graders import grade
 from skillgrad_ci.graders.command import CommandGrader
 from skillgrad_ci.graders.csv import CsvGrader
@@ -132,6 +134,23 @@ def test_what_is_no_file_never_blocks(tmp_path: Path) -> None:
         suites.load_suite(tmp_path / "tasks.yaml")
 
 
+def test_what_cannot_be_read_at_all_says_why(tmp_path: Path) -> None:
+    with (tmp_path / "tasks.yaml").open("wb") as file:
+        file.truncate(parsing.MAX_BYTES + 1)
+    with pytest.raises(UserError, match=r"tasks\.yaml: larger than 50,000,000 bytes; split it"):
+        suites.load_suite(tmp_path)
+    (tmp_path / "tasks.yaml").write_text("version: 1\ntasks:\n  - {id: 2026-13-45, instruction: Do it.}\n")
+    with pytest.raises(
+        UserError, match=r"tasks\.yaml: a value cannot be read \(month must be in 1\.\.12\); put it in quotes"
+    ):
+        suites.load_suite(tmp_path)
+
+
+def test_a_name_that_no_disk_takes_is_named() -> None:
+    with pytest.raises(UserError, match=r"aa: cannot be read \(File name too long\); look at its name"):
+        parsing.read_text(Path("a" * 300))
+
+
 def test_yaml_nested_beyond_reason_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "tasks.yaml").write_text("tasks: " + "[" * 3_000 + "]" * 3_000)
     with pytest.raises(UserError, match=r"tasks\.yaml:\d+: nested more than 100 deep"):
@@ -144,6 +163,15 @@ def test_a_failing_reference_command_blames_the_suite(tmp_path: Path) -> None:
     suite = suites.load_suite(folder)
     with pytest.raises(UserError, match=r"tidy-names.*failed \(3\).*no such tool"):
         suites.reference_result(suite, suite.tasks[0], tmp_path / "work", NoSandbox())
+
+
+def test_a_reference_command_that_takes_too_long_measures_nothing(tmp_path: Path) -> None:
+    folder = documented.write("skillgrade", tmp_path / "suite")
+    (folder / "solutions" / "tidy.sh").write_text("sleep 60\n")
+    suite = suites.load_suite(folder)
+    task = replace(suite.tasks[0], timeout=0.2)
+    with pytest.raises(EnvironmentFailure, match=r"tidy-names: the reference's command took longer than 0.2 s; "):
+        suites.reference_result(suite, task, tmp_path / "work", NoSandbox())
 
 
 def test_ids_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:

@@ -88,8 +88,7 @@ class Journaled:
         if known is None or (self.afresh and self._is_no_use(key, request, known)):
             self._ask(key, request)
             known = self.journal.recall(key)
-        if known is None:
-            raise EnvironmentFailure("the journal lost a record that it had just written; look at the disk")
+        assert known is not None, "a record stands once it is written"
         if "failed" in known:
             raise EnvironmentFailure(known["failed"])
         return ModelReply(known["text"], (), known["stop"], Usage(**known["usage"]))
