@@ -64,8 +64,6 @@ def classify(error: BaseException) -> Fault:
     response = next((getattr(e, "response", None) for e in chain if _is(e, "HTTPStatusError")), None)
     said = _one_line(error)
     name = type(error).__name__
-    if isinstance(error, ImportError):
-        return Fault(Kind.PACKAGE, said)
     if name == "ContextWindowExceededError":
         return Fault(Kind.TOO_LONG, said)
     if name == "ContentPolicyViolationError":
@@ -74,8 +72,9 @@ def classify(error: BaseException) -> Fault:
     if status is None and not QUOTA.search(_whole(chain)):
         if NO_KEY.search(said):
             return Fault(Kind.KEY, said)
-        never_sent = any(_is(e, *NEVER_SENT) for e in chain)
-        return Fault(Kind.BUSY if never_sent else Kind.LOST, said)
+        if any(_is(e, *NEVER_SENT) for e in chain):
+            return Fault(Kind.BUSY, said)
+        return Fault(Kind.PACKAGE if any(isinstance(e, ImportError) for e in chain) else Kind.LOST, said)
     return of_status(status, said, _whole(chain), response.headers if response is not None else {})
 
 

@@ -430,15 +430,24 @@ def test_a_body_in_chunks_is_read() -> None:
         ("nobody/nothing", "anthropic", "no such provider"),
         ("rehearsal/x", "anthropic", "plays the built-in agents alone, not the agent"),
         ("anthropic/claude", "anthropic", "no key; set ANTHROPIC_API_KEY"),
+        ("groq/llama-3", "chat", "no key; set GROQ_API_KEY"),
     ],
 )
 def test_a_model_that_the_agent_cannot_use_is_named_before_anything(
     model: str, dialect: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"):
+    for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GROQ_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(UserError, match=said):
         ProviderGateway.of(LitellmModel(model), Ledger(), dialect, "the agent")
+
+
+def test_parameters_that_no_foreign_agent_would_use_are_refused() -> None:
+    model = LitellmModel("openai/x", parameters={"temperature": 0})
+    with pytest.raises(
+        UserError, match=r"models\.parameters: the agent writes its own calls; leave the executor's out"
+    ):
+        ProviderGateway.of(model, Ledger(), "chat", "the agent")
 
 
 @pytest.mark.parametrize(

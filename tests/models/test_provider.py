@@ -512,6 +512,21 @@ def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> No
             check_access(LitellmModel(model, retries=0))
 
 
+def test_a_provider_whose_package_is_missing_is_named_with_it_and_nothing_is_billed() -> None:
+    """litellm dresses it as a connection that broke."""
+    with pytest.raises(UserError, match=r"litellm needs a further package for it \(Google Cloud SDK.*\); install that"):
+        LitellmModel("vertex_ai/gemini-2.5-flash").complete(ask())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"parameters": {"api_key": "sk-1"}}, {"api_base": "https://me:word@proxy.invalid/v1"}]
+)
+def test_a_key_that_a_configuration_holds_is_refused_and_not_shown(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="models: a key or a password stands in parameters or api_base; set") as refused:
+        LitellmModel("openai/x", **wrong)
+    assert not {"sk-1", "word@"} & set(str(refused.value).split())
+
+
 def test_a_refused_key_names_the_variable_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong")
     with serve([error(401)]) as server, pytest.raises(UserError, match="check OPENAI_API_KEY"):

@@ -48,7 +48,7 @@ class ProviderGateway:
     def of(cls, source: LitellmModel, ledger: Ledger, dialect: str, agent: str) -> "ProviderGateway":
         """Raises UserError for a model that no provider has or only built-in agents can use, and for want of a key."""
         if source.parameters:
-            raise UserError(f"models.parameters: {agent} writes its own calls; parameters of the executor have no use")
+            raise UserError(f"models.parameters: {agent} writes its own calls; leave the executor's out")
         provider, spoken = upstream_of(source, dialect, agent), DIALECTS[dialect]()
         if provider is not None:
             return cls(source, ledger, spoken, provider)
