@@ -7,6 +7,7 @@ from pathlib import Path
 from skillgrad_ci.bot.engine import Engine
 from skillgrad_ci.config.config import Configuration, SkillRun
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, SkillGradError, UserError
+from skillgrad_ci.github.action_inputs import ACTIONS
 from skillgrad_ci.github.client import Api
 from skillgrad_ci.github.context import Context
 from skillgrad_ci.github.git_data import branch_head
@@ -14,8 +15,6 @@ from skillgrad_ci.github.workflow_log import WorkflowLog
 from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.skill.lint import lint
 from skillgrad_ci.skill.skill import Skill
-
-ACTIONS = "github-actions[bot]"
 
 
 @dataclass(frozen=True)

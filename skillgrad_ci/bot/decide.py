@@ -13,7 +13,7 @@ from skillgrad_ci.bot.slash_commands import BOXES, Command, box, parse_command
 from skillgrad_ci.github.comments import marked
 from skillgrad_ci.github.context import Context
 
-LABEL = "optimize-skill"
+LABEL = "optimize-skill"  # the configuration's, which needs more than Python's own library
 PREFIX = "skillgrad"  # of the bot's branches
 
 

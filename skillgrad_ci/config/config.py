@@ -21,6 +21,7 @@ from skillgrad_ci.skill.skill import name_of
 
 FILE = CONFIGURATION
 DEFAULT = "skillgrad"
+LABEL = "optimize-skill"  # asks for a run, where no other is configured
 OF_AN_OPTIMIZER = frozenset({"optimizer", *(key for own in LOOP.values() for key in own)})
 
 
@@ -67,7 +68,7 @@ class File(Settings):
     skills: tuple[Entry, ...] = Field(min_length=1)
     hosts: tuple[HostName, ...] = ()
     """The hosts whose fields and limits `lint` knows beside the specification's."""
-    label: str = "optimize-skill"
+    label: str = LABEL
     """The issue label that asks for a run."""
     pull_request: PullRequest = Field(default_factory=PullRequest)
 
@@ -97,7 +98,7 @@ class Configuration:
     root: Path
     skills: Sequence[SkillRun]
     hosts: Sequence[str] = ()
-    label: str = "optimize-skill"
+    label: str = LABEL
     pull_request: PullRequest = field(default_factory=PullRequest)
     caps: Caps = field(default_factory=Caps)
 

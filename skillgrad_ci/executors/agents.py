@@ -8,11 +8,11 @@ import re
 from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, ValidationError, model_validator
+from pydantic import Field, PlainSerializer, StringConstraints, model_validator
 
+from skillgrad_ci.document.document import Document, Known
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.task import digest_of
 
@@ -25,11 +25,7 @@ Home = Annotated[str, StringConstraints(pattern=r"^~(/\.?[\w-][\w.-]*)+$", stric
 Expression = Annotated[re.Pattern[str], PlainSerializer(attrgetter("pattern"))]
 
 
-class _Form(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Login(_Form):
+class Login(Known):
     """The protocol's `authenticate` with the method `gateway`: address and headers of every model call.
 
     It is an extension that Claude Code, Codex and Gemini CLI have in common.
@@ -39,7 +35,7 @@ class Login(_Form):
     headers: dict[str, str]
 
 
-class AgentDescription(_Form):
+class AgentDescription(Known):
     """One agent that speaks the Agent Client Protocol.
 
     `install` runs once in the image that the settings name, or in `image`. In `environment`, `files` and
@@ -59,9 +55,9 @@ class AgentDescription(_Form):
     skills: Home
     dialect: Literal["anthropic", "responses", "chat", "gemini"]
     login: Login | None = None
-    environment: dict[str, str] = {}
-    files: dict[Home, str] = {}
-    fleeting: list[Expression] = []
+    environment: dict[str, str] = Field(default_factory=dict)
+    files: dict[Home, str] = Field(default_factory=dict)
+    fleeting: list[Expression] = Field(default_factory=list)
     refusal: Annotated[int, Field(ge=400, le=499)] = 400
 
     @model_validator(mode="after")
@@ -101,14 +97,4 @@ def load_agent(name: str, root: Path | None = None) -> AgentDescription:
         known = ", ".join(["loop", "chat", *shipped()])
         raise UserError(f"agent: no agent is named {name!r}; there are {known}, or a path to a .yaml description")
     path = (root or Path()) / name if is_file else SHIPPED / f"{name}.yaml"
-    try:
-        value: Any = yaml.safe_load(path.read_text("utf-8"))
-        return AgentDescription.model_validate(value)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"agent: {path} cannot be read ({error}); name a .yaml description") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"agent: {path} is no YAML ({' '.join(str(error).split())}); mend it") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"agent: {path}: {where}: {first['msg'].removeprefix('Value error, ')}; mend it") from None
+    return Document.read(path, "name an agent's .yaml description").parse(AgentDescription)

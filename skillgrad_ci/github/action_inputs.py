@@ -11,6 +11,7 @@ from typing import Any
 
 from skillgrad_ci.errors import UserError
 
+ACTIONS = "github-actions[bot]"  # who writes with the token that a workflow is given
 STEPS = ("", "preflight", "execute", "optimize", "deliver")
 
 
@@ -63,7 +64,7 @@ INPUTS = (
         "or another one's name.",
         "slim",
     ),
-    Documented("bot_login", "Login that `token` writes as, where it is an App's.", "github-actions[bot]"),
+    Documented("bot_login", "Login that `token` writes as, where it is an App's.", ACTIONS),
 )
 
 OUTPUTS = (
@@ -116,7 +117,7 @@ class ActionInputs:
     threshold: float | None = None
     run_folder: str = "skillgrad-run"
     image: str = "slim"
-    bot_login: str = "github-actions[bot]"
+    bot_login: str = ACTIONS
 
     @property
     def flags(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from skillgrad_ci.document.inert_text import printable
 from skillgrad_ci.errors import EnvironmentFailure, SkillGradError, UserError
+from skillgrad_ci.github.action_inputs import ACTIONS
 from skillgrad_ci.github.app_token import App
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Client:
     repository: str
     token: str = field(repr=False)
     url: str = "https://api.github.com"
-    expected_login: str = "github-actions[bot]"
+    expected_login: str = ACTIONS
     patience: Patience = field(default_factory=Patience)
     clean: Callable[[Any], Any] = lambda body: body  # the last to see what is sent: takes secrets out
     app: App | None = None  # writes in place of `token`

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from skillgrad_ci.errors import EnvironmentFailure
+from skillgrad_ci.github.action_inputs import ACTIONS
 from skillgrad_ci.github.client import Api, Refusal
 from skillgrad_ci.github.workflow_log import WorkflowLog
 
@@ -28,7 +29,7 @@ class DryRun:
     log: WorkflowLog
     clean: Callable[[Any], Any] = lambda body: body
     reader: Api | None = None
-    expected_login: str = "github-actions[bot]"
+    expected_login: str = ACTIONS
     calls: list[Mapping[str, Any]] = field(default_factory=list)
     dry: bool = True
 

@@ -106,6 +106,10 @@ class Task:
     unreviewed: bool = False
     format: str = ""
 
+    def times(self, trials: int) -> int:
+        """How often a measurement executes it: as often as it asks for itself, else `trials` times."""
+        return self.trials or trials
+
     @property
     def prefers(self) -> bool:
         """Whether a judge compares its result with the initial skill's, for no result is right by itself."""

@@ -117,7 +117,7 @@ def _gate(run: Run) -> str:
     tasks = run.suite.of(Split.VALIDATION)
     if run.settings.accept != "validate" or not tasks or not run.iterations:
         return ""
-    return run.settings.gate.words(len(tasks), min(task.trials or run.settings.trials for task in tasks))
+    return run.settings.gate.words(len(tasks), min(task.times(run.settings.trials) for task in tasks))
 
 
 def _suite(run: Run, around: Circumstances) -> doc.SuiteFacts:

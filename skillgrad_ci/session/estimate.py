@@ -48,7 +48,7 @@ def planned_executions(
 
     def of(*splits: Split, besides: Collection[str] = ()) -> int:
         tasks = [task for split in splits for task in suite.of(split) if task.id not in besides]
-        return sum(task.trials or settings.trials for task in tasks)
+        return sum(task.times(settings.trials) for task in tasks)
 
     plan = planned(settings, len(suite.of(Split.TRAIN)))
     train, choosing, unseen = of(Split.TRAIN), of(Split.VALIDATION), of(Split.VALIDATION, Split.HELDOUT)

@@ -44,7 +44,7 @@ def evaluate(arms: Mapping[str, Skill | None], suite: Suite, trials: int, rollou
 
     measured = {}
     for name, skill in arms.items():
-        jobs = [(skill, task, trial) for task in suite.tasks for trial in range(task.trials or trials)]
+        jobs = [(skill, task, trial) for task in suite.tasks for trial in range(task.times(trials))]
         measured[name] = [row for row in each(execute, jobs) if row is not None]
     return Evaluation(measured, str(cuts[0]) if cuts else "", any(isinstance(cut, Cancelled) for cut in cuts))
 
@@ -78,7 +78,7 @@ def refused(arms: Mapping[str, Sequence[Evidence]]) -> dict[str, str]:
 
 def executions(suite: Suite, trials: int) -> int:
     """How many executions measure the suite once."""
-    return sum(task.trials or trials for task in suite.tasks)
+    return sum(task.times(trials) for task in suite.tasks)
 
 
 def _arm(rows: Sequence[Evidence]) -> dict[str, Any]:

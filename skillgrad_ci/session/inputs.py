@@ -159,7 +159,7 @@ def with_trials(suite: Suite, job: SkillRun) -> Suite:
     if not any(task.probe for task in suite.tasks):
         return suite
     trials = job.settings.trigger_trials
-    tasks = [replace(task, trials=task.trials or trials) if task.probe else task for task in suite.tasks]
+    tasks = [replace(task, trials=task.times(trials)) if task.probe else task for task in suite.tasks]
     return replace(suite, tasks=tasks)
 
 

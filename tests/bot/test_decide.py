@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillgrad_ci.bot.decide import AnswerCommand, Evaluate, Nothing, Optimize, Unsafe, decide
+from skillgrad_ci.bot.decide import LABEL, AnswerCommand, Evaluate, Nothing, Optimize, Unsafe, decide
 from skillgrad_ci.bot.jobs.optimize_requests import named_skills
+from skillgrad_ci.config.config import LABEL as CONFIGURED
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.github.action_inputs import ActionInputs
 from skillgrad_ci.github.context import RUNNER_ONLY, Context, read_context
@@ -53,6 +54,10 @@ def context(event: str, payload: dict[str, Any] | None = None, **facts: Any) -> 
 )
 def test_every_event_has_one_decision(event: str, payload: dict[str, Any], decision: type) -> None:
     assert type(decide(context(event, payload))) is decision
+
+
+def test_the_label_is_the_configurations() -> None:
+    assert LABEL == CONFIGURED
 
 
 def test_a_dispatch_comes_from_the_default_branch() -> None:

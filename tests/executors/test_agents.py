@@ -56,11 +56,12 @@ def test_what_a_value_holds_is_never_expanded() -> None:
     ("text", "said"),
     [
         (OWN.replace("{{gateway}}", "{{gatway}}"), "unknown placeholder {{gatway}}"),
-        (OWN + "colour: red\n", "colour: Extra inputs"),
-        (OWN.replace("skills: ~/.mine/skills", "skills: ~/../etc"), "skills: String should match"),
-        (OWN.replace("command: [mine, --acp]", "command: []"), "command: List should have at least 1"),
-        (OWN.replace("chat", "morse"), "dialect: Input should be"),
-        ("name: [", "is no YAML"),
+        (OWN + "colour: red\n", "bad.yaml:10: colour: unknown key"),
+        (OWN + "name: other\n", "the key 'name' stands twice"),
+        (OWN.replace("skills: ~/.mine/skills", "skills: ~/../etc"), "skills: expected"),
+        (OWN.replace("command: [mine, --acp]", "command: []"), "command: is empty"),
+        (OWN.replace("chat", "morse"), "dialect: expected"),
+        ("name: [", "no valid YAML"),
     ],
 )
 def test_what_is_wrong_with_a_description_is_said_in_one_line(tmp_path: Path, text: str, said: str) -> None:
@@ -74,5 +75,5 @@ def test_what_is_wrong_with_a_description_is_said_in_one_line(tmp_path: Path, te
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"no agent is named 'claude'; there are loop, chat, claude-code, codex"):
         load_agent("claude")
-    with pytest.raises(UserError, match=r"nowhere\.yaml cannot be read"):
+    with pytest.raises(UserError, match=r"nowhere\.yaml: no such file; name an agent"):
         load_agent("nowhere.yaml")

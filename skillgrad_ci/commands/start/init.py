@@ -14,7 +14,7 @@ from skillgrad_ci.commands.start.demo import example
 from skillgrad_ci.commands.start.first_suite import first_suite
 from skillgrad_ci.commands.start.label import make_label
 from skillgrad_ci.commands.terminal import say
-from skillgrad_ci.config.config import FILE, SkillRun, with_flags
+from skillgrad_ci.config.config import FILE, LABEL, SkillRun, with_flags
 from skillgrad_ci.config.settings import DEFAULT_TOKENS, REHEARSAL, Settings
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.session.estimate import announced, estimated
@@ -159,7 +159,7 @@ def _form(names: list[str]) -> str:
     why = {"type": "textarea", "id": "why", "attributes": {"label": "What goes wrong"}}
     form = {
         "name": "Optimize a skill", "description": "Ask SkillGrad CI to improve a skill on its tasks",
-        "title": "Optimize a skill", "labels": ["optimize-skill"], "body": [skill, why],
+        "title": "Optimize a skill", "labels": [LABEL], "body": [skill, why],
     }  # fmt: skip
     return yaml.safe_dump(form, sort_keys=False)
 

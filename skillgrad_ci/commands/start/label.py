@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-LABEL = "optimize-skill"
+from skillgrad_ci.config.config import LABEL
+
 WHAT = "Ask SkillGrad CI to optimize the skill that this issue names"
 TOKENS = ("GITHUB_TOKEN", "GH_TOKEN")
 API = "https://api.github.com"

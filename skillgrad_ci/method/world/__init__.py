@@ -127,7 +127,7 @@ class World:
 
 def executions_of(tasks: Sequence[Task], trials: int) -> list[tuple[Task, int]]:
     """What measures `tasks` once: each with the numbers of its trials, as many as it asks for itself, else `trials`."""
-    return [(task, trial) for task in tasks for trial in range(task.trials or trials)]
+    return [(task, trial) for task in tasks for trial in range(task.times(trials))]
 
 
 def _flat(by_task: Sequence[Sequence[Evidence]]) -> list[Evidence]:

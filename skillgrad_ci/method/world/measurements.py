@@ -142,12 +142,12 @@ def reserve(run: Run, world: World) -> None:
     """
     trials = run.settings.trials
     tasks = [task for split in reported(run) for task in run.suite.of(split) if not task.unreviewed]
-    number = sum(task.trials or trials for task in [*tasks, *_unmeasured(_with_earlier(run, world, tasks), tasks)])
+    number = sum(task.times(trials) for task in [*tasks, *_unmeasured(_with_earlier(run, world, tasks), tasks)])
     known = [row for row in run.baseline if row.measured]
     work = Work(len(run.baseline), number, base_done=True)
     refuse_misfit(world.ledger, work, known, world.at_once)
     seconds = ceil(number / world.at_once) * sum(row.seconds for row in known) / len(known)
-    compared = sum(task.trials or trials for task in tasks if task.prefers)  # of the candidate alone, in both orders
+    compared = sum(task.times(trials) for task in tasks if task.prefers)  # of the candidate alone, in both orders
     world.ledger.reserve_executions(number, [row.trajectory.usage for row in known], seconds, 2 * compared)
 
 

@@ -96,7 +96,7 @@ def run_all(
             cuts.append(error)
             return None
 
-    jobs = [(one, task, trial) for one in queries for task in one.tasks for trial in range(task.trials or 1)]
+    jobs = [(one, task, trial) for one in queries for task in one.tasks for trial in range(task.times(1))]
     return [row for row in each(execute, jobs) if row is not None], cuts[0] if cuts else None
 
 
