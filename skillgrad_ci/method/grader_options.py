@@ -17,9 +17,9 @@ def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Part = Annotated[str, Field(min_length=1, pattern=r"\S")]
-OptimizerParts = Annotated[
-    list[Part], Field(min_length=1), BeforeValidator(_one_or_more, json_schema_input_type=list[Part] | Part)
+Passage = Annotated[str, Field(min_length=1, pattern=r"\S")]
+Passages = Annotated[
+    list[Passage], Field(min_length=1), BeforeValidator(_one_or_more, json_schema_input_type=list[Passage] | Passage)
 ]
 Names = Annotated[list[str], BeforeValidator(_one_or_more, json_schema_input_type=list[str] | str)]
 
@@ -67,8 +67,8 @@ class TextOptions(Options):
 
     output: str = Field(ANSWER, min_length=1, description="answer (the last message) or a file in the work folder")
     exact: str | None = Field(None, description="the whole text, white space at both ends aside")
-    contains: OptimizerParts | None = Field(None, description="every one of these stands in the text")
-    not_contains: OptimizerParts | None = Field(None, description="none of these stands in the text")
+    contains: Passages | None = Field(None, description="every one of these stands in the text")
+    not_contains: Passages | None = Field(None, description="none of these stands in the text")
     exists: Literal[True] | None = Field(None, description="the file is there, whatever it holds")
     regex: str | None = Field(None, description="a Python regular expression found somewhere in the text")
     number: float | None = Field(None, description="the last number in the text")
