@@ -106,7 +106,8 @@ class SyntheticEngine:
         made, part = world(self.rollout, self.agent, observe=observe), plan(inputs, shard.of)[shard]
         with FileJournal(folder) as journal:
             stop, why = measure_part(inputs, part, made, journal)
-        return ShardDone([self.rollout(inputs.skill, task, iteration="base") for task, _ in part], len(part), stop, why)
+        done = [] if stop else [self.rollout(inputs.skill, task, iteration="base") for task, _ in part]
+        return ShardDone(done, len(part), stop, why)
 
     def measure(
         self, inputs: Inputs, candidates: Sequence[Skill], tasks: Sequence[Task], folder: Path, observe: Observer
