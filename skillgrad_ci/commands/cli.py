@@ -72,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
     made["demo"].add_argument(
         "folder", nargs="?", type=Path, default=Path("skillgrad-demo"), metavar="DIR", help="folder (skillgrad-demo)"
     )
+    for name in ("optimize", "demo", "report", "view"):
+        made[name].add_argument("--open", action="store_true", help="open the page in a browser")
     for name in ("init", "doctor"):
         made[name].add_argument(
             "folder", nargs="?", type=Path, default=Path(), metavar="DIR", help="a repository's root (here)"
@@ -107,7 +109,6 @@ def _report(command: argparse.ArgumentParser) -> None:
     command.add_argument("run", type=Path, metavar="RUN", help="a run folder")
     forms = ("html", "md", "json", "junit", "sarif", "atif")
     command.add_argument("--format", choices=forms, default="html", help="form (html)")
-    command.add_argument("--open", action="store_true", help="open the page in a browser")
 
 
 def _blame(command: argparse.ArgumentParser) -> None:
@@ -121,7 +122,6 @@ def _view(command: argparse.ArgumentParser) -> None:
     command.add_argument("runs", nargs="*", type=Path, default=[Path("runs")], metavar="RUNS", help="folders (runs)")
     command.add_argument("--host", default="127.0.0.1", help="address to serve on (127.0.0.1)")
     command.add_argument("--port", type=int, default=0, help="port (any that is free)")
-    command.add_argument("--open", action="store_true", help="open the page in a browser")
 
 
 def _optimize(command: argparse.ArgumentParser) -> None:

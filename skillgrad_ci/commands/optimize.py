@@ -4,13 +4,16 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+import webbrowser
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.terminal import GO_ON, GO_ON_RAISED, MEND, say, say_json, say_table, say_text
+from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.method.run import Stop
 from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
@@ -24,7 +27,10 @@ from skillgrad_ci.skill.folder import write_atomically
 REMARKS = 5  # that are told at the end; the report has all
 
 
-def optimize_command(arguments: argparse.Namespace) -> int:
+Offer = Callable[[Finished, SkillRun], Path | None]  # writes what the bot would open, if it would
+
+
+def optimize_command(arguments: argparse.Namespace, offer: Offer) -> int:
     inputs = read_inputs(skill_job(arguments))
     folder = arguments.out or inputs.folder
     inputs = replace(inputs, earlier=newest_final(folder.parent, inputs.skill))
@@ -42,14 +48,17 @@ def optimize_command(arguments: argparse.Namespace) -> int:
             done.run.final.write_over(inputs.skill, inputs.job.path)
         if done.run.memory != inputs.memory:  # what a run without a gain learned is as much worth to the next one
             write_atomically(memory_path(inputs.job), done.run.memory.render().encode())
+    offered = offer(done, inputs.job)
     if arguments.json:
         say_json(done.report.model_dump(mode="json"))
     else:
-        _say_optimized(done, arguments.in_place)
+        _say_optimized(done, offered, arguments.in_place)
+    if arguments.open:
+        webbrowser.open(done.files["report.html"].resolve().as_uri())
     return {Stop.BUDGET: BUDGET, Stop.CANCELLED: ELSE, Stop.UNMEASURED: ELSE}.get(done.run.stop, DONE)
 
 
-def _say_optimized(done: Finished, in_place: bool) -> None:
+def _say_optimized(done: Finished, offered: Path | None, in_place: bool) -> None:
     """The edits, then what stays on the screen: about ten lines that end with what to do next."""
     report, files = done.report, done.files
     if report.accepted:
@@ -63,7 +72,8 @@ def _say_optimized(done: Finished, in_place: bool) -> None:
     tokens = report.cost.prompt_tokens + report.cost.completion_tokens
     say(f"cost    {usd(report.cost.usd)}, {tokens:,} tokens in {report.cost.calls} calls, {report.minutes} minutes")
     patch = [f"patch   {files['skill.patch']}"] if report.kept else []  # an empty one cannot be applied
-    say(f"report  {files['report.html']}", *patch, f"memory  {files['momentum.md']}")
+    request = [f"request {offered}"] if offered else []
+    say(f"report  {files['report.html']}", *request, *patch, f"memory  {files['momentum.md']}")
     for line in _next(done, in_place):
         say(line)
 

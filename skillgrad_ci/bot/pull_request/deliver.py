@@ -1,16 +1,17 @@
 """From an outcome to a pull request, or to the plain statement that there is nothing to propose."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from skillgrad_ci.bot.bot import Bot, Ending
 from skillgrad_ci.bot.committed import checkout_of, refuse_moved, skill_at
 from skillgrad_ci.bot.ended_run import EndedRun, changed_contents
 from skillgrad_ci.bot.pull_request.branch import BranchContent, Pushed, branch_name, push, steps
-from skillgrad_ci.bot.pull_request.page import Around, body, confirmed, denied, result_text, title
+from skillgrad_ci.bot.pull_request.page import Around, as_page, body, confirmed, denied, result_text, title
 from skillgrad_ci.bot.pull_request.publish import Published, Wish, open_pull, publish, tell_avoided
 from skillgrad_ci.bot.pull_request.review_lessons import EDITS
 from skillgrad_ci.bot.state import Proposal, SkillState
-from skillgrad_ci.config.config import PullRequest, SkillRun
+from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.method.acceptance import Verdict
 from skillgrad_ci.method.memory import PatternMemory
@@ -18,6 +19,7 @@ from skillgrad_ci.method.memory.memory_file import parse_memory
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.provenance.blame import accepting_measurements
 from skillgrad_ci.session.inputs import memory_path, read_inputs
+from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.folder import write_atomically
 from skillgrad_ci.skill.skill import Skill
 
@@ -31,7 +33,8 @@ def deliver(bot: Bot, job: SkillRun, outcome: EndedRun, record: SkillState) -> t
     """
     report = outcome.report
     assert report is not None, "a measurement alone proposes nothing"
-    if not worth_proposing(outcome, bot.configuration.pull_request) or gives_way(bot, outcome, record):
+    ties = bot.configuration.pull_request.draft_on_tie
+    if not worth_proposing(outcome.edits, outcome.verdict, ties=ties) or gives_way(bot, outcome, record):
         text = result_text(report)
         bot.log.summary(text)
         return ending("no_gain", text, report, outcome.folder), None
@@ -45,7 +48,7 @@ def deliver(bot: Bot, job: SkillRun, outcome: EndedRun, record: SkillState) -> t
     pushed = push(bot.api, content, base, record.proposals)
     around = around_of(bot, content, pushed, outcome.issue)
     wish = wish_of(bot, report, body(report, memory, around), draft=draft)
-    page = bot.log.redact(f"# {wish.title}\n\n{wish.body}")
+    page = bot.log.redact(as_page(wish.title, wish.body))
     file = bot.context.workspace / outcome.folder / PULL_REQUEST
     write_atomically(file, page.encode())
     if bot.api.dry:
@@ -87,11 +90,9 @@ def initial_skill(bot: Bot, job: SkillRun, outcome: EndedRun) -> Skill:
     return skill
 
 
-def worth_proposing(outcome: EndedRun, wishes: PullRequest) -> bool:
-    """Something better; or, where the repository wants it, a tie as a draft that claims nothing."""
-    if not outcome.edits:
-        return False
-    return outcome.verdict is Verdict.BETTER or (outcome.verdict is Verdict.TIE and wishes.draft_on_tie)
+def worth_proposing(edits: Sequence[Edit], verdict: Verdict, *, ties: bool) -> bool:
+    """Something better; or, where the repository wants `ties`, a tie as a draft that claims nothing."""
+    return bool(edits) and (verdict is Verdict.BETTER or (verdict is Verdict.TIE and ties))
 
 
 def gives_way(bot: Bot, outcome: EndedRun, record: SkillState) -> bool:

@@ -92,14 +92,23 @@ def denied(report: Report) -> bool:
     return bool(heldout.refused) or (heldout.delta is not None and heldout.delta.change < 0)
 
 
+def page(report: Report, memory: PatternMemory, around: Around) -> str:
+    """The whole pull request as one text, for those who read it elsewhere than on GitHub."""
+    return as_page(title(report), body(report, memory, around))
+
+
+def as_page(title: str, body: str) -> str:
+    return f"# {title}\n\n{body}"
+
+
 def body(report: Report, memory: PatternMemory, around: Around) -> str:
     """The whole body, within GitHub's bound."""
     facts, template = _facts(report, memory, around), _template()
 
-    def page(rows: int) -> str:
+    def with_rows(rows: int) -> str:
         return _tidy(template.render(facts | _bounded(rows)))
 
-    return fitted(page, LIMIT - MARGIN)
+    return fitted(with_rows, LIMIT - MARGIN)
 
 
 def fitted(page: Callable[[int], str], limit: int) -> str:

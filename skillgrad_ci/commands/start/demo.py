@@ -6,14 +6,14 @@ from importlib import resources
 from pathlib import Path
 
 from skillgrad_ci.commands.cli import parse_arguments
-from skillgrad_ci.commands.optimize import optimize_command
+from skillgrad_ci.commands.optimize import Offer, optimize_command
 from skillgrad_ci.commands.terminal import say
 from skillgrad_ci.errors import UserError
 
 SKILL = Path("skills", "workbook-reports")
 
 
-def demo(arguments: argparse.Namespace) -> int:
+def demo_command(arguments: argparse.Namespace, offer: Offer) -> int:
     """Write the example repository into a folder and optimize its skill with the rehearsal model.
 
     A folder that holds the example already is used as it is, so that a run that was killed goes on.
@@ -26,8 +26,8 @@ def demo(arguments: argparse.Namespace) -> int:
     command = ["optimize", str(folder / SKILL), "--model", "rehearsal"]
     if not arguments.json:
         say(f"The example repository is in {folder}.", f"$ skillgrad-ci {' '.join(command)}", "")
-    flags = [flag for flag, on in (("--json", arguments.json), ("--verbose", arguments.verbose)) if on]
-    return optimize_command(parse_arguments([*command, *flags]))
+    asked = {"--json": arguments.json, "--verbose": arguments.verbose, "--open": arguments.open}
+    return optimize_command(parse_arguments([*command, *(flag for flag, on in asked.items() if on)]), offer)
 
 
 def example() -> Path:
