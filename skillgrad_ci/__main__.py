@@ -17,10 +17,10 @@ except KeyboardInterrupt:  # there is nothing to end yet, and nothing to say
     raise SystemExit(130) from None
 
 COMMANDS = {  # imported when asked for: each needs other heavy things. Those that speak of GitHub are the bot's
-    "optimize": ("bot.by_hand.offer", "optimize"),
+    "optimize": ("bot.by_hand.offer", "optimize_by_hand"),
     "init": ("commands.start.init", "init"),
     "doctor": ("bot.by_hand.doctor", "doctor"),
-    "demo": ("bot.by_hand.offer", "demo"),
+    "demo": ("bot.by_hand.offer", "demo_by_hand"),
     "plan": ("commands.shards", "plan_command"),
     "execute": ("commands.shards", "execute_command"),
     "merge": ("commands.shards", "merge_command"),

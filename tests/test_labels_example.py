@@ -41,7 +41,7 @@ def test_the_rehearsal_learns_it_through_chat_without_a_sandbox(
     monkeypatch.setattr("skillgrad_ci.sandbox.choose", None)  # asked for, it would end the run
     assert main(["optimize", str(SKILL), "--model", "rehearsal", "--out", str(tmp_path)]) == 0
     report = json.loads((tmp_path / "report.json").read_text())
-    assert (report["agent"], report["sandbox"]) == ("chat/1", "no commands")
+    assert (report["agent"], report["sandbox"]) == ("chat/1", "not needed")
     assert any(version.startswith("chat/1 ") for version in report["versions"])
     assert report["kept"]
     assert report["heldout"]["final"]["passed"] > report["heldout"]["baseline"]["passed"]

@@ -14,7 +14,7 @@ from skillgrad_ci.bot.pull_request.publish import SETTING
 from skillgrad_ci.bot.state import BRANCH, Claim, SkillState
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import EnvironmentFailure, UserError
-from skillgrad_ci.github.client import Refusal, find
+from skillgrad_ci.github.client import Api, Refusal, find
 from skillgrad_ci.github.git_data import branch_head, branches_below, create_branch, delete_branch
 from skillgrad_ci.graders.xlsx.installation import version
 from skillgrad_ci.session.inputs import Inputs
@@ -75,8 +75,7 @@ def _refuse_branch_in_the_way(bot: Bot, branch: str, base: str) -> None:
     if bot.api.blind:
         return
     api = bot.api
-    parent = branch.split("/")[0]
-    for name in filter(None, [parent if branch_head(api, parent) else "", *branches_below(api, f"{branch}/")]):
+    for name in branches_in_the_way(api, branch):
         raise UserError(f"branch {name} is in the way of {branch}, which the bot needs; rename or delete it")
     restricted = {rule["type"] for rule in find(api, f"/rules/branches/{branch}") or []}
     if not restricted & {"creation", "update"} or api.dry or branch_head(api, branch):
@@ -86,6 +85,12 @@ def _refuse_branch_in_the_way(bot: Bot, branch: str, base: str) -> None:
         delete_branch(api, branch)
     except Refusal as refusal:
         raise UserError(f"branch {branch} cannot be made, so nothing was spent ({refusal}); {RULESETS}") from None
+
+
+def branches_in_the_way(api: Api, branch: str) -> list[str]:
+    """Branches beside which git can hold none of this name: one named as its folder, and those below it."""
+    parent = branch.split("/")[0]
+    return [*([parent] if branch_head(api, parent) else []), *branches_below(api, f"{branch}/")]
 
 
 def claim(bot: Bot, job: SkillRun) -> SkillState:

@@ -89,7 +89,11 @@ def parser() -> argparse.ArgumentParser:
 def _init(command: argparse.ArgumentParser) -> None:
     command.add_argument("--yes", action="store_true", help="ask nothing, and write")
     command.add_argument("--model", metavar="M", help="model that works on the tasks, as litellm names it")
-    command.add_argument("--api-base", metavar="URL", help="the address of an OpenAI-compatible server of your own")
+    command.add_argument(
+        "--api-base",
+        metavar="URL",
+        help="the address of your own server, which speaks as the provider in the model's name",
+    )
     command.add_argument("--agent", metavar="A", help="who works on the tasks (loop)")
 
 

@@ -57,7 +57,7 @@ class Models(Known):
     judge: ModelName | None = None
     """The model that grades assertions and rubrics; without it the optimizer's."""
     api_base: str | None = None
-    """The address of an OpenAI-compatible server, for all roles."""
+    """The address of a server of your own, for all roles; it speaks as the provider in the models' names."""
     prices: Mapping[str, KnownPrice] = Field(default_factory=dict)
     """By model: for models whose price litellm does not know."""
     parameters: Mapping[Player, Mapping[str, Any]] = Field(default_factory=dict)

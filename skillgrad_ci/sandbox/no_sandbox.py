@@ -124,7 +124,7 @@ class _Child:
 class NoCommands:
     """`ports.Sandbox` that opens at once and runs no command."""
 
-    identity = "no commands"
+    identity = "not needed"
 
     @contextmanager
     def open(self, workspace: Workspace, *, network: bool = False) -> Iterator[Session]:  # noqa: ARG002

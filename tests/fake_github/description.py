@@ -61,6 +61,12 @@ OPERATIONS = {
     f"{REPO}/check-runs/{{check_run_id}}": ["patch"],
     f"{REPO}/rules/branches/{{branch}}": ["get"],
     f"{REPO}/actions/runs/{{run_id}}": ["get"],
+    f"{REPO}/labels/{{name}}": ["get"],
+    f"{REPO}/actions/permissions": ["get"],
+    f"{REPO}/actions/permissions/workflow": ["get"],
+    f"{REPO}/actions/secrets": ["get"],
+    f"{REPO}/actions/organization-secrets": ["get"],
+    f"{REPO}/actions/workflows": ["get"],
 }
 
 

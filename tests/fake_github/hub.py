@@ -77,6 +77,19 @@ class Pull:
 
 
 @dataclass
+class RepositorySettings:
+    """What people set in the repository's pages; `workflows` are those of the default branch, each with its state."""
+
+    labels: set[str] = field(default_factory=lambda: {"optimize-skill"})
+    issues: bool = True
+    actions: bool = True
+    allowed_actions: str = "all"
+    secrets: set[str] = field(default_factory=set)
+    organization_secrets: set[str] = field(default_factory=set)
+    workflows: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class Hub:
     full_name: str = "acme/skills"
     default_branch: str = "main"
@@ -92,6 +105,7 @@ class Hub:
     minted: list[str] = field(default_factory=list)  # its installation's tokens
     minutes_a_token_lives: int = 60
     truncated: bool = False  # whether the root tree is too large to be listed
+    settings: RepositorySettings = field(default_factory=RepositorySettings)
     git: GitStore = field(default_factory=GitStore)
     issues: dict[int, Issue] = field(default_factory=dict)
     pulls: dict[int, Pull] = field(default_factory=dict)

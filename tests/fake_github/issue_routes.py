@@ -49,7 +49,8 @@ def get_user(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tup
 
 @route("GET", "~")
 def get_repository(hub: Hub, who: Token, names: Names, query: Names, body: Any) -> tuple[int, Any]:
-    return 200, {"full_name": hub.full_name, "default_branch": hub.default_branch, "archived": hub.archived}
+    facts = {"full_name": hub.full_name, "default_branch": hub.default_branch, "archived": hub.archived}
+    return 200, facts | {"has_issues": hub.settings.issues}
 
 
 @route("GET", "~/collaborators/{username}/permission")

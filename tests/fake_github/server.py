@@ -10,13 +10,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from tests.fake_github import app_routes, git_routes, issue_routes, pull_routes, review_routes
+from tests.fake_github import app_routes, git_routes, issue_routes, pull_routes, review_routes, settings_routes
 from tests.fake_github.app_routes import app_of
 from tests.fake_github.contract import ContractBroken
 from tests.fake_github.description import description
 from tests.fake_github.hub import ROUTES, Hub, Refused, Token
 
-REGISTERED = (app_routes, git_routes, issue_routes, pull_routes, review_routes)  # importing them fills ROUTES
+REGISTERED = (
+    app_routes,
+    git_routes,
+    issue_routes,
+    pull_routes,
+    review_routes,
+    settings_routes,
+)  # importing them fills ROUTES
 SLASHES = {"ref", "branch"}  # names that may hold slashes
 
 

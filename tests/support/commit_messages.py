@@ -80,7 +80,7 @@ def _message(messages: Sequence[Any], text: str) -> Reply:
 
 
 def _kind(text: str) -> str:
-    return re.findall(r"for a (\w+) change", text)[-1]
+    return str(re.findall(r"for a (\w+) change", text)[-1])
 
 
 def _verdicts(question: str) -> list[dict[str, Any]]:

@@ -19,11 +19,11 @@ from skillgrad_ci.session.optimize_skill import Finished
 from skillgrad_ci.skill.folder import write_atomically
 
 
-def optimize(arguments: argparse.Namespace) -> int:
+def optimize_by_hand(arguments: argparse.Namespace) -> int:
     return optimize_command(arguments, write_offer)
 
 
-def demo(arguments: argparse.Namespace) -> int:
+def demo_by_hand(arguments: argparse.Namespace) -> int:
     return demo_command(arguments, write_offer)
 
 

@@ -22,8 +22,7 @@ SECONDS = 20
 def make_label(root: Path, environ: Mapping[str, str] = os.environ) -> str:
     """Make the label; gives a line that says what became of it, or how a person makes it."""
     by_hand = f"make the label yourself: gh label create {LABEL}"
-    repository = environ.get("GITHUB_REPOSITORY") or _origin(root)
-    token = next((environ[name] for name in TOKENS if environ.get(name)), "")
+    repository, token = repository_of(root, environ), token_of(environ)
     if not repository or not token:
         lacks = "GITHUB_TOKEN is not set" if repository else "the remote origin is not on GitHub"
         return f"No label is made, for {lacks}; {by_hand}"
@@ -39,6 +38,15 @@ def make_label(root: Path, environ: Mapping[str, str] = os.environ) -> str:
         return f"The label {LABEL} cannot be made in {repository} (HTTP {error.code}); {by_hand}"
     except (URLError, OSError) as error:
         return f"The label {LABEL} cannot be made in {repository} ({error}); {by_hand}"
+
+
+def repository_of(root: Path, environ: Mapping[str, str]) -> str:
+    """`OWNER/NAME` on GitHub; empty where there is none."""
+    return environ.get("GITHUB_REPOSITORY") or _origin(root)
+
+
+def token_of(environ: Mapping[str, str]) -> str:
+    return next((environ[name] for name in TOKENS if environ.get(name)), "")
 
 
 def _origin(root: Path) -> str:
