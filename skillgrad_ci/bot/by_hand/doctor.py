@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from skillgrad_ci.bot.by_hand.repository import OnGitHub
 from skillgrad_ci.commands.start.doctor import doctor_command
-from skillgrad_ci.commands.start.label import API, TOKENS, repository_of, token_of
+from skillgrad_ci.commands.start.label import API, TOKENS, github_repository, token_of
 from skillgrad_ci.config.config import Configuration
 from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.github.client import Client, Patience, Refusal
@@ -22,7 +22,7 @@ def doctor(arguments: argparse.Namespace) -> int:
 
 def on_github(configuration: Configuration) -> Iterator[Check]:
     """What the bot would meet there. Runs by hand need nothing of it."""
-    name, token = repository_of(configuration.root, os.environ), token_of(os.environ)
+    name, token = github_repository(configuration.root, os.environ), token_of(os.environ)
     if not name:
         yield Check("GitHub", None, "the remote origin is not there: runs by hand work, the bot has no repository")
         return

@@ -22,7 +22,7 @@ SECONDS = 20
 def make_label(root: Path, environ: Mapping[str, str] = os.environ) -> str:
     """Make the label; gives a line that says what became of it, or how a person makes it."""
     by_hand = f"make the label yourself: gh label create {LABEL}"
-    repository, token = repository_of(root, environ), token_of(environ)
+    repository, token = github_repository(root, environ), token_of(environ)
     if not repository or not token:
         lacks = "GITHUB_TOKEN is not set" if repository else "the remote origin is not on GitHub"
         return f"No label is made, for {lacks}; {by_hand}"
@@ -40,7 +40,7 @@ def make_label(root: Path, environ: Mapping[str, str] = os.environ) -> str:
         return f"The label {LABEL} cannot be made in {repository} ({error}); {by_hand}"
 
 
-def repository_of(root: Path, environ: Mapping[str, str]) -> str:
+def github_repository(root: Path, environ: Mapping[str, str]) -> str:
     """`OWNER/NAME` on GitHub; empty where there is none."""
     return environ.get("GITHUB_REPOSITORY") or _origin(root)
 
