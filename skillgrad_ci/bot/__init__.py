@@ -4,5 +4,6 @@
 `jobs/` does what was decided. For one skill that is `preflight.py` (can a result be delivered?), `committed.py` (the
 skill as the repository holds it), `money.py` (caps over several runs), `engine.py` (the run), `ended_run.py` (what it
 came to) and `pull_request/`; `evaluation/` answers people's own pull requests. All use `bot.py`: what an act needs and
-how it ends. `progress.py` tells those who wait, `state.py` is what the bot remembers.
+how it ends. `progress.py` tells those who wait, `state.py` is what the bot remembers. `by_hand/` answers people who run
+a command themselves.
 """
