@@ -1,8 +1,8 @@
 """Text of others, made inert: it is shown as text, and nobody that shows it obeys it.
 
-A terminal obeys control characters, a reader what is in characters that nobody sees, Markdown its marks,
-GitHub mentions, closing keywords and addresses, and a squashed commit its trailers and `[skip ci]`. Each has
-one function here. Secrets are masked elsewhere (`secrets.py`), and HTML is escaped by its templates.
+Many readers obey what they are shown: a terminal obeys control characters, a model characters that nobody sees,
+Markdown its marks, GitHub mentions, closing keywords and addresses, and a squashed commit its trailers and `[skip ci]`.
+Each has one function here. Secrets are masked elsewhere (`secrets.py`), and HTML is escaped by its templates.
 """
 
 import re

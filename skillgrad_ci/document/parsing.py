@@ -15,7 +15,7 @@ LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_text(path: Path, hint: str = "") -> str:
-    """A text file of people, as UTF-8. Raises UserError where it is none; `hint` says what to do then."""
+    """A text file of people, as UTF-8. Raises UserError if it is not one; `hint` says what to do if it is not there."""
     try:
         if not path.is_file():
             what = "no file" if path.exists() else "no such file"  # a pipe would be waited for without end

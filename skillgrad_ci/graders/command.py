@@ -5,14 +5,14 @@ read-only and laid out after the agent has gone. The verdict:
 
 - exit code 0 is a pass, or the score of the JSON object `{score, details, checks}` that it printed last;
 - exit codes 1 to 123 are a failure, whatever was printed;
-- higher ones (not found, a signal), a limit, a time-out, JSON that is none, and a Python traceback
-  that comes from the check itself (a failed assertion aside), or an interpreter that cannot read the
-  check's file, are a crash of the check.
+- a crash of the check is: a higher exit code (not found, a signal), a limit, a time-out, a verdict that is not valid
+  JSON, an interpreter that cannot read the check's file, or a Python traceback from the check itself (but not a failed
+  assertion).
 
-Nothing of the agent's runs in the check's own processes: HOME is a folder that no agent could write (in the work
-folder, an agent's `.local/lib/python3…/usercustomize.py` would run before any check in Python), and Python looks for
-modules in the check's folders, never in the work folder. The agent's program is started by `$RUN` (guest.py), as
-another party: where a check dies while it runs, the agent has failed.
+Nothing of the agent's runs in the check's own processes. HOME is a folder that no agent could write: in the work
+folder, an agent's `.local/lib/python3…/usercustomize.py` would run before any check in Python. Python looks for modules
+in the check's folders, never in the work folder. `$RUN` (guest.py) starts the agent's program as another party: if the
+check dies while that program runs, the agent has failed.
 """
 
 import json

@@ -44,7 +44,8 @@ def absent_text(shown: str, *seed: object) -> str:
 class Exhibit(Shown):
     """The result as a judge is shown it; its `words` are what the agent wrote and ran.
 
-    Our own words (headings, "(none)", notes on what was cut) are not evidence, nor is what the agent was given to read.
+    Two things are not evidence: our own words (headings, "(none)", notes on what was cut), and what the agent was given
+    to read.
     """
 
     @classmethod

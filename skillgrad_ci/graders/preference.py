@@ -3,10 +3,10 @@
 The other result is the initial skill's, of the same task and trial. A win counts 1, a tie 0.5, a loss 0.
 
 Judges prefer what they read first, or last (L. Zheng et al., "Judging LLM-as-a-Judge with MT-Bench and Chatbot
-Arena", NeurIPS 2023). So each reading asks twice, in both orders, and where the two answers differ it is a tie. As
-where statements are graded, a choice counts only with a quote that stands in the chosen result, and a judge
-that finds a text which stands in neither is not believed. Two results that are the same are a tie, and no judge is
-asked: so the initial skill's own result is one by definition.
+Arena", NeurIPS 2023). So each reading asks twice, in both orders, and if the two answers differ it is a tie. As with
+statements, a choice counts only with a quote that the chosen result holds. A judge that finds a text which neither
+result holds is not believed. Two results that are the same are a tie, and no judge is asked: so the initial skill's own
+result is a tie by definition.
 """
 
 from collections import Counter

@@ -104,7 +104,7 @@ class LitellmModel:
             waits += 1
 
     def _tell_once(self, why: str) -> None:
-        """Nobody should look at a silent minute of calls to a wrong address; nor at a line for every busy answer."""
+        """Nobody should watch a silent minute of calls to a wrong address, or read a line for every busy answer."""
         same = re.sub(r"\d+", "0", why)
         if same not in self._told:
             self._told.add(same)

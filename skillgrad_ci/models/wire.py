@@ -34,7 +34,7 @@ STATUS = {  # of errors that come with HTTP 200
 
 
 class BadShape(ValueError):
-    """A reply that is none of the shapes that are let in: where, and what is wrong."""
+    """A reply in none of the shapes that are let in: where, and what is wrong."""
 
 
 def _text(value: Any) -> Any:

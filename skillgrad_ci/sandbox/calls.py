@@ -1,6 +1,6 @@
 """The seccomp program of commands: what sandlock's own does not refuse.
 
-Without a network a socket is a Unix one or is none. (MPTCP is a protocol of its own that Landlock does not know.)
+Without a network only Unix sockets can be made. (MPTCP is a protocol of its own that Landlock does not know.)
 A lease on a file that can be read would let others wait for it. Secret memory belongs to a file without a name: it
 stays when nothing maps it, and counts for no process.
 """
@@ -18,7 +18,7 @@ MEMFD_SECRET = 447  # on every architecture; the library's list of calls does no
 
 
 def command_filter(*, network: bool) -> bytes:
-    """The filter's instructions: without `network`, a socket is a Unix one or is none."""
+    """The filter's instructions. Without `network`, only Unix sockets can be made."""
     if not seccomp.machine():
         raise EnvironmentFailure(f"sandlock: the system calls of {platform.machine()} are not known here")
     allowed = [socket.AF_UNIX, *([socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK] if network else [])]

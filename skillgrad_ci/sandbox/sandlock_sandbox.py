@@ -1,8 +1,8 @@
 """Commands confined on a Linux host: by name spaces of their own, and by the `sandlock` library in them.
 
-Every open session has a `cell`: a process in which the system and the interpreter can be read, the work folder
-and `/tmp` can be written, nothing else of the file system is there, and no network and no process outside can
-be named. In it sandlock (Landlock, seccomp and a supervisor) runs each command as a process tree of its own,
+Every open session has a `cell`, a process of its own. It can read the system and the interpreter, and write the work
+folder and `/tmp`; nothing else of the file system is there, and it can name no network and no process outside. In it
+sandlock (Landlock, seccomp and a supervisor) runs each command as a process tree of its own,
 bounded in memory and processes. It needs Linux 6.7 or later with Landlock, and user name spaces.
 """
 

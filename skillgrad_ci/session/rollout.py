@@ -35,7 +35,7 @@ PARTLY = "partly measured"  # of a measurement alone: nothing was built on what 
 
 
 def ended_in_outage(journal: Journal) -> bool:
-    """Whether the run ended for want of measurements, so that what failed in it is tried afresh."""
+    """Whether the run ended because too little could be measured, so that what failed in it is tried afresh."""
     return _end(journal) == OUTAGE
 
 

@@ -58,7 +58,7 @@ def _above(name: str) -> Iterator[str]:
 
 @lru_cache(maxsize=8192)
 def _text(content: bytes) -> str | None:
-    """The content as text; None where it is none."""
+    """The content as text; None if it is not text."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:

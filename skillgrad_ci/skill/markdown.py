@@ -1,6 +1,6 @@
 """The structure of a Markdown text: its lines, its sections, its code.
 
-CommonMark's own parser says what is a heading, so a `#` in a code block, a list or a quotation is none.
+CommonMark's own parser says what is a heading, so a `#` in a code block, a list or a quotation does not make one.
 """
 
 import re
@@ -112,7 +112,7 @@ def may_be_unclosed(text: str) -> bool:
     """Whether a fence or comment may run to the end: a look at the lines, a hundred times faster than the parser.
 
     It says no only where every fence that opens is closed by one of its kind and every comment ends; what looks like
-    one inside the other is none.
+    one inside the other does not count.
     """
     opened, commented = "", False
     for match in _MARK.finditer(text):

@@ -1,9 +1,9 @@
 """Which files of a folder are the skill's.
 
-Never: the repository's own things (`.git`, the configuration, the memory, run folders), a suite, what git ignores or
-does not track, and files that by their name hold keys. A skill whose `SKILL.md` is not tracked yet is taken without
-what is ignored, and a file in one of the specification's folders counts as soon as the tracked `SKILL.md` names it:
-somebody is writing it.
+These never are: the repository's own things (`.git`, the configuration, the memory, run folders), a suite, what git
+ignores or does not track, and files that by their name hold keys. There are two exceptions, for somebody who is writing
+a skill: if `SKILL.md` is not tracked yet, all files but the ignored ones count; and a file in one of the
+specification's folders counts as soon as the tracked `SKILL.md` names it.
 """
 
 import re
@@ -75,7 +75,7 @@ class Membership:
         return target in self._left_out or any(folder in self._left_out for folder in target.parents)
 
     def allows_way(self, path: Path) -> bool:
-        """Whether neither a name nor the suite speaks against a path or a folder above it."""
+        """Whether a path may be entered: no name and no suite speaks against it, or against a folder above it."""
         below = path.relative_to(self.top).parents
         return self._allows(path) and all(self._allows(self.top / folder) for folder in below if folder.parts)
 
@@ -101,7 +101,7 @@ class Membership:
         return frozenset(path.resolve() for path in self.leave_out)
 
     def _allows(self, path: Path) -> bool:
-        """Whether neither its name nor the suite speaks against a path."""
+        """Whether a path may be taken: its name and the suite do not speak against it."""
         name = path.name
         if name in IGNORED or name.startswith(PARTIAL) or _KEYS.fullmatch(name):
             return False

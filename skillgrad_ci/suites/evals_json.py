@@ -105,7 +105,7 @@ def is_evals(value: Any) -> bool:
 
 
 def suite_at(path: Path) -> Path | None:
-    """The `evals.json` that `path` is or holds; another JSON file by its content. A list of triggers is none."""
+    """The `evals.json` that `path` is or holds; another JSON file by its content. A list of triggers does not count."""
     file = path / NAME if path.is_dir() else path
     if not file.is_file() or file.suffix != ".json":
         return None

@@ -103,7 +103,7 @@ def _read(folder: Path) -> tuple[Document, TaskFile]:
 
 
 def _refuse(folder: Path, document: Document, facts: TaskFile) -> None:
-    """Raises UserError for what cannot be had here, and that the task does not do without."""
+    """Raises UserError if the task needs something that cannot be given here."""
     place, verifier = facts.environment, facts.verifier
     wants = {
         "steps": bool(facts.steps),

@@ -86,7 +86,7 @@ def _service(folder: Path) -> Mapping[str, Any]:
 
 
 def _refuse(folder: Path, document: Document, facts: TaskYaml, service: Mapping[str, Any]) -> None:
-    """Raises UserError for what cannot be had here, and that the task does not do without."""
+    """Raises UserError if the task needs something that cannot be given here."""
     if facts.parser_name != "pytest":
         raise document.error(["parser_name"], f"{facts.parser_name!r} is not read, pytest alone; leave this task out")
     if facts.run_tests_in_same_shell:

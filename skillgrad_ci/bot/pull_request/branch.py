@@ -148,8 +148,8 @@ def check_reach(content: BranchContent) -> None:
 def foreign_commits(api: Api, content: BranchContent, base: str, head: str, known: Sequence[str]) -> list[str]:
     """Commits up to `head` that are neither in `base` nor the bot's: `abc1234 by LOGIN` each.
 
-    What a head in `known` holds is the bot's own or older, whatever became of the base since. A merge that
-    brings the base in and changes nothing of the skill ("Update branch") is nobody's work, nor is an empty commit.
+    What a head in `known` holds is the bot's own or older, whatever became of the base since. Two kinds of commits are
+    nobody's work: a merge that brings the base in and changes nothing of the skill ("Update branch"), and an empty one.
     """
     if head in known:
         return []

@@ -72,9 +72,9 @@ def _row(report: Report, step: IterationFacts, edit: EditFacts, address: str | N
 
 
 def _place(edit: EditFacts, earlier: Sequence[EditFacts]) -> str:
-    """The layer, or the resource; and what an edit stands in place of, or under which heading.
+    """The layer, or the resource; and what an edit replaces, or under which heading it is.
 
-    Words of an `earlier` edit of the same run stand in no diff, so that edit is named in their place.
+    Words of an `earlier` edit of the same run are in no diff, so that edit is named in their place.
     """
     where = code(edit.file, 80) if edit.layer == "Q" else LAYERS[edit.layer]
     address = code(edit.address.lstrip("#- "), 70)

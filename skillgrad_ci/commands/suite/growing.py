@@ -74,7 +74,7 @@ def _growth(arguments: argparse.Namespace) -> Growth:
     suite = load_suite(path) if is_suite(path) else None
     folder = _skill_folder(arguments, path)
     if suite is None and folder is None:
-        load_suite(path)  # says why it is none
+        load_suite(path)  # says why it is not a suite
     skill = read_skill(folder, [suite]) if folder else None
     root = folder_beside(suite) if suite else path / EVALS if (path / MAIN).is_file() else path
     return Growth(suite, root, skill, gather(arguments.source, skill, suite))

@@ -79,9 +79,9 @@ class XlsxGrader:
     def _check(self, data: bytes, case: XlsxCase, options: XlsxOptions, spec: GraderSpec, task: Task) -> str:
         """What is said of a right workbook. Raises Wrong, or what its reading raises.
 
-        Formulas are recalculated only where that can change the verdict: not when no graded cell has one, not
-        when a cell without one is wrong already, and not in the suite's own workbooks, whose cached values are
-        right and which LibreOffice could only spoil.
+        Formulas are recalculated only if that can change the verdict. It cannot if no graded cell has a formula, or if
+        a cell without one is wrong already. The suite's own workbooks are not recalculated either: their cached values
+        are right, and LibreOffice could only spoil them.
         """
         golden = self._golden(case, options, spec, task)
         given = self._reader.within(data, golden.areas)

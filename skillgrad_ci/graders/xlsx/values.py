@@ -1,9 +1,8 @@
 """A cell's value as SpreadsheetBench compares it.
 
-Numbers and texts that read as numbers are rounded to two decimals (true is 1), a date and time to whole
-days since 1899-12-30, a time of day to hours and minutes; an empty text is an empty cell. Two cells are
-equal when their values have one type and are equal, so a NaN equals nothing, and a text is compared with
-its letter case and its spaces.
+Numbers, and texts that read as numbers, are rounded to two decimals (true is 1). A date with a time is rounded to
+whole days since 1899-12-30, a time of day to hours and minutes. An empty text is an empty cell. Two cells are equal
+when their values have one type and are equal. So a NaN equals nothing, and letter case and spaces of a text count.
 """
 
 import datetime

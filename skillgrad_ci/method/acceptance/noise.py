@@ -1,10 +1,9 @@
 """A gain beyond noise: what `accept: validate` asks for where it is known how much a task's outcome varies by chance.
 
-With several trials a candidate's gain must be one that R. A. Fisher's sign-flip test on the tasks' means does not put
-down to chance. With one trial and a known flicker rate f, two runs of one and the same skill differ on a task with
-chance f, as often for the better as for the worse, and the net gain must be one that so many tasks do not show by
-themselves. Both are one-sided, as mid-p. With neither known, the comparison is strict, as in SkillOpt:
-one task decides.
+With several trials, R. A. Fisher's sign-flip test on the tasks' means must not put a candidate's gain down to chance.
+With one trial, a flicker rate f must be known: two runs of the same skill differ on a task with chance f, as often for
+the better as for the worse. The net gain must be more than so many tasks show by themselves. Both tests are one-sided,
+as mid-p. With neither known, the comparison is strict, as in SkillOpt: one task decides.
 """
 
 from collections import Counter

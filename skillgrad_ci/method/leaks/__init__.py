@@ -30,9 +30,9 @@ _MIDNIGHT = re.compile(r"(?<=\d)[ t]00:00(:00(\.0+)?)?\Z")
 def leaks(before: Skill, after: Skill, tasks: Sequence[Task]) -> list[Finding]:
     """What added lines repeat of training tasks, each reported once, at its first place.
 
-    Of names and answers only strings of six characters or more count, of statements and programs only runs of
-    words, and of all only what stands neither in the task's own instruction nor in the skill before. Letter
-    case, white space, emphasis and the way a number is written hide none. L005 alone is a warning: it comes near.
+    Names and answers count from six characters on, statements and programs as runs of words. Nothing counts that the
+    task's own instruction holds, or the skill before. Letter case, white space, emphasis and the way a number is
+    written hide nothing. Only L005 is a warning: it comes near.
     """
     lines = list(added_lines(before, after))
     if not lines:

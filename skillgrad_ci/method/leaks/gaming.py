@@ -1,8 +1,8 @@
 """Guidance that may teach the test and not the work: what a reviewer should look at in accepted edits.
 
-A gate invites it: a line that speaks of the grader, of how results are compared, of the very files that are graded, or
-in a task's own words, can win on these tasks and help with no other. None of it is wrong by itself (a skill about tests
-speaks of tests), so lines are flagged and not refused, and what stood in the skill before is free.
+A gate invites it. A line can win on these tasks and help with no other, if it speaks of the grader, of how results are
+compared, of the very files that are graded, or in a task's own words. None of it is wrong by itself (a skill about
+tests speaks of tests). So lines are flagged and not refused, and what the skill said before is free.
 """
 
 import re

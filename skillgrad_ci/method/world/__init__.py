@@ -53,7 +53,7 @@ class World:
 
     `at_once` says how many executions run side by side. `reports_ties`: a candidate that ties on validation is
     shown to people, and so measured on heldout tasks. `triggers` measures a skill on the trigger
-    set, `probes` are its queries; None and none where there is no set. `earlier` is what need not be measured of
+    set, `probes` are its queries; without a set, None and no queries. `earlier` is what need not be measured of
     the initial skill.
     """
 

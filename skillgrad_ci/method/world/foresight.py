@@ -3,7 +3,7 @@
 The first iteration executes nothing: it learns from what the base run showed.
 
 Before the first executions nothing is known of their cost. Once some are in, a run that cannot come to a result is
-ended, with the cap that would do, in place of one that spends all that it has on a base run alone.
+ended, and told which cap would do. Otherwise it would spend all that it has on a base run alone.
 """
 
 import threading

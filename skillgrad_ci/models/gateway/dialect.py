@@ -17,7 +17,7 @@ EVENTS = "text/event-stream"
 
 
 class Broken(Exception):
-    """A reply that is none: the stream ended before its end (`status` 0), or an error stands where it should."""
+    """No usable reply: the stream broke off (`status` 0), or an error came in its place."""
 
     def __init__(self, text: str, status: int = 0) -> None:
         super().__init__(text)
@@ -51,7 +51,7 @@ class Asked:
     """A model call: `said` are (role, text) of its system and user messages, `results` of its tools, in order.
 
     `prompt` is the call in a form whose bytes bound its tokens; `max_tokens` is None where it names none.
-    A call without tools is none of the conversation: a title, say, or a summary.
+    A call without tools is not part of the conversation: it makes a title, for example, or a summary.
     """
 
     model: str

@@ -1,8 +1,8 @@
 """What happened in an execution, read from its calls: what the model said, and what the tools gave back.
 
-A call carries the whole conversation so far. What the model said is taken from the replies, so of a call
-only the messages and the results of tools that were not seen before are new, also where an agent cuts or
-sums up its conversation.
+A call carries the whole conversation so far. What the model said is taken from the replies. So only two things of a
+call are new: messages, and results of tools, that were not seen before. This holds too if an agent cuts or sums up its
+conversation.
 """
 
 import json

@@ -26,7 +26,7 @@ tasks:
 
 @contextmanager
 def on_trial(made: MadeTask) -> Iterator[Task]:
-    """The task, read in a folder of its own as it would be read in the suite. Raises UserError where it is none."""
+    """The task, read in a folder of its own as it would be read in the suite. Raises UserError if it is not one."""
     with tempfile.TemporaryDirectory(prefix="skillgrad-", ignore_cleanup_errors=True) as name:
         root = Path(name).resolve()
         _lay(root, made)

@@ -75,7 +75,7 @@ def moved(record: Record, elapsed: float) -> bytes:
 
 
 def parse_line(line: bytes) -> Record | None:
-    """The record of a line, or None where it is none. Its newline may be missing, or another byte."""
+    """The record of a line; None if the line is not one. Its newline may be missing, or another byte."""
     line = line.rstrip(b"\n")
     for text in (line, line[:-1]):
         head, separator, rest = text.partition(b'", ')
