@@ -192,6 +192,8 @@ def place(task: Task, work: Path) -> None:
         try:
             shutil.copyfile(source, target)
         except OSError as error:
-            raise EnvironmentFailure(f"task {task.id}: {source} cannot be copied ({error.strerror})") from None
+            raise EnvironmentFailure(
+                f"task {task.id}: {source} cannot be copied ({error.strerror}); put it there"
+            ) from None
         if name in task.executable:
             target.chmod(0o755)

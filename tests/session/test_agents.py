@@ -9,8 +9,9 @@ from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.executors.acp import AcpExecutor
 from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.method.task import GraderSpec, Suite, Task
 from skillgrad_ci.models.provider import LitellmModel
-from skillgrad_ci.session.agents import agent_of, by_subscription, make_executor, place_of
+from skillgrad_ci.session.agents import agent_of, by_subscription, make_executor, place_of, refuse_unfit
 from tests.support import small_repository
 
 
@@ -42,6 +43,14 @@ def test_a_foreign_agent_never_runs_open_unless_a_person_says_so(tmp_path: Path)
     with pytest.raises(UserError, match="in a container of its own; use sandbox: docker"):
         place_of(job(tmp_path / "b", sandbox="sandlock"), quiet)
     assert place_of(job(tmp_path / "c", agent="loop", image="tools:1"), quiet) == ("auto", "tools:1")
+
+
+def test_chat_activates_no_skill_so_triggers_are_not_measured_with_it(tmp_path: Path) -> None:
+    chat = job(tmp_path, agent="chat", trigger="evals/triggers.json")
+    with pytest.raises(
+        UserError, match="agent: chat is given every skill and activates none, so triggers need another"
+    ):
+        refuse_unfit(chat, Suite("s", "native", chat.tasks, [Task("t", "Say it.", [GraderSpec("text")])]))
 
 
 def test_a_login_stands_for_a_key_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,13 @@ def test_a_grader_that_does_not_answer_ends_it(
     assert said in capsys.readouterr().err
 
 
+def test_without_a_right_result_there_is_nothing_to_compare(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = "{id: word, instruction: Say North., grader: {type: command, run: grep -q North answer.txt}}"
+    (suite / "tasks.yaml").write_text(f"version: 1\ntasks: [{task}]\n")
+    assert main(["agree", str(suite), "--official", "cat"]) == 2
+    assert "no task has a right result to make outputs from; give some a reference" in capsys.readouterr().err
+
+
 def test_a_person_may_stop_it_and_is_told_what_is_compared(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, facts = agree(suite, capsys, f"__import__('os').kill({os.getpid()}, 2) or True", "--ways", "0")
     assert code == 1

@@ -1,6 +1,7 @@
 """Skills measured beside others: what an agent sees of them, what a run makes of them, what is refused."""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -366,6 +367,19 @@ def test_one_skill_has_no_neighbour(
     assert "no neighbour" in capsys.readouterr().err
     assert main(["suite"]) == 2
     assert "no suite is named" in capsys.readouterr().err
+
+
+def test_skills_side_by_side_need_names_of_their_own(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(root)
+    shutil.copytree(root / "skills/greeter", root / "skills/copy")
+    queries = json.dumps([{"query": "Greet Ada.", "should_trigger": True}])
+    for name in ("greeter", "copy"):
+        (root / f"skills/{name}/evals").mkdir()
+        (root / f"skills/{name}/evals/triggers.json").write_text(queries)
+    assert main(["suite", "--triggers", "skills/*", "--model", "rehearsal"]) == 2
+    assert "two skills are named 'greeter'; rename one in its SKILL.md" in capsys.readouterr().err
 
 
 # How often a task is executed, where that is chosen

@@ -172,6 +172,22 @@ def test_large_records_are_read_when_they_are_recalled(tmp_path: Path) -> None:
         assert journal.recall("b") == {"n": 1}
 
 
+def test_a_folder_that_is_taken_away_under_a_run_is_said(tmp_path: Path) -> None:
+    """Once it is closed, the file is opened anew for each record."""
+    fill(tmp_path / "run", {"a": {"n": 1}})
+    with FileJournal(tmp_path / "run") as journal:
+        pass
+    (tmp_path / "run").rename(tmp_path / "elsewhere")
+    with pytest.raises(EnvironmentFailure, match=r"run/journal\.jsonl: cannot be read \(No such .*\); start the run"):
+        journal.recall("a")
+
+
+def test_a_folder_is_for_one_journal_at_a_time(tmp_path: Path) -> None:
+    with FileJournal(tmp_path), pytest.raises(UserError, match="another process runs here; wait for it, or choose"):
+        FileJournal(tmp_path)
+    FileJournal(tmp_path).close()
+
+
 def test_a_second_process_stops_at_once(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from skillgrad_ci.session.journal.file_journal import FileJournal;"

@@ -1,17 +1,18 @@
 """What an ended run lacks is made again by the next start, once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.graders.text import TextGrader
 from skillgrad_ci.method.evidence import Trajectory
 from skillgrad_ci.method.ports import Session
 from skillgrad_ci.method.task import GraderSpec, Task
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
 from skillgrad_ci.session.journal.file_journal import END, FileJournal
-from skillgrad_ci.session.rollout import OUTAGE, PARTLY, Rollouts
+from skillgrad_ci.session.rollout import OUTAGE, PARTLY, Rollouts, workspace
 from skillgrad_ci.skill.skill import Skill
 from tests.support import worlds
 
@@ -29,6 +30,13 @@ class Ends:
     def execute(self, task: Task, skill: Skill | None, session: Session) -> Trajectory:
         self.executed += 1
         return Trajectory(stopped=self.stopped)
+
+
+def test_an_input_file_that_is_gone_is_an_outage(tmp_path: Path) -> None:
+    gone = replace(TASK, files={"in.csv": tmp_path / "table.csv"})
+    said = r"task t: .*table\.csv cannot be copied \(No such file or directory\); put it there"
+    with pytest.raises(EnvironmentFailure, match=said), workspace(gone, []):
+        pass
 
 
 @pytest.mark.parametrize(

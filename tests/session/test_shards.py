@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.config.settings import Settings
-from skillgrad_ci.errors import UserError
+from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.graders.text import TextGrader
 from skillgrad_ci.method.budget import Cap, Ledger
 from skillgrad_ci.method.evidence import Trajectory, Usage
@@ -248,6 +248,25 @@ def test_a_folder_without_a_shard_is_refused(tmp_path: Path) -> None:
 def test_a_shards_name_is_refused_where_it_names_none(text: str) -> None:
     with pytest.raises(UserError, match="expected I/N"):
         Shard.named(text)
+
+
+def test_more_shards_than_executions_and_a_cross_fitting_are_refused() -> None:
+    inputs = inputs_of(2)
+    number = len(plan(inputs, 99))
+    with pytest.raises(UserError, match=f"shard 99/99: the base run surely makes {number} executions; plan at most so"):
+        share_of(inputs, Shard(99, 99))
+    crossed = inputs.job.settings.model_copy(update={"split": "cross"})
+    with pytest.raises(UserError, match="split: cross runs on one machine; start it without shards"):
+        plan(replace(inputs, job=replace(inputs.job, settings=crossed)), 2)
+
+
+def test_a_union_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    part = fill(tmp_path / "part", RUN)
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        EnvironmentFailure, match=r"file/into: cannot be written \(Not a directory\); choose another --out"
+    ):
+        merge_shards([part], tmp_path / "file/into")
 
 
 def test_the_caps_of_all_shards_together_are_the_base_runs() -> None:

@@ -137,6 +137,12 @@ def test_folds_part_the_tasks_evenly_in_all_and_by_outcome(outcomes: dict[str, b
     assert folds == folds_of(some[::-1], outcomes, number, seed), "the order of the suite says nothing"
 
 
+def test_a_task_that_was_held_out_does_not_teach_every_fold() -> None:
+    some = Suite("s", "native", Path("evals"), tasks(6, t1=Split.TRAIN, t2=Split.HELDOUT))
+    with pytest.raises(UserError, match=r"and 2 have a split of their own \(t2: heldout\); take these out"):
+        all_teach(some, {"t4": Split.VALIDATION})
+
+
 def test_unreviewed_tasks_teach_every_fold_and_are_in_none() -> None:
     some = [Task(str(number), "x", [GraderSpec("text")], unreviewed=number < 3) for number in range(9)]
     folds = folds_of(some, {}, 3, 0)

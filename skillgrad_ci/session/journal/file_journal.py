@@ -132,7 +132,7 @@ class FileJournal:
                 file.seek(begins)
                 return file.read(length)
         except OSError as error:
-            raise EnvironmentFailure(f"{self.path}: cannot be read ({error.strerror})") from None
+            raise EnvironmentFailure(f"{self.path}: cannot be read ({error.strerror}); start the run again") from None
 
     @property
     def elapsed(self) -> float:

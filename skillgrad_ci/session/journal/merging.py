@@ -8,7 +8,7 @@ that goes on from an earlier copy of itself is not a second value: what it repla
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,6 +120,7 @@ def _write(target: Path, lines: Iterator[bytes]) -> int:
         partial.replace(target / NAME)
         return number
     except OSError as error:
-        raise EnvironmentFailure(f"{target}: cannot be written ({error.strerror})") from None
+        raise EnvironmentFailure(f"{target}: cannot be written ({error.strerror}); choose another --out") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not be made, it cannot be taken away either
+            partial.unlink(missing_ok=True)

@@ -70,7 +70,7 @@ def _copy(left: Path, work: Path) -> None:
     try:
         shutil.copytree(left, work, ignore=irregular, dirs_exist_ok=True)
     except (OSError, shutil.Error) as error:
-        raise EnvironmentFailure(f"{left}: cannot be copied ({error})") from None
+        raise EnvironmentFailure(f"{left}: cannot be copied ({error}); name its files as the task does") from None
 
 
 def _answer(left: Path) -> str:

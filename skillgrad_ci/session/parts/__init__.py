@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from skillgrad_ci.config.config import SkillRun, refuse_outside
 from skillgrad_ci.config.settings import REHEARSAL, Player
-from skillgrad_ci.errors import Cancelled, UserError
+from skillgrad_ci.errors import Cancelled
 from skillgrad_ci.method.budget import Cap, Ledger
 from skillgrad_ci.method.budget.metered import Journaled, Metered
 from skillgrad_ci.method.events import Noted
@@ -240,8 +240,6 @@ class Parts:
             "reward": lambda: reward.RewardGrader(self.sandbox),
             "judge": lambda: judge.JudgeGrader(self.agent, self.models["judge"].name, settings.judge_trials),
         }
-        if kind not in plain:
-            raise UserError(f"{self.suite.root}: no grader of kind {kind!r}; there are {', '.join(['xlsx', *plain])}")
         return plain[kind]()
 
 

@@ -96,7 +96,7 @@ def cross_fit(
         settings = inputs.job.settings
         folds = folds_of(none.run.suite.tasks, outcomes, settings.folds, settings.seed)
         if left is None:
-            raise BudgetExceeded(f"{NOTHING_LEFT} a run: the base run took all")
+            raise BudgetExceeded(f"{NOTHING_LEFT} a run: the base run took all; raise the budget")
         together = replace(together, observe=_of_a_part(observe))
         done, left = _deliver(_with_budget(inputs, left, len(folds) + 1), base, together, left)
         if not done.report.kept or done.run.stop in CUTS:

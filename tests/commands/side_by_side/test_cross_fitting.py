@@ -1,5 +1,6 @@
 """`split: cross`: all tasks teach what is delivered, and runs that each left a fold out say what that gains."""
 
+import itertools
 import json
 import re
 import signal
@@ -15,6 +16,8 @@ from skillgrad_ci.__main__ import main
 from skillgrad_ci.commands.cli import ELSE
 from tests.support import small_repository
 from tests.support.killed import AT_ONCE, essence, provider, start
+from tests.support.scripted_answers import Reply
+from tests.support.scripted_server import serve
 
 OPTIMIZE = ("optimize", "skills/greeter", "--sandbox", "none", "--split", "cross")
 SCRIPT = "evals/rehearsal.yaml"
@@ -136,6 +139,25 @@ def test_where_the_initial_skill_stays_no_fold_is_run(repository: Path, capsys: 
     report = json.loads(capsys.readouterr().out)
     assert (report["kept"], report["cross"]) == (False, None)
     assert not list((repository / "out").glob("fold-*"))
+
+
+def test_a_base_run_whose_last_call_takes_all_of_the_budget_leaves_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No call is begun that could pass the cap, but a provider may charge for more than it was asked."""
+    monkeypatch.setenv("OPENAI_API_KEY", "scripted-key-for-tests")
+    monkeypatch.chdir(small(tmp_path / "repository", "openai/scripted"))
+    executions = itertools.count(1)
+
+    def answer(request: dict[str, Any]) -> Reply:
+        last = "in greeting.txt" in str(request) and next(executions) == TASKS
+        return Reply("Done.", prompt_tokens=2_000_000 if last else 100)
+
+    with serve(answer) as server:
+        words = ["--api-base", server.url, "--concurrency", "1", "--budget-tokens", "1000000", "--out", "out"]
+        assert main([*OPTIMIZE, *words]) == 3
+    assert "budget: nothing is left of it for a run: the base run took all; raise the budget" in capsys.readouterr().err
+    assert next(executions) == TASKS + 1
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,25 @@ def test_issues_come_one_by_one(tmp_path: Path, skill: Skill, name: str, content
     assert "Slow" in pieces[1].text
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("nowhere.md", None, "no such file or folder; give a skill, a run folder"),
+        ("run/journal.jsonl", "", "a run's failures need the suite that it was made with"),
+        ("issues.json", "[]", r"no issue text in it; expected a list of \{title, body\}"),
+        ("issues.md", "---\n", "no issue text in it"),
+        ("empty/SKILL.md", "---\nname: empty\ndescription: d\n---\n", "the body of SKILL.md is empty; write one"),
+    ],
+)
+def test_what_holds_no_material_is_refused(tmp_path: Path, name: str, content: str | None, said: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match=said):
+        gather(str(path if path.parent == tmp_path else path.parent), None, None)
+
+
 def test_issues_that_nest_without_end_are_refused(tmp_path: Path, skill: Skill) -> None:
     (tmp_path / "issues.json").write_text('{"a":' * 100_000)
     with pytest.raises(UserError, match="no valid JSON"):

@@ -121,6 +121,31 @@ def test_an_answer_lies_beside_the_outputs(bench: Bench) -> None:
     assert again["proved"] is Outcome.UNMEASURED
 
 
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ([], "outputs: no such folder; it holds one folder per task, named by the task's id"),
+        (["Proved"], "no folder in it is named by a task's id, as 'proved' would be"),
+    ],
+)
+def test_a_folder_of_outputs_is_laid_out_by_task(bench: Bench, made: list[str], said: str) -> None:
+    for name in made:
+        (bench.root / "outputs" / name).mkdir(parents=True)
+    parts = bench.parts({"proved": TASKS["proved"]})
+    with pytest.raises(UserError, match=said):
+        grade_outputs(parts.suite, bench.root / "outputs", parts, map)
+
+
+def test_an_output_that_cannot_lie_over_the_inputs_is_not_measured(bench: Bench) -> None:
+    """A folder where the task has a file."""
+    parts = bench.parts({"free": TASKS["free"]})
+    (bench.root / "outputs/free/right.txt").mkdir(parents=True)
+    (row,) = grade_outputs(parts.suite, bench.root / "outputs", parts, map)
+    assert row.grade.outcome is Outcome.UNMEASURED
+    assert "outputs/free: cannot be copied (" in row.grade.feedback
+    assert row.grade.feedback.endswith("; name its files as the task does")
+
+
 def test_power_is_said_of_the_tasks_that_report() -> None:
     facts = power_facts(40, None)
     assert facts["detectable_change"] == pytest.approx(0.257)

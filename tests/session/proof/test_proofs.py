@@ -11,7 +11,7 @@ import pytest
 
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.config.settings import Settings
-from skillgrad_ci.errors import UserError
+from skillgrad_ci.errors import Cancelled, UserError
 from skillgrad_ci.method.events import Event, Starting
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.secrets import Redactor
@@ -104,6 +104,15 @@ def test_a_task_whose_reference_fails_is_never_executed_and_what_was_paid_is_sai
         with pytest.raises(UserError, match="task one: its reference answer fails its own grader"):
             on.opened.rollout(None, on.task("one"), iteration="base")
         assert on.asked("one") == on.asked("two") == 0
+
+
+def test_after_a_stop_no_reference_is_proved_and_so_no_task_executed(tmp_path: Path) -> None:
+    slow = f"{{type: command, run: {GATE.format(gate=tmp_path / 'gate')!r}}}"
+    with stage(tmp_path, *(task(name, slow) for name in ("one", "two", "three"))) as on:  # two are proved at once
+        on.opened.stop.set()
+        with pytest.raises(Cancelled, match="stopped while reference answers were proved"):
+            on.opened.rollout(None, on.task("three"), iteration="base")
+        assert on.asked("three") == 0
 
 
 def test_what_two_threads_ask_for_at_once_is_executed_once(tmp_path: Path) -> None:
