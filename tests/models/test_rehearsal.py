@@ -332,6 +332,10 @@ def test_litellm_knows_it_with_prices_of_its_own(tmp_path: Path) -> None:
     assert diagnose(StructuredAgent(lambda role: model, unseen), skill("-"), TASK, FAILED, FAILED)
     file.write_text(SCRIPT.replace("Just be loud", "Be loud"))
     assert register(file) != model.name, "another script is another model"
+    with pytest.raises(
+        UserError, match=r"model nowhere: no such rehearsal; write --model rehearsal, with a rehearsal\.yaml"
+    ):
+        LitellmModel("rehearsal/nowhere").complete(request)
 
 
 def test_a_server_that_speaks_the_protocol_gives_the_same_replies(script: Script) -> None:

@@ -59,9 +59,13 @@ def _program() -> str | None:
 
 
 def _output(command: list[str]) -> str:
-    """What a command printed, '' where it failed."""
+    """What a command printed, '' where it failed. It works at the root: Python imports from the current folder first,
+    and there a repository's own `uno.py` may lie.
+    """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=CLEAN)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, timeout=60, check=True, env=CLEAN, cwd="/"
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout

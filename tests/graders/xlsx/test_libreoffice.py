@@ -24,7 +24,7 @@ from skillgrad_ci.graders.xlsx.formulas import calculated
 from skillgrad_ci.graders.xlsx.grader import XlsxGrader
 from skillgrad_ci.graders.xlsx.libreoffice import Desk, NotCalculated, Office
 from skillgrad_ci.graders.xlsx.positions import Area
-from skillgrad_ci.graders.xlsx.server import Dead, Hung, Server
+from skillgrad_ci.graders.xlsx.server import Dead, Hung, Server, start_server
 from skillgrad_ci.method.evidence import Outcome
 from tests.support.workbooks import book, cached, linked, result, single
 
@@ -228,6 +228,83 @@ def test_an_absent_libreoffice_is_said_with_what_to_install(monkeypatch: pytest.
     office.close()
     installation.version.cache_clear()
     installation.installation.cache_clear()
+
+
+@pytest.fixture
+def soffice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A program of that name, the first in PATH, that knows its version and nothing else; its folder."""
+    folder = tmp_path / "office"
+    folder.mkdir()
+    (folder / "soffice").write_text("#!/bin/sh\necho LibreOffice 7.4.7.2 40\n")
+    (folder / "soffice").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    installation.version.cache_clear()
+    installation.installation.cache_clear()
+    yield folder
+    installation.version.cache_clear()
+    installation.installation.cache_clear()
+
+
+def test_a_libreoffice_that_no_python_can_talk_to_is_said(soffice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(installation.CLEAN, "PYTHONHOME", "/nowhere")
+    office = Office()
+    with pytest.raises(EnvironmentFailure, match="no Python here can import LibreOffice's uno: install libre"):
+        office.recalculate(SUM)
+    office.close()
+
+
+def test_a_uno_of_the_current_folder_is_not_imported(soffice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = soffice.parent / "repository"
+    repository.mkdir()
+    (repository / "uno.py").write_text(f"open({str(repository / 'ran')!r}, 'w')\n")
+    monkeypatch.chdir(repository)
+    with contextlib.suppress(EnvironmentFailure):
+        installation.installation()
+    assert not (repository / "ran").exists()
+
+
+def started(program: Path, python: Path) -> Office:
+    """An office whose program and Python these are."""
+    made = installation.Installation(program, python, "7.4.7.2")
+    return Office(starter=lambda told: start_server(made, told))
+
+
+@libreoffice
+def test_a_libreoffice_that_ends_at_its_start_is_said_with_its_last_words() -> None:
+    office = started(Path("/bin/false"), installation.installation().python)
+    with pytest.raises(
+        EnvironmentFailure, match=r"not ready: .* does not start \(LibreOffice ended with exit code 1\)"
+    ):
+        office.recalculate(SUM)
+    office.close()
+
+
+WITHOUT_CALC = """
+class There:
+    ServiceManager = property(lambda self: self)
+    def createInstanceWithContext(self, name, context):
+        return self
+    resolve = createInstance = lambda self, address: self
+    def loadComponentFromURL(self, *arguments):
+        return None
+getComponentContext = There
+def getClass(name):
+    return type("Known", (Exception,), {"__init__": lambda self, **values: None})
+"""
+
+
+@libreoffice
+def test_a_libreoffice_that_opens_no_workbook_is_not_ready(soffice: Path) -> None:
+    """As one without Calc: it starts, it listens, and it loads no spreadsheet."""
+    python, real = soffice / "python", installation.installation().python
+    (soffice / "soffice").write_text("#!/bin/sh\nexec sleep 600\n")
+    (soffice / "uno.py").write_text(WITHOUT_CALC)
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={soffice} exec {real} "$@"\n')
+    python.chmod(0o755)
+    office = started(soffice / "soffice", python)
+    with pytest.raises(EnvironmentFailure, match="not ready: LibreOffice starts and does not calculate"):
+        office.recalculate(SUM)
+    office.close()
 
 
 class Scripted:
