@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skillgrad_ci.config.settings import Models, Settings
-from skillgrad_ci.method.acceptance import Verdict, compare, score
-from skillgrad_ci.method.acceptance.noise import Gate, above, flickers
+from skillgrad_ci.method.acceptance import DecideBy, Verdict, compare, score
+from skillgrad_ci.method.acceptance.noise import Gate, above, flickers, flips
 from skillgrad_ci.method.evidence import Evidence, Outcome
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
@@ -43,6 +43,15 @@ def test_the_net_gain_of_two_runs_of_one_skill_is_counted_over_all_ways(tasks: i
     assert flickers(tasks, flicker) == pytest.approx(list(chances.values()))
 
 
+@given(st.lists(st.integers(0, 4), max_size=6))
+def test_the_sum_of_steps_that_go_up_or_down_is_counted_over_all_ways(steps: list[int]) -> None:
+    reach = sum(steps)
+    chances = dict.fromkeys(range(-reach, reach + 1), 0.0)
+    for way in product((-1, 1), repeat=len(steps)):
+        chances[sum(sign * step for sign, step in zip(way, steps, strict=True))] += 0.5 ** len(steps)
+    assert flips(steps) == pytest.approx(list(chances.values()))
+
+
 @given(st.integers(2, 30), st.floats(0.0, 0.6), st.sampled_from([0.05, 0.1, 0.2]))
 def test_a_skill_that_is_the_same_passes_about_as_seldom_as_the_level_says(
     tasks: int, flicker: float, level: float
@@ -52,6 +61,45 @@ def test_a_skill_that_is_the_same_passes_about_as_seldom_as_the_level_says(
     passing = [chances[tasks + gain] for gain in range(1, tasks + 1) if above(chances, gain) <= level]
     assert sum(passing) <= level + max(passing, default=0.0) / 2 + 1e-12
     assert sum(passing) <= 2 * level
+
+
+@given(st.lists(st.tuples(st.text("pf", min_size=3, max_size=3), st.text("pf", min_size=3, max_size=3)), max_size=6))
+def test_with_several_trials_the_chance_is_that_of_all_flips_of_the_differences(pairs: list[tuple[str, str]]) -> None:
+    """Of all ways to turn the tasks' differences round: the share that gains more, and half of what gains as much."""
+    candidate, incumbent = rows(*(new for new, _ in pairs)), rows(*(old for _, old in pairs))
+    gains = [new.count("p") - old.count("p") for new, old in pairs]
+    sums = [
+        sum(sign * gain for sign, gain in zip(way, gains, strict=True)) for way in product((-1, 1), repeat=len(gains))
+    ]
+    more, same = (sum(test(total) for total in sums) for test in (sum(gains).__lt__, sum(gains).__eq__))
+    if pairs:
+        assert Gate().chance(candidate, incumbent) == pytest.approx((more + same / 2) / len(sums))
+        assert Gate(flicker=0.3).chance(candidate, incumbent) == Gate().chance(candidate, incumbent)
+
+
+def test_several_trials_of_one_task_are_enough_to_ask_for_more_than_one_task() -> None:
+    """Also where the others were measured once, and what was not measured is no trial."""
+    lost = Evidence("t1", "d", Outcome.UNMEASURED, trial=1)
+    before = rows("f", "f", "ff")
+    assert Gate().refusal([*rows("p", "f", "f"), lost], before) == ""
+    assert "within noise" in Gate().refusal(rows("p", "f", "ff"), before)
+
+
+@given(
+    st.integers(1, 7),
+    st.integers(1, 3),
+    st.none() | st.sampled_from([0.0, 0.1, 0.4]),
+    st.sampled_from(["pass", "score"]),
+    st.sampled_from([0.05, 0.2]),
+)
+def test_a_gain_passes_from_the_least_on_that_is_told(
+    tasks: int, trials: int, flicker: float | None, by: DecideBy, level: float
+) -> None:
+    gate, before = Gate(by, flicker, level), rows(*["f" * trials] * tasks)
+    least = gate.least(tasks, trials)
+    for gained in range(1, tasks + 1):
+        after = rows(*["p" * trials] * gained, *["f" * trials] * (tasks - gained))
+        assert (gate.refusal(after, before) == "") == (least is not None and Fraction(gained, tasks) >= least)
 
 
 def test_with_one_trial_and_nothing_known_one_task_decides() -> None:
@@ -102,6 +150,14 @@ def test_partial_scores_decide_where_that_is_said() -> None:
 )
 def test_the_least_gain_that_passes(gate: Gate, tasks: int, trials: int, least: Fraction | None) -> None:
     assert gate.least(tasks, trials) == least
+
+
+def test_a_gate_that_opens_at_just_a_fifth_is_not_too_small() -> None:
+    asked = "Each step had to gain beyond noise on 5 validation tasks (one-sided, level 0.2): whole tasks worth"
+    assert Gate(flicker=0.0).words(5, 1) == f"{asked} 20 points, if none got worse."
+    small = "; the split is too small for this gate to mean much."
+    assert Gate(flicker=0.0).words(4, 1).endswith(f"worth 25 points, if none got worse{small}")
+    assert Gate().words(5, 1).startswith("Each step had to win on 5 validation tasks with one trial")
 
 
 def run(tasks: int = 48, **settings: Any) -> Run:
