@@ -4,10 +4,13 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from skillgrad_ci.method.acceptance import Verdict
+from skillgrad_ci.method.budget import Cap, Ledger
+from skillgrad_ci.method.events import Event, IterationDone
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
@@ -84,7 +87,7 @@ def test_an_order_that_is_promised_is_the_order_of_a_base_run_with_trials() -> N
 @given(
     said,
     st.frozensets(st.integers(0, 13), max_size=3),
-    st.sampled_from(["always", "final", "validate"]),
+    st.sampled_from(["always", "final", "validate", "no-worse"]),
     st.integers(1, 2),
     st.none() | st.integers(1, 3),
     st.frozensets(st.integers(0, 13), max_size=5),
@@ -109,20 +112,34 @@ def test_the_least_work_is_what_a_run_executes_whose_first_patch_wins(
 
     suite = suite_of(list(splits), unreviewed, asking)
     chosen = [split for split in (Split.VALIDATION, Split.HELDOUT, Split.TRAIN) if split in splits]
-    assume(Split.TRAIN in splits and (accept != "validate" or Split.VALIDATION in splits))
+    assume(Split.TRAIN in splits and (accept in ("always", "final") or Split.VALIDATION in splits))
     assume(all(any(not task.unreviewed for task in suite.of(split)) for split in chosen))
     config = LoopSettings.model_validate(
         {"iterations": 1, "batch_size": 3, "accept": accept, "trials": trials, "train_tasks": 5}
     )
-    rollout = Synthetic()
-    there = world(rollout, earlier=Earlier("run 7", known) if earlier else None)
+    ledger, ended = Ledger(Cap(usd=1000.0)), [0]
+    rollout = Synthetic(ledger=ledger)
+
+    def observe(event: Event) -> None:
+        if isinstance(event, IterationDone):
+            ended[0] = len(rollout.done)
+
+    there = world(rollout, ledger=ledger, observe=observe, earlier=Earlier("run 7", known) if earlier else None)
     result = optimize(SKILL, suite, config, PatternMemory("s"), there)
     assume(result.verdict is Verdict.BETTER)
     split_of = {task.id: task.split for task in suite.tasks}
     done = Counter((name, split_of[task]) for name, task in rollout.done)
     line_search = sum(count for (name, split), count in done.items() if split is Split.VALIDATION)
     work = least_work(begun(suite, config), there, 3)
-    assert work.base + work.final == sum(done.values()) - (line_search if accept == "validate" else 0)
+    assert work.base + work.final == sum(done.values()) - (0 if accept in ("always", "final") else line_search)
+    at_the_end = len(rollout.done) - ended[0]
+    assert ledger.reserve.usd == pytest.approx(1.2 * at_the_end * 0.01 + 0.01 * (at_the_end > 0))
+    again = {task for name, task in rollout.done if name == "base"}
+    taken = {f"task-{number}" for number in earlier} - again
+    assert dict.fromkeys(taken & {row.task_id for row in result.baseline}, "run 7") == result.reused
+    known_now = Counter(row.task_id for row in result.baseline)
+    assert known_now == {task.id: task.trials or trials for task in suite.tasks if task.id in known_now}
+    assert {row.task_id for row in result.measured} <= {row.task_id for row in result.baseline}
 
 
 def test_a_split_that_is_not_known_yet_promises_the_whole_suite_and_no_final_measurement() -> None:
