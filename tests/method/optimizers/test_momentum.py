@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from skillgrad_ci.method.gradient import Diagnosis, Kind
-from skillgrad_ci.method.memory import Pattern, PatternMemory, Remedy, Stamp
+from skillgrad_ci.method.memory import Absorption, Pattern, PatternMemory, Remedy, Stamp, Theme
 from skillgrad_ci.method.memory.memory_file import parse_memory
 from skillgrad_ci.method.optimizers.momentum import (
     EntryReply,
@@ -200,3 +202,104 @@ def test_an_overlay_entry_tells_signal_gap_and_proposed_change() -> None:
     assert overlay.render() == (
         "- t1: old-one: seen again\n  - gap: no check\n  - proposed change: add a check\n- t2: no pattern: cause of t2"
     )
+
+
+@pytest.mark.parametrize("failing", [True, False])
+@pytest.mark.parametrize("claimed", ["new", "recurring", "unresolved", "absorbed"])
+@pytest.mark.parametrize("remedies", [(), (TRIED,)])
+def test_what_facts_allow_of_a_claim(failing: bool, claimed: Absorption, remedies: tuple[Remedy, ...]) -> None:
+    batch = [diagnosis("t1", "contrastive"), diagnosis("t2", "failure" if failing else "contrastive")]
+    said = reply(change(tasks=("t1", "t2"), absorption=claimed))
+    first, _ = merge(PatternMemory("s"), said, batch, AT)
+    assert first.patterns[0].absorption == "new", "whatever is said of it"
+    again, _ = merge(PatternMemory("s", (replace(OLD, remedy_log=remedies),)), said, batch, AT)
+    fails = "unresolved" if remedies else "recurring"
+    allowed = {"new": fails if failing else "recurring", "absorbed": fails if failing else "absorbed"}
+    assert again.patterns[0].absorption == allowed.get(claimed, claimed)
+
+
+def test_a_change_is_recorded_field_by_field_with_the_tasks_that_show_it() -> None:
+    fields = {"kind": "workflow", "line": "another\nline", "description": "more", "remedy": "look twice"}
+    said = change(tasks=("t2", "t1", "invented"), absorption="unresolved", **fields)
+    before = PatternMemory("s", (OLD, replace(OLD, slug="other")))
+    after, overlay = merge(before, reply(said), [diagnosis("t1"), diagnosis("t2"), diagnosis("t3")], AT)
+    assert after.patterns == (
+        replace(
+            OLD, kind="workflow", line="another line", description="more", absorption="unresolved",
+            appeared_in=(*OLD.appeared_in, AT), evidence=("t0", "t1", "t2"),
+            remedy_log=(TRIED, Remedy(AT, "look twice")),
+        ),
+        before.patterns[1],
+    )  # fmt: skip
+    assert [(entry.task, entry.patterns) for entry in overlay.entries] == [
+        ("t1", ("old-one",)),
+        ("t2", ("old-one",)),
+        ("t3", ()),
+    ]
+
+
+def test_a_change_without_a_task_of_the_batch_did_not_appear_in_it() -> None:
+    after, _ = merge(PatternMemory("s", (OLD,)), reply(change(tasks=(), line="told better")), [diagnosis("t1")], AT)
+    assert after.patterns == (replace(OLD, line="told better", absorption="recurring"),)
+
+
+def test_a_task_may_be_laid_to_a_pattern_by_its_overlay_entry_alone() -> None:
+    """Once, however often it is said, and only where both are known."""
+    entries = [
+        EntryReply(task="t1", patterns=["old-one", "old-one", "ghost"], note=""),
+        EntryReply(task="invented", patterns=["old-one"], note="x"),
+    ]
+    answer = MomentumReply(changes=[change("new-one", ("t1", "t1"))], overlay=entries, themes=[])
+    after, overlay = merge(PatternMemory("s", (OLD,)), answer, [diagnosis("t1")], AT)
+    assert [(entry.task, entry.patterns, entry.note) for entry in overlay.entries] == [
+        ("t1", ("new-one", "old-one"), "cause of t1")
+    ]
+    assert after.slugs == {"old-one", "new-one"}
+    old = after.get("old-one")
+    assert old
+    assert (old.evidence, old.appeared_in, old.line) == (("t0", "t1"), (*OLD.appeared_in, AT), OLD.line)
+    again, _ = merge(after, answer, [diagnosis("t1")], AT)
+    assert {pattern.appeared_in for pattern in again.patterns} == {(*OLD.appeared_in, AT), (AT,)}
+
+
+def test_themes_add_up_and_one_without_a_success_hides_no_other() -> None:
+    batch = [diagnosis(task, "contrastive") for task in BATCH]
+    names = ("failed-one", "a", "b", "c", "d")
+    said = [WorkflowTheme(theme=name, line=name, tasks=["t1", "t2", "t1"]) for name in names]
+    said[0] = said[0].model_copy(update={"tasks": ["heldout-9"]})
+    memory, overlay = merge(PatternMemory("s"), reply(themes=tuple(said)), batch, AT)
+    assert [theme.slug for theme in memory.themes] == list(names[1:])
+    assert [theme.slug for theme in overlay.themes] == list(names[1:4])
+    later = WorkflowTheme(theme="a", line="told better", tasks=["t3", "t1"])
+    memory, overlay = merge(memory, reply(themes=(later,)), batch, Stamp("run", 3))
+    assert memory.themes[0] == overlay.themes[0] == Theme("a", "told better", (AT, Stamp("run", 3)), ("t1", "t2", "t3"))
+    assert len(memory.themes) == 4
+
+
+def test_without_memory_a_pattern_is_what_its_diagnosis_says() -> None:
+    memory, overlay = without_memory([diagnosis("t1")], AT)
+    assert memory.patterns == (Pattern("label-t1", "mixed", "what", appeared_in=(AT,), evidence=("t1",)),)
+    assert [(entry.task, entry.patterns, entry.note) for entry in overlay.entries] == [
+        ("t1", ("label-t1",), "cause of t1")
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "???", "-"])
+def test_a_name_needs_something_to_be_called_by(name: str) -> None:
+    with pytest.raises(ValidationError, match="a name needs letters or digits"):
+        change(name)
+    with pytest.raises(ValidationError, match="a name needs letters or digits"):
+        WorkflowTheme(theme=name, line="", tasks=[])
+
+
+def test_the_agent_reads_the_record_and_every_diagnosis() -> None:
+    asked: list[str] = []
+
+    def agent(role: str, system: str, user: str, reply: type[Reply], *, shared: str = "") -> Reply:
+        asked.append(user)
+        return reply.model_validate({"changes": [], "overlay": [], "themes": []})
+
+    memory, batch = PatternMemory("s", (OLD,)), [diagnosis("t1"), diagnosis("t2", "contrastive")]
+    momentum(agent, skill_of("# Demo\n", {}), memory, batch, AT)
+    diagnoses = "\n".join(one.render() for one in batch)
+    assert asked == [f"## The record so far\n\n{memory.for_prompt()}\n\n## This batch's diagnoses\n\n{diagnoses}"]
