@@ -119,7 +119,9 @@ class _Execution:
                 if self.line.stopped:
                     return ""
                 self.replies.forget()
-                raise EnvironmentFailure(f"{agent.title}: {failure}: {pipe.said()}") from None
+                raise EnvironmentFailure(
+                    f"{agent.title}: {failure}: {pipe.said()}; mend that, or start the run again"
+                ) from None
 
     def command(self, values: Mapping[str, str]) -> list[str]:
         """How the agent is started, once its files are written: no command may run beside it, for one ends all."""

@@ -81,7 +81,9 @@ class _Conversation:
                 reply = self.ask(skills, wanted)
         except ReplyError as error:
             if not self.turns:  # the model did nothing yet: what is too long is ours, or a proxy's limit
-                raise EnvironmentFailure(f"{error} (the first request)") from None
+                raise EnvironmentFailure(
+                    f"{error} (the first request); shorten the task, or take a larger model"
+                ) from None
             return self.end("context", "", skills, wanted)
         stopped = {"content_filter": "refused", "length": "length"}.get(reply.stop, "answered")
         return self.end(stopped, reply.text.strip(), skills, wanted)

@@ -119,7 +119,9 @@ class _Execution:
                 reply = self.ask()
             except ReplyError as error:
                 if turn == 1:  # the model did nothing yet: what is too long is ours, or a proxy's limit
-                    raise EnvironmentFailure(f"{error} (the first request)") from None
+                    raise EnvironmentFailure(
+                        f"{error} (the first request); shorten the task, or take a larger model"
+                    ) from None
                 return self.end("context", answer, turn - 1)
             answer = reply.text.strip() or answer
             self.heard(reply)

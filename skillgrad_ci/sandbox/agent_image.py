@@ -28,8 +28,10 @@ def agent_image(base: str, install: str, tell: Callable[[str], None], *, network
     try:
         docker(["build", "--network", network, "--tag", name, "-"], timeout=BUILD, text=layer, why=why)
     except EnvironmentFailure as failure:
-        said = f"agent: it cannot be installed on the image {base} by {install} ({failure})"
-        raise UserError(f"{said}; mend what it says, or give another image") from None
+        raise UserError(
+            f"agent: it cannot be installed on the image {base} by {install} ({failure}); mend what it says, or give "
+            "another image"
+        ) from None
     return name
 
 

@@ -20,7 +20,7 @@ MEMFD_SECRET = 447  # on every architecture; the library's list of calls does no
 def command_filter(*, network: bool) -> bytes:
     """The filter's instructions. Without `network`, only Unix sockets can be made."""
     if not seccomp.machine():
-        raise EnvironmentFailure(f"sandlock: the system calls of {platform.machine()} are not known here")
+        raise EnvironmentFailure(f"sandlock: the system calls of {platform.machine()} are not known here; use docker")
     allowed = [socket.AF_UNIX, *([socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK] if network else [])]
     number = seccomp.number
     return seccomp.program(

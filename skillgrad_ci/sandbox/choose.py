@@ -65,7 +65,7 @@ def _make(way: str, image: str | None, limits: Limits, install: str) -> Stoppabl
 
         return DockerSandbox(limits, image, install=install)
     if sys.platform != "linux":
-        raise EnvironmentFailure("it needs Linux")
+        raise EnvironmentFailure("it needs Linux; use docker")
     from skillgrad_ci.sandbox.sandlock_sandbox import SandlockSandbox
 
     return SandlockSandbox(limits)

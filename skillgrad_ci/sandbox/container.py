@@ -32,9 +32,10 @@ WORK = "/task/work"
 SCRATCH = "/tmp"  # noqa: S108
 ANSWER = 10.0  # seconds for the loop to answer
 NAMED_BY_DOCKER = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}  # mounted from a folder named by an id
-# No other image helps then: what Docker's program says, in its older and newer versions, and what we say without it.
+NOT_INSTALLED = "docker is not installed; install Docker, or take another sandbox"
+# No other image helps then: what Docker's program says, in its older and newer versions.
 _NO_DAEMON = re.compile(
-    r"docker is not installed|cannot connect to the docker daemon|failed to connect to the docker api|"
+    r"cannot connect to the docker daemon|failed to connect to the docker api|"
     r"permission denied while trying to connect|error during connect",
     re.IGNORECASE,
 )
@@ -64,14 +65,16 @@ def fetched(image: str) -> str:
     try:
         return docker(inspect)
     except EnvironmentFailure as failure:
+        if str(failure) == NOT_INSTALLED:
+            raise
         if _NO_DAEMON.search(str(failure)):
-            said = f"{failure}; install Docker, start it, or let this user reach it"
-            raise EnvironmentFailure(said) from None
+            raise EnvironmentFailure(f"{failure}; start Docker, or let this user reach it") from None
     try:
         docker(["pull", "--quiet", image], timeout=PULL)
     except EnvironmentFailure as failure:
-        said = f"the image {image} is not here and cannot be fetched: say another with image ({failure})"
-        raise EnvironmentFailure(said) from None
+        raise EnvironmentFailure(
+            f"the image {image} is not here and cannot be fetched: say another with image ({failure})"
+        ) from None
     return docker(inspect)
 
 
@@ -96,7 +99,7 @@ class Container:
                 start_new_session=True,  # a Ctrl-C in the terminal is for us alone
             )
         except FileNotFoundError as error:
-            raise EnvironmentFailure("docker is not installed") from error
+            raise EnvironmentFailure(NOT_INSTALLED) from error
         try:
             self.kill_commands(START)
         except BaseException:
@@ -199,7 +202,7 @@ def docker(
             input=text,
         )  # fmt: skip
     except FileNotFoundError as error:
-        raise EnvironmentFailure("docker is not installed") from error
+        raise EnvironmentFailure(NOT_INSTALLED) from error
     except subprocess.TimeoutExpired as error:
         raise EnvironmentFailure(
             f"docker {arguments[0]} took longer than {timeout:g} s; look whether Docker is busy, then start again"

@@ -109,7 +109,12 @@ class TaskImages:
 def _image(environment: Environment) -> str:
     if environment.build is not None:
         command = ["build", "--quiet", "--label", "skillgrad-ci=environment", str(environment.build)]
-        return docker(command, timeout=environment.build_timeout, why=why).splitlines()[-1]
+        try:
+            return docker(command, timeout=environment.build_timeout, why=why).splitlines()[-1]
+        except EnvironmentFailure as failure:
+            raise EnvironmentFailure(
+                f"{environment.build}: its image cannot be built ({failure}); mend its Dockerfile, or build again"
+            ) from None
     return fetched(environment.image)
 
 

@@ -76,7 +76,7 @@ def test_without_a_failure_the_stand_in_is_as_good_as_docker(program: Path, tmp_
 @pytest.mark.parametrize(
     ("does", "said"),
     [
-        ({"image": fails(DAEMON)}, r"docker image: Cannot connect to the Docker daemon .*; install Docker, start it"),
+        ({"image": fails(DAEMON)}, r"docker image: Cannot connect to the Docker daemon .*; start Docker, or let"),
         (
             {"image": fails("Error: No such image: some"), "pull": fails("pull access denied for some")},
             r"the image some is not here and cannot be fetched: say another with image \(docker pull: pull access",
@@ -159,6 +159,13 @@ def test_a_result_that_this_machine_cannot_write_is_an_outage_and_no_empty_resul
 
 
 class TestImages:
+    def test_a_task_whose_image_cannot_be_built_is_named_with_the_reason(self, program: Path, tmp_path: Path) -> None:
+        (tmp_path / "environment").mkdir()
+        stand_in(program, build=fails("E: Unable to locate package libfoo"))
+        said = r"environment: its image cannot be built \(docker build: .*libfoo\); mend its Dockerfile"
+        with raised(EnvironmentFailure, said):
+            TaskImages(Limits()).image(Environment(build=tmp_path / "environment"))
+
     def test_an_agent_that_cannot_be_installed_says_why(self, program: Path) -> None:
         stand_in(program, image='test "$5" = base && echo sha256:01', build=fails("npm error code ECONNREFUSED"))
         with raised(UserError, r"agent: it cannot be installed on the image base by npm .*ECONNREFUSED.*; mend what"):

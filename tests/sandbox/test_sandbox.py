@@ -400,7 +400,7 @@ def test_where_docker_does_not_answer_no_other_image_is_asked_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
-    with pytest.raises(EnvironmentFailure, match="start it") as stopped:
+    with pytest.raises(EnvironmentFailure, match="start Docker, or let this user reach it") as stopped:
         fetched(TAG)
     assert "say another" not in str(stopped.value)
 
