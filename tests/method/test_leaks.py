@@ -1,5 +1,6 @@
 """Nothing of a training task enters a skill, however it is written; ordinary words do."""
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -134,3 +135,70 @@ def test_a_number_is_found_with_any_grouping(value: Decimal, grouping: str) -> N
     written = f"{value:,f}".replace(",", grouping)
     expected = len(written) >= MIN_CHARACTERS and len(str(value)) >= MIN_CHARACTERS
     assert rules(f"it is {written}, roughly", task_of(str(value))) == (["L003"] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("expected", "line"),
+    [
+        ("123456", "at 123456."),
+        ("123456", "123456, then more"),
+        ("v1.2.34", "as of v1.2.34, which"),
+        ("#12345", "see #12345"),
+        ("(+1) 555", "call (+1) 555"),
+        ("12.5 kg/m²", "about 12.5 kg/m2 there"),
+        ("$98765.4", "which is 98,765.4 in all"),
+        ("98765.4%", "which is 98765.4 in all"),
+        ("123456", "one 999999 and one 123456 and one 888888"),
+        ("abcdef", "abcdef"),
+        ("34 boxes", "then 34 boxes"),
+        ("boxes: 34", "boxes: 34."),
+        ("100000", "10000000%"),
+    ],
+)
+def test_an_answer_of_six_characters_is_found_among_other_numbers_and_marks(expected: str, line: str) -> None:
+    assert rules(line, task_of(expected)) == ["L003"]
+
+
+@pytest.mark.parametrize(
+    ("expected", "line"),
+    [
+        ("abcde", "abcde"),
+        ("34 boxes", "12.34 boxes"),
+        ("34 boxes", "12,34 boxes"),
+        ("boxes: 34", "boxes: 34.5"),
+        ("boxes: 34", "boxes: 345"),
+        ("123456", "123456.7"),
+        ("456.789", "123,456.7890"),
+        ("$100 per box, 20 boxes", "100"),
+        ("1234.5678", "1234.6"),
+        ("1234567.25", "1234570"),
+    ],
+)
+def test_a_part_of_a_longer_number_or_a_coarse_rounding_is_no_answer(expected: str, line: str) -> None:
+    assert rules(line, task_of(expected)) == []
+
+
+def test_lines_that_do_not_follow_each_other_make_no_answer() -> None:
+    old = skill_of("# A\n\nfirst\n\nkept\n\nlast\n")
+    new = skill_of("# A\n\nfirst Shelby\n\nkept\n\nville last\n")
+    assert leaks(old, new, [task_of("Shelby ville")]) == []
+    apart = added("Shelby").with_file("references/a.md", "ville\n")
+    assert leaks(BEFORE, apart, [task_of("Shelby ville")]) == []
+
+
+def test_findings_come_in_the_order_of_files_lines_and_rules() -> None:
+    after = added("Springfield\n\nsales-17").with_file("references/a.md", "sales-17\nsales-18\n")
+    tasks = [task_of(id="sales-18"), task_of("Springfield", id="sales-17"), task_of("sales-17", id="t3")]
+    places = [(item.file, item.line, item.rule) for item in leaks(BEFORE, after, tasks)]
+    assert places == sorted(places)
+    assert {(rule, file) for file, _, rule in places} == {
+        ("L003", MAIN),
+        ("L001", MAIN),
+        ("L001", "references/a.md"),
+    }
+
+
+def test_files_that_are_no_text_hide_and_break_nothing() -> None:
+    before = replace(BEFORE, files={**BEFORE.files, "assets/logo.png": b"\xff\xfe Springfield"})
+    after = before.with_file(MAIN, f"{before.text}\nSpringfield\n")
+    assert leaks(before, after, [task_of("Springfield")]) == []
