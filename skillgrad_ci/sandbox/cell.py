@@ -36,7 +36,7 @@ import sandlock
 KILL = b"\0kill"  # no command holds a NUL
 MESSAGE = 256 * 1024  # bytes: above the longest command
 DOOR = "/tmp/.door"  # noqa: S108
-SHELL = ["sh", "-c", 'exec bash -c "$1" 2>&1', "sh"]  # the smaller shell starts sooner
+SHELL = ["bash", "-c"]
 
 LINKS = {"fd": "fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}  # what shells expect in /dev
 
@@ -49,6 +49,7 @@ PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 NO_NEW_PRIVS, SECCOMP, FILTER, PDEATHSIG = 38, 22, 2, 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_streams = threading.Lock()  # whose own streams are another's for the moment
 
 
 def enter_name_spaces(channel: socket.socket, *, network: bool) -> None:
@@ -160,20 +161,42 @@ def serve_commands(channel: socket.socket, policy: dict[str, Any], guests: "Gues
                 kill(process)
             continue
         try:
-            process = start_command(message.decode("utf-8", "replace"), policy)
+            process, output = start_command(message.decode("utf-8", "replace"), policy)
         except (RuntimeError, OSError) as error:
             channel.send(str(error).encode())
             continue
-        assert process.stdout is not None
-        socket.send_fds(channel, [b"\0"], [process.stdout.fileno()])
-        process.stdout.close()
+        socket.send_fds(channel, [b"\0"], [output])
+        os.close(output)
         threading.Thread(target=send_exit_code, args=(channel, process, guests), daemon=True).start()
 
 
-def start_command(command: str, policy: dict[str, Any]) -> "sandlock.Process":
+def start_command(command: str, policy: dict[str, Any]) -> tuple["sandlock.Process", int]:
+    """The shell, and the end of the one pipe that both its output and its errors go to, in their order."""
     os.chmod(policy["cwd"], 0o700)  # noqa: PTH101 # a command may have taken its rights
-    mode = sandlock.StdioMode
-    return sandlock.Sandbox(**policy).popen([*SHELL, command], stdin=mode.NULL, stdout=mode.PIPED, stderr=mode.NULL)
+    output, writes = os.pipe()
+    try:
+        with open(os.devnull) as nothing:  # noqa: PTH123
+            return start([*SHELL, command], policy, [nothing.fileno(), writes, writes]), output
+    except BaseException:
+        os.close(output)
+        raise
+    finally:
+        os.close(writes)
+
+
+def start(command: list[str], policy: dict[str, Any], streams: list[int]) -> "sandlock.Process":
+    """The library hands this process's own streams on, so for the moment they are the command's."""
+    mode = sandlock.StdioMode.INHERIT
+    with _streams:
+        ours = [os.dup(number) for number in range(3)]
+        try:
+            for number, file in enumerate(streams):
+                os.dup2(file, number)
+            return sandlock.Sandbox(**policy).popen(command, mode, mode, mode)
+        finally:
+            for number, file in enumerate(ours):
+                os.dup2(file, number)
+                os.close(file)
 
 
 def send_exit_code(channel: socket.socket, process: "sandlock.Process", guests: "Guests") -> None:
@@ -234,20 +257,13 @@ class Guests:
             threading.Thread(target=self._watch, args=(client, process), daemon=True).start()
 
     def _start(self, asked: dict[str, Any], files: list[int]) -> "sandlock.Process":
-        """The library hands this process's own streams on, so for the moment they are the guest's."""
         assert self._policy is not None
-        inside = Path(asked["cwd"]).is_relative_to(self._policy["cwd"])
-        changed = {"env": asked["env"], "cwd": asked["cwd"] if inside else self._policy["cwd"]}
-        mode = sandlock.StdioMode.INHERIT
-        ours = [os.dup(number) for number in range(3)]
         try:
-            for number, file in enumerate(files):
-                os.dup2(file, number)
-            return sandlock.Sandbox(**{**self._policy, **changed}).popen(asked["command"], mode, mode, mode)
+            inside = Path(asked["cwd"]).is_relative_to(self._policy["cwd"])
+            changed = {"env": asked["env"], "cwd": asked["cwd"] if inside else self._policy["cwd"]}
+            return start(asked["command"], {**self._policy, **changed}, files)
         finally:
-            for number, file in enumerate(ours):
-                os.dup2(file, number)
-            for file in [*ours, *files]:
+            for file in files:
                 os.close(file)
 
     def _answer(self, client: socket.socket, process: "sandlock.Process") -> None:

@@ -39,6 +39,7 @@ from skillgrad_ci.sandbox.task_image import TaskImages
 from skillgrad_ci.sandbox.work_folder import discard
 
 OURS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE}  # no command's doing
+LOCALE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}  # an image may have set others
 
 # Kills what the command left behind, so that Docker need not wait for it.
 SHELL = [
@@ -131,8 +132,7 @@ class DockerSession:
             return refused
         self.sandbox.children.check()
         with tempfile.TemporaryFile() as errors:
-            env = environment.variables(self.container.layout.work, SCRATCH)
-            process = self.container.start([*SHELL, command], env=env, errors=errors)
+            process = self.container.start([*SHELL, command], env=self._variables, errors=errors)
             with process, self.sandbox.children.killable(process.kill):
                 try:
                     result = supervise(_Child(process, self.container), timeout, self.sandbox.limits, lambda: "")
@@ -143,13 +143,16 @@ class DockerSession:
                 raise EnvironmentFailure(f"docker exec: {said.splitlines()[-1]}; {AGAIN}")
             return result
 
+    @property
+    def _variables(self) -> dict[str, str]:
+        return environment.variables(self.container.layout.work, SCRATCH) | LOCALE
+
     @contextmanager
     def pipe(self, command: Sequence[str], env: Mapping[str, str]) -> Iterator[ProgramPipe]:
         """`ports.PipingSession`'s. On leaving, every process of the container but its first is gone."""
         self.sandbox.children.check()
         with tempfile.TemporaryFile() as errors:
-            known = environment.variables(self.container.layout.work, SCRATCH) | dict(env)
-            process = self.container.start(command, env=known, stdin=True, errors=errors)
+            process = self.container.start(command, env=self._variables | dict(env), stdin=True, errors=errors)
             with self.sandbox.children.killable(process.kill):
                 try:
                     yield ProgramPipe(process, errors)

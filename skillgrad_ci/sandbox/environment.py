@@ -28,12 +28,14 @@ _PREFIX = ("bin", "lib", "lib64", "libexec", "share", "include", "pyvenv.cfg")
 
 
 def variables(home: str, scratch: str) -> dict[str, str]:
-    """The environment of a command but its PATH. `scratch` is a temporary folder of its own."""
+    """The environment of a command but its PATH. `scratch` is a temporary folder of its own.
+
+    Text is UTF-8; all else of that locale is as in C, and each part of it that is named costs every program a file.
+    """
     return {
         "HOME": home,
         "USER": "agent",
-        "LANG": "C.UTF-8",
-        "LC_ALL": "C.UTF-8",
+        "LC_CTYPE": "C.UTF-8",
         "TERM": "dumb",
         "TMPDIR": scratch,
         "XDG_CACHE_HOME": f"{scratch}/cache",

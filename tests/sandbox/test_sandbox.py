@@ -90,6 +90,11 @@ def gone(mark: str) -> bool:
         ("kill -9 $$", None, 137),
         ("no-such-program", None, 127),
         ("echo Grüße 你好", "Grüße 你好\n", 0),
+        (
+            "printf é | wc -m; python3 -c 'import sys; print(len(sys.argv[1]), sys.stdout.encoding)' é",
+            "1\n1 utf-8\n",
+            0,
+        ),
         ("printf '\\033[31mred\\033[0m\\xff'", "red�", 0),
         ("[ -w . ] && [ -w $TMPDIR ] && [ $HOME = $PWD ] && echo ok > $TMPDIR/x && cat $TMPDIR/x", "ok\n", 0),
         ("x='it'\"'\"'s \\$HOME'; echo \"$x\"", "it's \\$HOME\n", 0),
