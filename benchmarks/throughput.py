@@ -2,8 +2,10 @@
 
     python -m benchmarks.throughput
 
-Each task is five calls and four commands. The provider answers after half a second, in a process of its own. The ideal
-is that many calls in flight at all times; processor time is that of the program and of its sandbox.
+Each task is five calls and four commands. The provider answers after a quarter to three quarters of a second, half a
+second in the mean, in a process of its own: with one latency for all, the executions would go in step, and each call
+would wait for all others. What is told is of the time until the last task begins, for as long as there is work for all.
+The ideal is that many calls in flight at all times; processor time is that of the program and of its sandbox.
 """
 
 import multiprocessing
@@ -13,13 +15,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.config.settings import Settings
+from skillgrad_ci.method.budget import Ledger
+from skillgrad_ci.method.events import Event, Executing
 from skillgrad_ci.sandbox import nursery
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.evaluation import WITH, evaluate
@@ -29,7 +33,8 @@ from skillgrad_ci.session.parts import StopRequest
 from tests.support.scripted_answers import Answer, Call, Reply
 from tests.support.scripted_server import serve
 
-LATENCY = 0.5  # seconds of a reply
+LATENCY = 0.5  # seconds of a reply, in the mean
+GOLDEN = 0.6180339887  # its multiples' fractions are spread evenly, however many there are
 COMMANDS = 4
 CALLS = COMMANDS + 1  # of a task
 TICKS = os.sysconf("SC_CLK_TCK")  # of a processor second, as the system tells them
@@ -40,21 +45,38 @@ TASK = "  - {{id: t{0}, instruction: Count {0}., grader: {{type: text, output: c
 
 @dataclass(frozen=True)
 class Measured:
-    """What a measurement took: seconds, and processor seconds in user and in system mode."""
+    """Calls and passed tasks of the whole measurement.
+
+    The other figures are of the time in which there was work for all: calls, seconds, and processor seconds in user and
+    in system mode.
+    """
 
     workers: int
     calls: int
     passed: int
-    seconds: float
-    user: float
-    system: float
+    busy: "Moment"
 
     @property
     def row(self) -> str:
         """A row of the table."""
-        rate, ideal = self.calls / self.seconds, self.workers / LATENCY
-        user, system = 1000 * self.user / self.calls, 1000 * self.system / self.calls
+        busy, ideal = self.busy, self.workers / LATENCY
+        rate, user, system = busy.calls / busy.seconds, 1000 * busy.user / busy.calls, 1000 * busy.system / busy.calls
         return f"| {self.workers} | {rate:.1f} | {ideal:.0f} | {rate / ideal:.2f} | {user:.1f} | {system:.1f} |"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Calls that were paid, and seconds by the clock and of the processors; or how much of each came in between."""
+
+    calls: int
+    seconds: float
+    user: float
+    system: float
+
+    def since(self, before: "Moment") -> "Moment":
+        """What came after `before`."""
+        pairs = zip(astuple(self), astuple(before), strict=True)
+        return Moment(*(after - first for after, first in pairs))
 
 
 HEAD = (
@@ -69,7 +91,8 @@ def _serve(told: Connection, latency: float) -> None:
         turn = sum(message["role"] == "assistant" for message in request["messages"])
         if READY in str(request["messages"]):
             return Reply("ready")
-        time.sleep(latency)
+        task = int(request["messages"][1]["content"].split()[1].rstrip("."))
+        time.sleep(latency * (0.5 + (task * CALLS + turn) * GOLDEN % 1))
         if turn == COMMANDS:
             return Reply("Done.")
         return Reply("", [Call("shell", {"command": f"echo turn {turn} >> count.txt; cat count.txt"})])
@@ -115,15 +138,23 @@ def measure(workers: int, tasks: int, latency: float = LATENCY, sandbox: str = "
         models = {"executor": "openai/scripted", "api_base": url}
         settings = Settings.model_validate({"models": models, "sandbox": sandbox, "concurrency": workers})
         inputs = read_inputs(SkillRun(root / "counter", root / "tasks.yaml", settings, root))
-        with open_run(inputs, root / "out", lambda _: None, StopRequest(), Redactor()) as run:
+        begun: list[Moment] = []  # when each task began
+
+        def observe(event: Event) -> None:
+            if isinstance(event, Executing):
+                begun.append(_now(run.ledger))
+
+        with open_run(inputs, root / "out", observe, StopRequest(), Redactor()) as run:
             suite = run.suite
             evaluate({WITH: inputs.skill}, replace(suite, tasks=suite.tasks[:1]), 1, run.rollout, run.each)
-            before, began, calls = _processor(), time.monotonic(), run.ledger.spent.calls
+            before = _now(run.ledger)
             done = evaluate({WITH: inputs.skill}, replace(suite, tasks=suite.tasks[1:]), 1, run.rollout, run.each)
-            seconds, after = time.monotonic() - began, _processor()
             passed = sum(row.passed for row in done.arms[WITH])
-            user, system = (end - begin for end, begin in zip(after, before, strict=True))
-            return Measured(workers, run.ledger.spent.calls - calls, passed, seconds, user, system)
+            return Measured(workers, run.ledger.spent.calls - before.calls, passed, begun[-1].since(before))
+
+
+def _now(ledger: Ledger) -> Moment:
+    return Moment(ledger.spent.calls, time.monotonic(), *_processor())
 
 
 def table() -> str:
