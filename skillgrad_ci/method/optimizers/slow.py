@@ -53,7 +53,7 @@ def slow_update(run: Run, world: World, step: Iteration) -> tuple[Iteration, Can
     if not taught:
         return replace(step, verdict="nothing to learn from"), Candidate(step.skill, ())
     reply = world.agent("patcher", load_prompt("slow"), _user_part(run, step, sample, groups), SlowReply)
-    lines = [line.rstrip() for line in reply.lines if line.strip()][:MAX_LINES]
+    lines = [line.rstrip() for said in reply.lines for line in said.splitlines() if line.strip()][:MAX_LINES]
     if not lines:
         return step, Candidate(step.skill, ())
     edit = _edit(step, lines, reply.why)
