@@ -12,6 +12,10 @@ from skillgrad_ci.commands.flags import given
 from skillgrad_ci.config.config import FILE, SkillRun, load_config, with_flags
 from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.errors import UserError
+from skillgrad_ci.skill.skill import MAIN
+
+DEEPEST = 5  # folders, the skill's own among them
+SHOWN = 3  # skills that a message names
 
 
 def skill_job(arguments: argparse.Namespace) -> SkillRun:
@@ -40,11 +44,18 @@ def skill_job(arguments: argparse.Namespace) -> SkillRun:
 
 
 def _named(name: str, arguments: argparse.Namespace) -> str:
-    """Where the configured skill of that name, or nearly, lies: people give a skill's name, as the bot takes it."""
+    """Where the configured skill of that name, or nearly, lies: people give a skill's name, as the bot takes it.
+
+    Else which skills there are, a few folders down: a whole disk is not searched for a word that was mistyped.
+    """
     config = arguments.config or nearest_config(Path())
     places = {run.name: run.path for run in load_config(config, {}).skills} if config is not None else {}
     near = get_close_matches(name, places, 1)
-    return f"; did you mean {os.path.relpath(places[near[0]])}?" if near else ""
+    if near:
+        return f"; did you mean {os.path.relpath(places[near[0]])}?"
+    there = [file.parent.as_posix() for depth in range(DEEPEST) for file in Path().glob("*/" * depth + MAIN)]
+    more = f" and {len(there) - SHOWN} more" if len(there) > SHOWN else ""
+    return f"; below here are {', '.join(there[:SHOWN])}{more}" if there else "; none is below here"
 
 
 def suite_job(arguments: argparse.Namespace, *, asks: bool = False) -> SkillRun:

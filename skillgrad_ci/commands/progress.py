@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO, assert_never
+from typing import TYPE_CHECKING, Literal, Self, TextIO, assert_never
 
 from skillgrad_ci.document.inert_text import one_line, terminal_safe
 from skillgrad_ci.method.events import (
@@ -191,8 +191,10 @@ class Live:
     def __call__(self, event: Event, /) -> None:
         text = describe(event, self._verbose)
         with self._lock:
-            if text is not None:
-                self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            if text is not None:  # a task has a row, as wide as the terminal; a sentence is broken between words
+                row = isinstance(event, Executed)
+                cut: Literal["ellipsis", "fold"] = "ellipsis" if row else "fold"
+                self._console.print(text, markup=False, highlight=False, no_wrap=row, overflow=cut)
             self._standing.learn(event)
             match event:
                 case Measuring(name, number):

@@ -14,7 +14,7 @@ from typing import Any
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.errors import SkillGradError, UserError
 from skillgrad_ci.method.budget import Ledger
-from skillgrad_ci.method.events import Event, Executed, Noted, SpentSoFar, Starting
+from skillgrad_ci.method.events import Noted, SpentSoFar, Starting
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.ports import Agent, Each, Observer
 from skillgrad_ci.method.task import Split, Suite, Task
@@ -193,14 +193,13 @@ def _rollouts(
     keep: Callable[[str, Evidence], None],
 ) -> Rollouts:
     """What executes a task once its own reference is proved."""
-    told = telling_spent(observe, parts.ledger)
     initial = InitialResults(inputs.skill, journal) if isinstance(inputs, Inputs) else None
 
     def ready(task: Task) -> None:
         proofs.refuse_unproved(task)
         parts.warm()
 
-    return Rollouts(parts.executor, parts.sandbox, parts.graders, journal, told, keep, inputs.others, initial, ready)
+    return Rollouts(parts.executor, parts.sandbox, parts.graders, journal, observe, keep, inputs.others, initial, ready)
 
 
 def make_ready(parts: Parts, journal: RunJournal) -> None:
@@ -216,19 +215,19 @@ def make_ready(parts: Parts, journal: RunJournal) -> None:
         _ = parts.executor
         parts.observe(Starting(f"the sandbox is tested: {tested.result().identity}"))
     _ = parts.graders
+    tell_no_libreoffice(parts)
+    parts.ledger.settled = lambda: parts.observe(SpentSoFar(spent_of_cap(parts.ledger)))
     parts.observe(Starting("asking whether the models can be used"))
     parts.check_access()
 
 
-def telling_spent(observe: Observer, ledger: Ledger) -> Observer:
-    """`observe`, which is also told after each execution what the run has taken by then."""
+def tell_no_libreoffice(parts: Parts) -> None:
+    """What this machine lacks for the suite's graders, before money is spent on what it then cannot grade."""
+    from skillgrad_ci.graders.xlsx.installation import INSTALL, version
 
-    def tell(event: Event, /) -> None:
-        observe(event)
-        if isinstance(event, Executed):
-            observe(SpentSoFar(spent_of_cap(ledger)))
-
-    return tell
+    workbooks = any(spec.kind == "xlsx" for task in parts.suite.tasks for spec in task.graders)
+    if workbooks and not version():
+        parts.observe(Noted(f"LibreOffice is not installed: answers with formulas are unmeasured; {INSTALL}"))
 
 
 def in_context(each: Each) -> Each:

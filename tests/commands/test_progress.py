@@ -118,6 +118,21 @@ def test_the_live_view_tells_iteration_accuracy_money_time_and_what_is_in_flight
     assert max(map(len, lines)) <= 80
 
 
+def test_a_task_has_one_row_and_a_sentence_is_broken_between_words() -> None:
+    stream = io.StringIO()
+    sentence = "at most 71 executions (24 base; 36 in batches, fewer where a patch is not accepted; 11 to report)"
+    with Live(Console(file=stream, force_terminal=True, width=80)) as live:
+        live(Noted(sentence))
+        live(Executed("base", "t1", 0, Outcome.FAILED, "the grader says much of it " * 9, 1.0))
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", stream.getvalue()).splitlines()]
+    assert {"at most 71 executions (24 base; 36 in batches, fewer where a patch is not", "accepted; 11 to report)"} <= {
+        *lines
+    }
+    (row,) = [line for line in lines if "grader says" in line]
+    assert row.endswith("…")
+    assert len(row) <= 80
+
+
 def test_markup_of_a_model_is_text() -> None:
     stream = io.StringIO()
     with Live(Console(file=stream, force_terminal=True, width=100)) as live:

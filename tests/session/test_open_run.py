@@ -5,6 +5,14 @@ from pathlib import Path
 import pytest
 
 from skillgrad_ci.__main__ import main
+from skillgrad_ci.config.config import load_config
+from skillgrad_ci.graders.xlsx import installation
+from skillgrad_ci.method.budget import Usage
+from skillgrad_ci.method.events import Event, Noted, SpentSoFar
+from skillgrad_ci.secrets import Redactor
+from skillgrad_ci.session.inputs import read_inputs
+from skillgrad_ci.session.open_run import open_run, tell_no_libreoffice
+from skillgrad_ci.session.parts import Parts, StopRequest
 from tests.support import small_repository
 
 PARAMETERS = "models: {executor: rehearsal, parameters: {executor: {temperature: %s}}}\n"
@@ -42,3 +50,33 @@ def test_a_reference_that_fails_its_own_grader_is_left_out_and_most_of_them_stop
         reference.write_text("wrong")
     assert optimize(repository, tmp_path / "all", "0.1") == 2
     assert "24 of 24 reference answers fail their own grader" in capsys.readouterr().err
+
+
+def test_what_is_spent_is_told_with_each_call_whoever_makes_it(tmp_path: Path) -> None:
+    repository = small_repository.make(tmp_path / "repository")
+    with (repository / ".skillgrad.yml").open("a") as file:
+        file.write("sandbox: none\nbudget: {tokens: 1000}\n")
+    (job,) = load_config(repository / ".skillgrad.yml").skills
+    seen: list[Event] = []
+    with open_run(read_inputs(job), tmp_path / "out", seen.append, StopRequest(), Redactor()) as opened:
+        before = [event for event in seen if isinstance(event, SpentSoFar)]
+        opened.ledger.hold(Usage(1, 20, 0, 10))
+        opened.ledger.settle("diagnoser", Usage(1, 20, 0, 10), Usage(1, 10, 0, 5))
+    told = [event.text for event in seen if isinstance(event, SpentSoFar)][len(before) :]
+    assert told == ["15 of 1,000 tokens"]
+
+
+@pytest.mark.parametrize(("grader", "there", "told"), [("xlsx", "", 1), ("xlsx", "7.4", 0), ("text", "", 0)])
+def test_a_missing_libreoffice_is_told_where_workbooks_are_graded(
+    grader: str, there: str, told: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = small_repository.make(tmp_path)
+    if grader == "xlsx":
+        tasks = repository / "evals/tasks.yaml"
+        spec = "{type: xlsx, output: a.xlsx, golden: references/ada.txt, answer_position: A1}"
+        tasks.write_text(f"version: 1\ntasks:\n  - {{id: a, instruction: Do., outputs: [a.xlsx], grader: {spec}}}\n")
+    (job,) = load_config(repository / ".skillgrad.yml").skills
+    monkeypatch.setattr(installation, "version", lambda: there)
+    seen: list[Event] = []
+    tell_no_libreoffice(Parts(job, read_inputs(job).suite, seen.append))
+    assert [isinstance(event, Noted) and installation.INSTALL in event.text for event in seen] == [True] * told

@@ -80,6 +80,7 @@ class Ledger:
     by_role: dict[str, Usage] = field(default_factory=dict)
     by_purpose: dict[tuple[str, Purpose], Usage] = field(default_factory=dict)
     journal: Journal | None = None
+    settled: Callable[[], object] = lambda: None  # told after each call, outside of the lock
     _held: list[Usage] = field(default_factory=list)
     largest: Usage = field(default_factory=Usage)  # the most that one call could have taken: as prompt tokens, usd
     _final: bool = False
@@ -140,6 +141,7 @@ class Ledger:
             self._changed.notify_all()
         if self.journal is not None and actual.calls:
             self.journal.record(uuid4().hex, "spent", {"role": role, "spent": asdict(actual), "on": asdict(on)})
+        self.settled()
 
     def _count(self, role: str, on: Purpose, usage: Usage) -> None:
         if usage.calls:
