@@ -11,8 +11,8 @@ from tests.support import small_repository
 TWO = "  - {path: skills/greeter, tasks: evals}\n  - {path: skills/other, tasks: evals}\n"
 WORDS = [
     (
-        "optimize writer",
-        "writer: not a folder; a skill is a folder with SKILL.md; below here are skills/greeter, skills/",
+        "optimize nowhere",
+        "nowhere: not a folder; a skill is a folder with SKILL.md; below here are skills/greeter, skills/",
     ),
     ("blame nowhere", "nowhere: not a folder; a skill is a folder with SKILL.md"),
     ("lint skills/greeter --hosts claude-code,emacs", "--hosts: 'emacs' is not known; known are "),
