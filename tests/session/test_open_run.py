@@ -7,8 +7,8 @@ import pytest
 from skillgrad_ci.__main__ import main
 from skillgrad_ci.config.config import load_config
 from skillgrad_ci.graders.xlsx import installation
-from skillgrad_ci.method.budget import Usage
 from skillgrad_ci.method.events import Event, Noted, SpentSoFar
+from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import read_inputs
 from skillgrad_ci.session.open_run import open_run, tell_no_libreoffice
