@@ -92,7 +92,7 @@ class JudgeGrader:
                 return prefer(self.agent, options, task, result, trials)
             return self._graded(options, task, result, trials)
         except ReplyError as problem:
-            raise EnvironmentFailure(f"task {task.id}: {problem}") from None
+            raise EnvironmentFailure(f"task {task.id}: {problem}; start the run again, or take another judge") from None
 
     def _graded(self, options: JudgeOptions, task: Task, result: Result, trials: int) -> Grade:
         exhibit = Exhibit.of(options, task, result)
@@ -187,7 +187,10 @@ def _grade(rulings: Sequence[Ruling], task: Task, trials: int) -> Grade:
     best = (count[PASSED] + count[CANNOT_TELL]) / len(rulings)
     if score < task.threshold <= best and count[CANNOT_TELL]:
         names = "; ".join(f"{r.statement[:80]!r}: {r.reason[:200]}" for r in rulings if r.verdict == CANNOT_TELL)
-        raise EnvironmentFailure(f"task {task.id}: the judge cannot tell, and the outcome hangs on it: {names}")
+        raise EnvironmentFailure(
+            f"task {task.id}: the judge cannot tell, and the outcome hangs on it: {names}; say what shows it, or take "
+            "another judge"
+        )
     order = [FAILED, CANNOT_TELL, PASSED]  # what failed comes first: a reader may see no more
     lines = [ruling.line for ruling in sorted(rulings, key=lambda ruling: order.index(ruling.verdict))]
     if trials > 1:

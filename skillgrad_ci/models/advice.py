@@ -37,7 +37,7 @@ def failure(model: str, fault: Fault, at: str | None = None) -> SkillGradError:
         case Kind.REFUSED:
             return RefusedRequest(f"{model}: the provider refuses the request: {fault.said}")
         case Kind.LOST:
-            return EnvironmentFailure(f"{model}: the reply was lost: {fault.said}", billed=True)
+            return EnvironmentFailure(f"{model}: the reply was lost: {fault.said}; start the run again", billed=True)
         case _:
             server = f" at {at}; does a server answer there?" if at else ""
             return EnvironmentFailure(f"{model}: {fault.said}{server}")

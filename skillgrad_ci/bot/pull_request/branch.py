@@ -123,7 +123,9 @@ def push_beside(api: Api, content: BranchContent, base: str, branch: str) -> Pus
     moved = there == before and before is not None and move_branch(api, branch, made.sha, force=True)
     if moved or (before is None and create_branch(api, branch, made.sha)):
         return Pushed(branch, base, made.sha, commits=commits)
-    raise EnvironmentFailure(f"branch {branch}: somebody wrote to it meanwhile; nothing was changed")
+    raise EnvironmentFailure(
+        f"branch {branch}: somebody wrote to it meanwhile; nothing was changed, start this run again"
+    )
 
 
 def push_to(api: Api, content: BranchContent, base: Commit, branch: str, expected: str) -> Pushed:
@@ -132,7 +134,9 @@ def push_to(api: Api, content: BranchContent, base: Commit, branch: str, expecte
     head, commits = _commit_all(api, content, base)
     there = expected if api.blind else branch_head(api, branch)
     if there != expected or not move_branch(api, branch, head.sha, force=True):
-        raise EnvironmentFailure(f"branch {branch}: somebody committed to it meanwhile; nothing was changed")
+        raise EnvironmentFailure(
+            f"branch {branch}: somebody committed to it meanwhile; nothing was changed, start this run again"
+        )
     return Pushed(branch, base.sha, head.sha, commits=commits)
 
 

@@ -101,8 +101,8 @@ class Desk:
             self._refuse_closed()
             self._failed += 1
             again = "LibreOffice ended and does not start again" if self._worked else "LibreOffice is not ready"
-            advice = "; it is tried again for the next workbook" if self._worked else ""
-            raise EnvironmentFailure(f"{again}: {failure}{advice}") from None
+            advice = "it is tried again for the next workbook" if self._worked else "look whether it is installed whole"
+            raise EnvironmentFailure(f"{again}: {failure}; {advice}") from None
         self._failed, self._worked = 0, True
         return server
 
@@ -113,7 +113,7 @@ class Desk:
 
     def _refuse_closed(self) -> None:
         if self._closed:
-            raise EnvironmentFailure("LibreOffice was stopped")
+            raise EnvironmentFailure("LibreOffice was stopped; start the run again")
 
 
 class Office:

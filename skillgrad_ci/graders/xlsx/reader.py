@@ -105,7 +105,9 @@ class _Worker:
             self._start()
             ready = read_frame(cast(IO[bytes], self._process.stdout))
         except OSError as error:
-            raise EnvironmentFailure(f"no process to read workbooks in can be started ({error})") from None
+            raise EnvironmentFailure(
+                f"no process to read workbooks in can be started ({error}); start the run again"
+            ) from None
         if ready is None:
             self.end()
             raise EnvironmentFailure("the process to read workbooks in ends at its start; is openpyxl installed?")
