@@ -3,7 +3,6 @@
 import json
 import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,6 @@ from tests.support.bot_stage import CONFIG, FILES, Ended, Stage, stage
 from tests.support.worlds import Oracle, Synthetic
 
 WRITER = "heads/skillgrad/writer"
-
-
-@pytest.fixture
-def bot(tmp_path: Path) -> Iterator[Stage]:
-    with stage(tmp_path) as made:
-        yield made
 
 
 def changed(bot: Stage, ref: str = WRITER) -> dict[str, bytes]:

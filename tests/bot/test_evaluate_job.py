@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,6 @@ from tests.fake_github.hub import BOT, MAIN, Token
 from tests.support.bot_stage import CONFIG, FILES, Stage, skill_text, stage
 
 SKILL = "skills/writer/SKILL.md"
-
-
-@pytest.fixture
-def bot(tmp_path: Path) -> Iterator[Stage]:
-    with stage(tmp_path) as made:
-        yield made
 
 
 def propose(bot: Stage, files: dict[str, bytes | None] | None = None) -> int:

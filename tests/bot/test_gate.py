@@ -5,14 +5,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from skillgrad_ci.bot.gate import gate
-from tests.support.bot_stage import Stage, outputs, stage
+from tests.support.bot_stage import Stage, outputs
 
 ROOT = Path(__file__).parents[2]
 ANN = {"login": "ann", "type": "User"}
@@ -50,12 +49,6 @@ OURS: list[tuple[str, dict[str, Any]]] = [
     ("workflow_dispatch", {"sender": ANN}),
     ("pull_request_target", {"sender": ANN}),  # the image says how to mend the workflow
 ]
-
-
-@pytest.fixture
-def bot(tmp_path: Path) -> Iterator[Stage]:
-    with stage(tmp_path) as made:
-        yield made
 
 
 def ask(bot: Stage, event: str, payload: dict[str, Any], **environ: str) -> tuple[dict[str, str], str]:

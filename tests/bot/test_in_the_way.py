@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,17 +21,11 @@ from skillgrad_ci.skill.folder import MAX_FILE_BYTES
 from skillgrad_ci.skill.skill import Skill
 from tests.fake_github.hub import MAIN
 from tests.support import small_repository
-from tests.support.bot_stage import CONFIG, Stage, skill_text, stage
+from tests.support.bot_stage import CONFIG, Stage, skill_text
 from tests.support.worlds import Synthetic
 
 WRITER, STATE, SKILL = "heads/skillgrad/writer", "heads/skillgrad/state", "skills/writer/SKILL.md"
 GONE: dict[str, bytes | None] = {SKILL: None, "skills/writer/references/old.md": None}
-
-
-@pytest.fixture
-def bot(tmp_path: Path) -> Iterator[Stage]:
-    with stage(tmp_path) as made:
-        yield made
 
 
 def configured(bot: Stage, more: str) -> None:

@@ -1,7 +1,5 @@
 """The bot's own edits on top of a person's pull request: measured, suggested on its diff, applied on request."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,16 +10,10 @@ from skillgrad_ci.bot.evaluation.suggestions import blocks
 from skillgrad_ci.errors import BudgetExceeded
 from tests.fake_github.hub import BOT, MAIN
 from tests.fake_github.server import Fault
-from tests.support.bot_stage import Stage, skill_text, stage
+from tests.support.bot_stage import Stage, skill_text
 
 SKILL, ON = "skills/writer/SKILL.md", "heads/skillgrad/writer.on-{}"
 TAIL = b"\nAsk before you delete.\n"
-
-
-@pytest.fixture
-def bot(tmp_path: Path) -> Iterator[Stage]:
-    with stage(tmp_path) as made:
-        yield made
 
 
 def measured(bot: Stage, text: bytes = TAIL) -> tuple[int, int]:

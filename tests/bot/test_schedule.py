@@ -1,26 +1,18 @@
 """A schedule spends nothing on what it knows already."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from skillgrad_ci.errors import BudgetExceeded
 from tests.fake_github.hub import MAIN
-from tests.support.bot_stage import FILES, Stage, skill_text, stage
+from tests.support.bot_stage import FILES, Stage, skill_text
 from tests.support.worlds import Synthetic, needs
 
 STATE = "heads/skillgrad/state"
-
-
-@pytest.fixture
-def bot(tmp_path: Path) -> Iterator[Stage]:
-    with stage(tmp_path) as made:
-        yield made
 
 
 def change(bot: Stage, **files: bytes) -> None:

@@ -2,10 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,18 +13,12 @@ from skillgrad_ci.method.memory.memory_file import parse_memory
 from tests.fake_github.git_store import GitStore
 from tests.fake_github.hub import BOT, MAIN
 from tests.fake_github.server import Fault
-from tests.support.bot_stage import CONFIG, Stage, stage, suite_text
+from tests.support.bot_stage import CONFIG, Stage, suite_text
 
 WRITER = "heads/skillgrad/writer"
 SKILL = "skills/writer/SKILL.md"
 MEMORY = ".skillgrad/writer/momentum.md"
 TASKS = "evals/writer/tasks.yaml"
-
-
-@pytest.fixture
-def bot(tmp_path: Path) -> Iterator[Stage]:
-    with stage(tmp_path) as made:
-        yield made
 
 
 def git(bot: Stage) -> GitStore:

@@ -1,8 +1,6 @@
 """Reviewers take an edit out, or ask for its reasons, on the bot's pull request."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,18 +8,12 @@ from skillgrad_ci.bot.slash_commands import Command, parse_command
 from skillgrad_ci.github.comments import marker
 from skillgrad_ci.method.memory.memory_file import parse_memory
 from tests.fake_github.hub import BOT, MAIN
-from tests.support.bot_stage import Ended, Stage, stage
+from tests.support.bot_stage import Ended, Stage
 from tests.support.worlds import Oracle, edit
 
 WRITER = "heads/skillgrad/writer"
 SKILL = "skills/writer/SKILL.md"
 MEMORY = ".skillgrad/writer/momentum.md"
-
-
-@pytest.fixture
-def bot(tmp_path: Path) -> Iterator[Stage]:
-    with stage(tmp_path) as made:
-        yield made
 
 
 def reply(bot: Stage, number: int) -> str:

@@ -16,12 +16,6 @@ STATE = "heads/skillgrad/state"
 WRITER, STATE, SKILL = "heads/skillgrad/writer", "heads/skillgrad/state", "skills/writer/SKILL.md"
 
 
-@pytest.fixture
-def bot(tmp_path: Path) -> Iterator[Stage]:
-    with stage(tmp_path) as made:
-        yield made
-
-
 def record(bot: Stage) -> dict[str, Any]:
     known: dict[str, Any] = json.loads(bot.github.hub.git.files(STATE)["skills/writer.json"])
     return known
