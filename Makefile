@@ -5,7 +5,7 @@ RUN := .venv/bin/python
 # on the day that a newer release comes out.
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help setup demo real bench pictures test coverage messages lint types install-test e2e site lock clean
+.PHONY: help setup demo real bench pictures test coverage mutate messages lint types install-test e2e site lock clean
 
 help:
 	@echo "make demo   install, then optimize the example skill with the rehearsal model (no key, no network)"
@@ -13,6 +13,7 @@ help:
 	@echo "make bench  count what a run executes and asks, and measure start-up, throughput, memory and grading"
 	@echo "make test   install, then run the whole test suite"
 	@echo "make coverage   how much of the method and the skill their own tests reach"
+	@echo "make mutate FILE=skillgrad_ci/… TESTS=tests/…   which lines of a file no test holds, in minutes"
 	@echo "make lint   check style; make types: check types; make e2e: Docker image and act, for real"
 	@echo "make site   the documents as a site; make pictures: the pictures of README.md"
 	@echo "make install-test   install from the locks with the oldest pip, and the wheel alone"
@@ -47,6 +48,17 @@ test: setup
 # What README.md shows: from a rehearsal of the example that .cache/pictures keeps.
 pictures: setup
 	@$(RUN) site/pictures.py
+
+# In a copy: mutmut writes a folder of mutants, and reads from pyproject.toml what to mutate. It is in no lock, for nothing
+# of the project needs it.
+mutate: setup
+	@test -n "$(FILE)" -a -n "$(TESTS)" || { \
+		echo "say make mutate FILE=skillgrad_ci/method/task.py TESTS=tests/method/test_task.py"; exit 2; }
+	@rm -rf .mutants && mkdir .mutants && git ls-files -z | tar --null -T - -cf - | tar -xf - -C .mutants
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --target .mutants/.packages mutmut
+	@sed -i 's#^only_mutate = .*#only_mutate = ["$(FILE)"]#; s#^\(pytest_add.*_selection\) = .*#\1 = ["$(TESTS)"]#' \
+		.mutants/pyproject.toml
+	@cd .mutants && PYTHONPATH=.packages ../$(RUN) -m mutmut run && PYTHONPATH=.packages ../$(RUN) -m mutmut results
 
 # The examples of the program's messages, as these tests provoke them: make messages TESTS=tests/skill
 TESTS ?= tests

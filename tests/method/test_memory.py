@@ -115,6 +115,8 @@ def test_what_is_open_comes_first_in_a_prompt() -> None:
         (("- anchor: a", "some prose"), 8, "'- field: value'"),
         (("- appeared in: r#1", "- appeared in: yesterday"), 9, "a stamp"),
         (("- evidence: t1", "- anchor: t1"), 10, "only once"),
+        (("## slow-sum (operation): sums\n", ""), 6, "a heading .* above it"),
+        (("- latest executor action: l", "- latest executor action: l\n\n## slow-sum (mixed): again"), 16, "only once"),
     ],
 )
 def test_a_broken_hand_edit_is_named_by_its_line(edit: tuple[str, str], line: int, expected: str) -> None:
@@ -123,6 +125,29 @@ def test_a_broken_hand_edit_is_named_by_its_line(edit: tuple[str, str], line: in
     assert edit[0] in text
     with pytest.raises(UserError, match=rf"^momentum\.md:{line}: expected .*{expected}"):
         parse_memory(text.replace(*edit))
+
+
+def test_two_rejected_edits_may_have_one_number_for_each_run_counts_its_own() -> None:
+    edit = RejectedEdit("E1", Stamp("r", 1), "s", ("a", "b"), "lint", "why")
+    memory = PatternMemory("s").with_rejected([edit, replace(edit, summary="t", reason="else")])
+    assert len(memory.rejected) == 2
+    assert parse_memory(memory.render()) == memory
+
+
+def test_a_hand_edits_line_ends_and_spaces_change_nothing() -> None:
+    seen = (Stamp("r", 1), Stamp("r", 2))
+    memory = PatternMemory("s", (Pattern("a", "mixed", "1", appeared_in=seen, evidence=("t1", "t2")),))
+    text = memory.render().replace("t1, t2", "t1 ,t2").replace("\n\n", "\n  \n\n")
+    assert parse_memory(text.replace("\n", "\r\n")) == memory
+
+
+def test_how_much_it_holds_is_told_in_words() -> None:
+    pattern, edit = Pattern("a", "mixed", "1"), RejectedEdit("E1", Stamp("r", 1), "s", (), "lint", "why")
+    memory = PatternMemory("s")
+    assert memory.extent == ""
+    assert replace(memory, patterns=(pattern,)).extent == "1 pattern"
+    assert replace(memory, rejected=(edit,) * 2).extent == "2 rejected edits"
+    assert replace(memory, patterns=(pattern,) * 3, rejected=(edit,)).extent == "3 patterns and 1 rejected edit"
 
 
 def test_a_pattern_keeps_its_place_and_a_new_one_goes_last() -> None:

@@ -85,9 +85,11 @@ def test_whatever_can_change_an_execution_or_its_grade_changes_the_digest(tmp_pa
     for number, name in enumerate(("input", "golden", "data_one", "data_deep_two", "image_Dockerfile", "data_more")):
         changed.append(whole(tmp_path / f"b{number}"))
         written(tmp_path / f"b{number}", **{name: "else"})
+    renamed = whole(tmp_path / "d")
+    shutil.move(tmp_path / "d" / "data" / "one", tmp_path / "d" / "data" / "zone")
     moved = whole(tmp_path / "c")
     shutil.move(tmp_path / "c" / "data" / "one", tmp_path / "c" / "data" / "deep" / "one")
-    digests = [each.digest for each in (task, *changed, moved)]
+    digests = [each.digest for each in (task, *changed, renamed, moved)]
     assert [pair for pair in combinations(range(len(digests)), 2) if len({digests[n] for n in pair}) == 1] == []
 
 
@@ -115,6 +117,29 @@ def test_a_suites_digest_is_that_of_its_tasks_in_any_order_and_of_its_marks() ->
     assert marked.digest != suite.digest
     assert [task.id for task in marked.reviewed().tasks] == ["one"]
     assert suite.reviewed() is suite
+
+
+def test_splits_are_given_by_id() -> None:
+    tasks = [Task(name, "Do it.", [GraderSpec("text")]) for name in ("one", "two")]
+    suite = Suite("s", "native", Path("evals"), tasks)
+    split = suite.with_splits({"two": Split.TRAIN, "one": Split.HELDOUT})
+    assert [(task.id, task.split) for task in split.tasks] == [("one", Split.HELDOUT), ("two", Split.TRAIN)]
+    assert split.of(Split.TRAIN) == [split.tasks[1]]
+    assert (suite.of(Split.TRAIN), split.digest) == ([], suite.digest)
+
+
+def test_suites_of_which_nobody_has_read_a_task_measure_nothing() -> None:
+    tasks = [Task(name, "Do it.", [GraderSpec("text")], unreviewed=True) for name in ("two", "one")]
+    suite = Suite("s", "native", Path("evals"), tasks)
+    with pytest.raises(UserError, match="evals: all 2 tasks are unreviewed"):
+        suite.reviewed()
+    assert replace(suite, tasks=tasks[::-1]).digest == suite.digest
+
+
+def test_results_are_compared_where_a_judge_prefers() -> None:
+    judges = [GraderSpec("judge", {"prefer": True}), GraderSpec("judge"), GraderSpec("text", {"prefer": True})]
+    assert [Task("one", "Do it.", [spec]).prefers for spec in judges] == [True, False, False]
+    assert Task("one", "Do it.", judges[::-1]).prefers
 
 
 def test_ids_are_unique_and_name_folders() -> None:
