@@ -52,7 +52,7 @@ pictures: setup
 # In a copy: mutmut writes a folder of mutants, and reads from pyproject.toml what to mutate. It is in no lock, for nothing
 # of the project needs it.
 mutate: setup
-	@test -n "$(FILE)" -a -n "$(TESTS)" || { \
+	@test -n "$(FILE)" -a "$(TESTS)" != tests || { \
 		echo "say make mutate FILE=skillgrad_ci/method/task.py TESTS=tests/method/test_task.py"; exit 2; }
 	@rm -rf .mutants && mkdir .mutants && git ls-files -z | tar --null -T - -cf - | tar -xf - -C .mutants
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --target .mutants/.packages mutmut
