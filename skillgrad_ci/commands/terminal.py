@@ -55,8 +55,8 @@ def say_json(document: Any) -> None:
 def say_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table; texts are shown as they are, on as many lines as they need.
 
-    Where a column before the last would break a word (a path, a pattern's name), a row is a line of those
-    columns, and what the last one says stands below it.
+    If a column before the last would break a word (a path, a pattern's name), a row is a line of those columns, and
+    the last one's text follows below it.
     """
     from rich.console import Console
 

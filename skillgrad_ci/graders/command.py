@@ -203,8 +203,8 @@ def read_verdict(done: CommandResult, own: str, options: CommandOptions) -> Grad
 def _refuse_traceback(output: str) -> None:
     """Exit code 1 is also how Python ends on an error that nobody caught.
 
-    It is the check's own crash when the last traceback starts in its folder, or in a program that stands
-    in its command, and passes through no file of the agent's; a failed assertion is a verdict.
+    It is the check's own crash if the last traceback starts in the check's folder, or in a program that its command
+    holds, and passes through no file of the agent's. A failed assertion is a verdict.
     """
     found = list(_TRACEBACK.finditer(output))
     if not found or found[-1]["error"] == "AssertionError":

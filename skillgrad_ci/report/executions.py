@@ -1,9 +1,9 @@
 """A run's executions, read back from its folder: what the page shows when a task is opened.
 
-`trajectories/MEASUREMENT/TASK.TRIAL.jsonl` holds one execution: its events, then its verdict. The page must stay
-small (the whole of a long run is many megabytes), so texts are cut to a bound and events are carried until the page's
-share is spent: first of the tasks that the run learned from, then of those whose outcome changed, then of the others.
-What is not carried is named by its file.
+`trajectories/MEASUREMENT/TASK.TRIAL.jsonl` holds one execution: its events, then its verdict. The page must stay small,
+and a long run is many megabytes. So texts are cut to a bound, and events are carried until the page's share is spent:
+first of the tasks that the run learned from, then of those whose outcome changed, then of the others. What is not
+carried is named by its file.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The seccomp program of commands: what sandlock's own does not refuse.
+"""The seccomp program of commands: it refuses what sandlock's own program lets through.
 
 Without a network only Unix sockets can be made. (MPTCP is a protocol of its own that Landlock does not know.)
 A lease on a file that can be read would let others wait for it. Secret memory belongs to a file without a name: it

@@ -3,19 +3,18 @@
 Run as a script by `nursery`, with a socket for its standard input: it stands alone, without this package, and has
 nothing of the program's environment. Each cell is a fork of that script.
 
-A cell builds a file tree in which a command finds the
-system, its task's folders and an empty `/tmp`, and nothing else: what is not there cannot be listed, watched,
-linked or connected to. All but the work folder and `/tmp` is mounted read-only, so no call, known or still
-to come, changes a mode, an owner, a time, an attribute or a flag outside of them. It has a network of its
-own that leads nowhere, and process ids of its own. Nothing here needs root.
+A cell builds a file tree in which a command finds the system, its task's folders and an empty `/tmp`, and nothing
+else: what is not there cannot be listed, watched, linked or connected to. All but the work folder and `/tmp` is mounted
+read-only. So no call, known or still to come, changes a mode, an owner, a time, an attribute or a flag outside of them.
+A cell has a network of its own that leads nowhere, and process ids of its own. Nothing here needs root.
 
-The socket keeps message borders (SOCK_SEQPACKET). First come the settings as JSON, answered by "" or by what
-failed; then commands, one at a time, each answered by the pipe that its output comes from and, once it and
-all it started are gone, by its exit code. `KILL` ends the one that runs, the socket's end ends everything.
+The socket keeps message borders (SOCK_SEQPACKET). First come the settings as JSON, answered by "" or by what failed.
+Then come commands, one at a time. Each is answered by the pipe that its output comes from, and by its exit code once it
+and all it started are gone. `KILL` ends the one that runs, the socket's end ends everything.
 
-Where the settings have a policy for guests, a command may ask at `DOOR` for another program to be run under
-that policy, as a sandbox beside its own: it sends the program as JSON with three open files for its standard
-streams, and gets its exit code; when it hangs up, the guest is killed. No guest outlives the command.
+If the settings have a policy for guests, a command may ask at `DOOR` for another program to be run under that policy,
+in a sandbox beside its own. It sends the program as JSON with three open files for its standard streams, and gets its
+exit code. When it hangs up, the guest is killed. No guest outlives the command.
 """
 
 import ctypes

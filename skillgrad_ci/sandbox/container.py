@@ -1,10 +1,10 @@
 """One container, driven by the `docker` command line; and that command line, one command at a time (`docker`).
 
-Its first process is a shell loop of ours that holds the container open: it ends when this program ends,
-whatever ended it, because then its standard input closes; the daemon then removes the container. Each
-line sent to the loop kills every other process in the container at once, which no fork bomb can outrun
-and which needs no new process. The loop runs as root with the one capability that takes (KILL), so that
-commands, which run as another user without any, can neither trace it nor answer in its place.
+Its first process is a shell loop of ours that holds the container open. When this program ends, whatever ended it, the
+loop's standard input closes: so the loop ends too, and the daemon removes the container. Each line sent to the loop
+kills every other process in the container at once. No fork bomb can outrun that, and it needs no new process. The loop
+runs as root with one capability, KILL. Commands run as another user with none, so they cannot trace the loop or answer
+in its place.
 """
 
 import os

@@ -1,9 +1,8 @@
 """`eval.yaml` of other tools than skillgrade: `scenarios:` with checks and rubrics, and `tasks:` that name files.
 
-A scenario is a prompt with output checks, file checks and a rubric. A task file has its prompt in `inputs` (or
-beside it), expectations in `expected`, and graders of its own or the file's. What decides by something that is
-not read here (a tool's own Python, its behaviour limits) is named in a warning, and where nothing else grades
-the task, it is an error.
+A scenario is a prompt with output checks, file checks and a rubric. A task file has its prompt in `inputs` (or beside
+it), expectations in `expected`, and graders of its own or the file's. A check that needs what is not read here (a
+tool's own Python, its behaviour limits) is named in a warning. If nothing else grades the task, it is an error.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Seccomp programs for LibreOffice: what neither Landlock nor sandlock's own refuses it.
+"""Seccomp programs for LibreOffice: they refuse what Landlock and sandlock's own program let through.
 
 Sockets are Unix streams: no internet family and no datagram comes into being, so nothing can connect, and nothing
 can listen. LibreOffice itself connects to nothing at all: it is asked, and a workbook that takes it over finds no

@@ -1,7 +1,8 @@
 """What a task's graders say, as texts that an added line must not repeat.
 
-Three kinds: *answers* (as strings, also when a number is written otherwise), *statements* (prose whose runs of
-words count) and *programs* (lines of check scripts, of which only longer runs count, for code repeats itself).
+There are three kinds: *answers* (as strings, also when a number is written otherwise), *statements* (prose whose runs
+of words count) and *programs* (lines of check scripts). Of programs only longer runs count, because code repeats
+itself.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Momentum: the record's step M_t → M_{t+1}, and the overlay O_t of this batch.
 
-One structured call replies with *changes*; this code merges them. So whatever the reply says: remedy
-logs only grow, no iteration and no task is invented, every task of the batch has its overlay entry,
-a pattern that still fails is not absorbed, and a workflow theme needs two successes.
+One structured call replies with *changes*; this code merges them. So five things hold
+whatever the reply says: remedy logs only grow; no iteration and no task is invented; every task of the batch has its
+overlay entry; a pattern that still fails is not absorbed; and a workflow theme needs two successes.
 """
 
 from collections.abc import Sequence

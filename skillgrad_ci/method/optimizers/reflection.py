@@ -84,7 +84,7 @@ def _minibatches(run: Run, rows: Sequence[tuple[Task, Evidence]]) -> list[_Minib
 
 
 def _reflect(run: Run, world: World, step: Iteration, group: _Minibatch) -> tuple[list[Lesson], dict[str, str]]:
-    """One call: its lessons, or why its tasks have none. A lesson of no task that it saw is none."""
+    """One call: its lessons, or why its tasks have none. A lesson that names no task that it saw does not count."""
     system, shared = fill(load_prompt("reflect"), max_lessons=str(MAX_LESSONS)), in_force(step.skill)
     try:
         reply = world.agent("diagnoser", system, _user_part(run, step, group), ReflectionReply, shared=shared)
