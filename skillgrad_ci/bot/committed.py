@@ -158,7 +158,7 @@ def refuse_unread_assets(path: str, base: Skill, head: Skill) -> None:
         if base.files.get(name) != content and POINTER.fullmatch(content):
             raise UserError(
                 f"{path}/{name}: an asset of Git LFS that this pull request changes, and the API gives its pointer "
-                "alone; it can be measured once the asset is on the base"
+                "alone; merge the asset into the base first, so that it can be measured"
             )
 
 

@@ -72,12 +72,12 @@ def _refuse_depth(path: Path, text: str) -> None:
             raise UserError(f"{path}:{line}: nested more than {MAX_DEPTH} deep; flatten it")
 
 
-def invalid_yaml(path: str, error: yaml.YAMLError, first_line: int = 1) -> UserError:
+def invalid_yaml(path: str, error: yaml.YAMLError, first_line: int = 1, remedy: str = "; mend it") -> UserError:
     """What is wrong with the YAML of a file, where it starts on `first_line`; to be raised."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
     line = first_line + (mark.line if mark else 0)
-    return UserError(f"{path}:{line}: no valid YAML ({' '.join(str(problem).split())})")
+    return UserError(f"{path}:{line}: no valid YAML ({' '.join(str(problem).split())}){remedy}")
 
 
 def refuse_twice(path: str, node: yaml.Node | None, first_line: int = 1, seen: set[int] | None = None) -> None:

@@ -30,7 +30,8 @@ QUOTE_SHOWN = 200  # characters of a quote in the feedback
 CRITERIA_SHOWN = 600  # characters of what decides in the feedback
 SERVES = "How well a result serves what the task asks for."
 ALONE = (
-    "prefers one of two results, and there is no initial skill's to compare with; `optimize` and `evaluate` have one"
+    "prefers one of two results, and there is no initial skill's to compare with; use `optimize` or `evaluate`, which "
+    "have one"
 )
 WIN, TIE, LOSS = 1, 0, -1  # of the result that is graded, against the initial skill's
 WORDS = {WIN: "win", TIE: "tie", LOSS: "loss"}

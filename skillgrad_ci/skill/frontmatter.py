@@ -145,7 +145,7 @@ def _tree(fields: str, where: str) -> yaml.MappingNode:
 def _unreadable(fields: str, where: str, problem: yaml.YAMLError) -> UserError:
     """What is wrong, and what mends it: nearly always a value that wants quotes."""
     mark = getattr(problem, "problem_mark", None)
-    return UserError(f"{invalid_yaml(where, problem, FIRST_LINE)}{_remedy(fields, mark.line if mark else 0)}")
+    return invalid_yaml(where, problem, FIRST_LINE, _remedy(fields, mark.line if mark else 0))
 
 
 def _remedy(fields: str, line: int) -> str:
@@ -162,7 +162,7 @@ def _remedy(fields: str, line: int) -> str:
             return f"; put the whole {name} in one pair of quotes, and those inside it twice or behind a backslash"
         if value[:1] in _INDICATORS or _BREAKS.search(value):
             return f"; put the {name} in quotes"
-    return ""
+    return "; mend it"
 
 
 def _error(where: str, line: int, message: str) -> UserError:

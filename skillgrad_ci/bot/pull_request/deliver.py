@@ -108,7 +108,9 @@ def branch_content(bot: Bot, job: SkillRun, outcome: EndedRun, initial: Skill) -
     """What goes on the branch. Raises SkillGradError where the edits lead elsewhere than what was measured."""
     final = [initial, *(after for _, _, after in steps(initial, outcome.edits))][-1]
     if changed_contents(initial, final) != outcome.changed:
-        raise SkillGradError(f"{job.name}: its edits do not lead to the skill that was measured; nothing was pushed")
+        raise SkillGradError(
+            f"{job.name}: its edits do not lead to the skill that was measured; nothing was pushed, so run again"
+        )
     return BranchContent(
         skill=job.name,
         path=bot.path(job),

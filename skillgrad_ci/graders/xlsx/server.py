@@ -132,10 +132,14 @@ def _wait(server: Server) -> None:
     end = time.monotonic() + START
     while not (server.folder / "ready").exists():
         if time.monotonic() > end or (server.folder / "ended").exists() or not server.folder.exists():
-            raise EnvironmentFailure(f"LibreOffice does not start ({_log(server.folder)})")
+            raise EnvironmentFailure(
+                f"LibreOffice does not start ({_log(server.folder)}); try soffice --headless by hand"
+            )
         time.sleep(0.05)
     if not server.works(max(1.0, end - time.monotonic())):
-        raise EnvironmentFailure(f"LibreOffice starts and does not calculate ({_log(server.folder)})")
+        raise EnvironmentFailure(
+            f"LibreOffice starts and does not calculate ({_log(server.folder)}); install libreoffice-calc"
+        )
 
 
 def _log(folder: Path) -> str:
