@@ -177,11 +177,11 @@ def layered(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
 def _folders(document: Document, root: Path, number: int, pattern: str) -> list[Path]:
     at = ("skills", number, "path")
     if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-        raise document.error(at, f"{pattern!r} leaves the repository; a skill's path is relative to this file")
+        raise document.error(at, f"{pattern!r} leaves the repository; write it relative to this file")
     found = [root] if Path(pattern) == Path() else sorted(root.glob(pattern.rstrip("/")))
     folders = [path for path in found if (path / "SKILL.md").is_file() and path.resolve().is_relative_to(root)]
     if not folders:
-        raise document.error(at, f"{pattern!r} names no folder with SKILL.md below {root}")
+        raise document.error(at, f"{pattern!r} names no folder with SKILL.md below {root}; correct it")
     return folders
 
 
@@ -192,7 +192,9 @@ def _refuse_twins(document: Document, runs: Sequence[SkillRun]) -> None:
         twin = seen.setdefault(run.name, run)
         if twin is not run:
             both = f"{twin.path} and {run.path}"
-            raise document.error(("skills",), f"two skills are named {run.name!r} ({both}); names are unique")
+            raise document.error(
+                ("skills",), f"two skills are named {run.name!r} ({both}); names are unique, so rename one"
+            )
 
 
 def refuse_outside(run: SkillRun, path: str) -> Path:

@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from skillgrad_ci.document.parsing import LOADER, json_data, read_text, yaml_data
+from skillgrad_ci.document.parsing import CORRECT, LOADER, json_data, read_text, yaml_data
 from skillgrad_ci.errors import UserError
 
 Where = Sequence[str | int]  # keys and positions from the top of a document
@@ -80,7 +80,7 @@ class Document:
     value: Any = None
 
     @classmethod
-    def read(cls, path: Path, hint: str = "") -> "Document":
+    def read(cls, path: Path, hint: str = CORRECT) -> "Document":
         """Parse a `.json` file as JSON and any other as YAML. Raises UserError with the line.
 
         `hint` says what to do where there is no such file.

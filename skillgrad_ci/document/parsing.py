@@ -10,16 +10,17 @@ from skillgrad_ci.errors import UserError
 
 MAX_BYTES = 50_000_000
 MAX_DEPTH = 100
+CORRECT = "correct the path"  # what to do about a file that is not there
 MERGE = "tag:yaml.org,2002:merge"
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read_text(path: Path, hint: str = "") -> str:
+def read_text(path: Path, hint: str = CORRECT) -> str:
     """A text file of people, as UTF-8. Raises UserError if it is not one; `hint` says what to do if it is not there."""
     try:
         if not path.is_file():
             what = "no file" if path.exists() else "no such file"  # a pipe would be waited for without end
-            raise UserError(f"{path}: {what}{'; ' if hint else ''}{hint}")
+            raise UserError(f"{path}: {what}; {hint}")
         if path.stat().st_size > MAX_BYTES:
             raise UserError(f"{path}: larger than {MAX_BYTES:,} bytes; split it, or take out what no suite needs")
         return path.read_bytes().decode("utf-8-sig")

@@ -137,7 +137,7 @@ def _tree(fields: str, where: str) -> yaml.MappingNode:
         raise _error(where, 0, "the frontmatter holds no fields; name and description are needed")
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
-            raise _error(where, key.start_mark.line, "a field's name is one word")
+            raise _error(where, key.start_mark.line, "a field's name is one word; write it as one")
     refuse_twice(where, node, FIRST_LINE)
     return node
 

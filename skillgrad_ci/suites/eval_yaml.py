@@ -189,7 +189,9 @@ def _content(files: Files, value: str, where: Where) -> str:
     if "\n" not in line and len(line) <= 500 and (files.base / line).is_file():
         text = files.text(line, where).strip()
     if not text:
-        raise files.document.error(where, "is blank" + (f" (the content of {line})" if line else ""))
+        raise files.document.error(
+            where, "is blank" + (f" (the content of {line})" if line else "") + "; say something there"
+        )
     return text
 
 

@@ -135,7 +135,7 @@ def load(file: Path) -> Suite:
     found = rows_in(document.value)
     if found is None or not found[0]:
         at, what = (found[1], "is empty") if found else ((), f"no rows under {', '.join(LISTS[:4])}")
-        raise document.error(at, f"{what}; the shape is {SHAPE}")
+        raise document.error(at, f"{what}; write it in the shape {SHAPE}")
     rows, where = found
     evals = [document.validate(Eval, row, [*where, position]) for position, row in enumerate(rows)]
     skill = file.parent.parent if file.parent.resolve().name == "evals" else file.parent
@@ -220,7 +220,9 @@ def _described(files: Files, source: dict[str, Any], where: Where) -> tuple[str,
     name = next((source[key] for key in ("path", "name", "file", "filename", "src") if source.get(key)), None)
     content = source.get("content")
     if not isinstance(name, str) or not (content is None or isinstance(content, str)):
-        raise files.document.error(where, "a file is a path, or {path: …} with content where it lies nowhere")
+        raise files.document.error(
+            where, "a file that is not read; write a path, or {path: …} with content where it lies nowhere"
+        )
     return name, content
 
 

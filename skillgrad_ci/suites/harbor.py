@@ -130,7 +130,9 @@ def _task(folder: Path, document: Document, facts: TaskFile) -> Task:
     place, verifier = facts.environment, facts.verifier
     workdir = place.workdir or ""
     if workdir and (not workdir.startswith("/") or str(PurePosixPath(workdir)) in RESERVED):
-        raise document.error(["environment", "workdir"], f"{workdir!r} is no absolute path of a work folder")
+        raise document.error(
+            ["environment", "workdir"], f"{workdir!r} is no absolute path of a work folder; write it whole"
+        )
     network = _has_network(place, facts.agent)
     options = {"timeout": verifier.timeout_sec, "network": _has_network(place, verifier), "env": _given(verifier.env)}
     tags = [str(tag) for tag in facts.metadata.get("tags", []) or []]

@@ -21,5 +21,7 @@ def refuse_repeats(document: Document, ids: Sequence[str], where: Where, field: 
     for position, name in enumerate(ids):
         if name in first:
             line = document.line([*where, first[name], field])
-            raise document.error([*where, position, field], f"{name!r} stands in line {line} already; ids are unique")
+            raise document.error(
+                [*where, position, field], f"{name!r} stands in line {line} already; ids are unique, so rename one"
+            )
         first[name] = position

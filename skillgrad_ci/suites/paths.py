@@ -63,11 +63,11 @@ class Files:
         if PurePosixPath(name).is_absolute() or "\0" in name or not path.is_relative_to(limit):
             raise self.document.error(where, f"{name!r} leads out of {limit}; keep files in the suite's repository")
         if not path.exists():
-            raise self.document.error(where, f"no such file: {self.base / name}")
+            raise self.document.error(where, f"no such file: {self.base / name}; put it there, or correct its name")
         real = path.resolve()
         if not real.is_relative_to(limit) or ".git" in real.relative_to(limit).parts:
             raise self.document.error(
-                where, f"{name!r} is a link out of {limit}; files lie inside the suite's repository"
+                where, f"{name!r} is a link out of {limit}; keep files inside the suite's repository"
             )
         self.named.add(path)
         return path
@@ -75,7 +75,7 @@ class Files:
     def find_file(self, name: str, where: Where) -> Path:
         path = self.find(name, where)
         if not path.is_file():
-            raise self.document.error(where, f"{name!r} is no file")
+            raise self.document.error(where, f"{name!r} is no file; name one")
         return path
 
     def text(self, name: str, where: Where) -> str:

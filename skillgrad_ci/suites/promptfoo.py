@@ -102,7 +102,7 @@ def load(file: Path) -> Suite:
 def _prompt(files: Files, one: Any, where: Where) -> str:
     text = one.get("raw") or one.get("label") if isinstance(one, dict) else one
     if not isinstance(text, str) or not text.strip():
-        raise files.document.error(where, "a prompt is a text, or file://path")
+        raise files.document.error(where, "a prompt is no text; write one, or file://path")
     text = files.text(text.removeprefix(_FILE), where) if text.startswith(_FILE) else text
     if _LOGIC.search(text):
         raise files.document.error(where, "filters and blocks of Nunjucks are not read; write out what they say")
@@ -124,7 +124,9 @@ def _tasks(
     for position, prompt in enumerate(prompts):
         missing = sorted(set(_VARIABLE.findall(prompt)) - set(values))
         if missing:
-            raise files.document.error([*where, "vars"], f"the prompt asks for {missing[0]!r}, which is not there")
+            raise files.document.error(
+                [*where, "vars"], f"the prompt asks for {missing[0]!r}, which is not there; give it in vars"
+            )
         name = re.sub(r"[,/\\\s]+", " ", row.description).strip()[:80] or f"test-{number + 1}"
         yield Task(
             id=f"{name} {position + 1}" if len(prompts) > 1 else name,

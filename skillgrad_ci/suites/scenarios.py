@@ -92,7 +92,9 @@ def _rows(document: Document, files: Files) -> Iterator[tuple[Document, Any, lis
     for position, pattern in enumerate(one_or_more(value["tasks"])):
         found = sorted(document.path.parent.glob(pattern)) if not Path(pattern).is_absolute() else []
         if not found:
-            raise document.error(["tasks", position], f"no file is called {pattern!r} beside {document.path.name}")
+            raise document.error(
+                ["tasks", position], f"no file is called {pattern!r} beside {document.path.name}; correct the name"
+            )
         for file in found:
             name = file.relative_to(document.path.parent).as_posix()
             yield Document.read(files.find_file(name, ["tasks", position])), Document.read(file).value, []
@@ -218,5 +220,5 @@ def _inputs(files: Files, rows: list[Any], where: Where) -> Iterator[tuple[str, 
             continue
         name = row.get("path") if isinstance(row, dict) else row
         if not isinstance(name, str):
-            raise files.document.error(at, "a file is a path, or {path: …, content: …}")
+            raise files.document.error(at, "a file that is not read; write a path, or {path: …, content: …}")
         yield from files.expand(Path(name).name, name, at).items()

@@ -118,7 +118,7 @@ def _cases(row: BenchmarkRow, files: Files, where: Sequence[int]) -> list[Case]:
     field = "id" if row.spreadsheet_path is None else "spreadsheet_path"
     folder = files.find(row.spreadsheet_path or f"spreadsheet/{row.id}", [*where, field])
     if not folder.is_dir():
-        raise files.document.error([*where, field], f"{folder} is no folder")
+        raise files.document.error([*where, field], f"{folder} is no folder; name the one with the workbooks")
     found: dict[tuple[int, bool], list[tuple[Path, bool]]] = {}
     for file in sorted(folder.iterdir()):
         match = _FILE.fullmatch(file.stem.strip())

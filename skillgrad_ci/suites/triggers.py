@@ -98,7 +98,7 @@ def load(file: Path) -> Suite:
     for one in asked:
         if first.setdefault(one.query, one) is not one:
             line = document.line(first[one.query].where)
-            raise document.error([*one.where, "query"], f"{one.query!r} stands in line {line} already; ids are unique")
+            raise document.error([*one.where, "query"], f"{one.query!r} stands in line {line} already; leave one out")
     tasks = [
         Task(
             id=f"trigger-{digest_of(one.query)[:8]}",

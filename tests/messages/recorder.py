@@ -7,13 +7,14 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
 import yaml
 
 from skillgrad_ci.errors import SkillGradError
-from tests.messages import FILE, LONGEST, PACKAGE, known, messages
+from tests.messages import FILE, LONGEST, PACKAGE, PLACED, known, messages
 
 WHERE = "SKILLGRAD_MESSAGES"
 TEMPORARY = re.compile(r"(?:/[\w.+-]+)*/pytest-of-[\w.-]+/pytest-\d+/[\w.\[\]-]+/?(?:popen-gw\d+/)?|/tmp/[\w.-]*/?")
@@ -34,10 +35,12 @@ def watch() -> None:
 
     def made(self: SkillGradError, *arguments: object) -> None:
         make(self, *arguments)
-        frame = _maker(sys._getframe(1))
-        if frame is not None and arguments:
-            place = Path(frame.f_code.co_filename).relative_to(PACKAGE).as_posix()
-            keys = [key for file, lines, key in places if file == place and frame.f_lineno in lines]
+        frames = [*_makers(sys._getframe(1))] if arguments else []
+        if frames:
+            made_at = [
+                (Path(frame.f_code.co_filename).relative_to(PACKAGE).as_posix(), frame.f_lineno) for frame in frames
+            ]
+            keys = [key for file, lines, key in places for at, line in made_at if file == at and line in lines]
             row = [keys, str(arguments[0])]
             with (folder / f"{os.getpid()}.jsonl").open("a", encoding="utf-8") as seen:
                 seen.write(json.dumps(row) + "\n")
@@ -45,12 +48,13 @@ def watch() -> None:
     SkillGradError.__init__ = made  # type: ignore[assignment, method-assign]
 
 
-def _maker(frame: FrameType | None) -> FrameType | None:
-    """The frame that called the error's class: an error's own `__init__` stands between."""
+def _makers(frame: FrameType | None) -> Iterator[FrameType]:
+    """The frame that called the error's class, past an error's own `__init__`; and who called that to name a place."""
     while frame is not None and frame.f_code.co_name == "__init__" and frame.f_code.co_filename.endswith("errors.py"):
         frame = frame.f_back
-    inside = frame is not None and Path(frame.f_code.co_filename).is_relative_to(PACKAGE)
-    return frame if inside else None
+    while frame is not None and Path(frame.f_code.co_filename).is_relative_to(PACKAGE):
+        yield frame
+        frame = frame.f_back if frame.f_code.co_name in PLACED else None
 
 
 def collect(folder: Path) -> None:

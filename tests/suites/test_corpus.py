@@ -138,7 +138,7 @@ def test_what_a_tool_alone_can_decide_is_named() -> None:
         ("set.json", '[{"input": "a", "target": "b"}]', "the format of inspect"),
         ("set.json", '{"tests": [{"question": "a", "answer": "b"}]}', "call question prompt and answer"),
         ("set.json", '[{"foo": 1, "bar": 2}]', 'its rows hold bar, foo; put the rows under "evals"'),
-        ("evals.json", '{"version": 1}', r'no rows under evals, cases, tests, test_cases; the shape is \{"evals"'),
+        ("evals.json", '{"version": 1}', 'no rows under evals, cases, tests, test_cases; write it in the shape'),
         ("evals.json", '{"evals": [{"prompt": "a", "assertions": [{"type": "similarity", "score": 1}]}]}',
          r"assertions\[0\]: an assertion of the type 'similarity' that is not read"),
         ("eval.yaml", "scenarios: [{name: a, prompt: b, assertions: [{type: cosine, value: c}]}]",

@@ -237,7 +237,7 @@ def _commit_all(api: Api, content: BranchContent, parent: Commit) -> tuple[Commi
         skill, made[edit.id] = after, parent.sha
     if skill.digest != content.final.digest:
         raise SkillGradError(
-            f"{content.skill}: its edits do not lead to the skill that was measured; nothing was pushed"
+            f"{content.skill}: its edits do not lead to the skill that was measured; nothing was pushed, so run again"
         )
     text = f"Record what run {content.run} learned about {content.skill}\n\nSkillgrad-Memory: {content.skill}\n"
     return commit_files(api, parent, {content.memory_path: content.memory.encode()}, text, frozenset()), made

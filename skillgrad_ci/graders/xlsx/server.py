@@ -132,14 +132,10 @@ def _wait(server: Server) -> None:
     end = time.monotonic() + START
     while not (server.folder / "ready").exists():
         if time.monotonic() > end or (server.folder / "ended").exists() or not server.folder.exists():
-            raise EnvironmentFailure(
-                f"LibreOffice does not start ({_log(server.folder)}); try soffice --headless by hand"
-            )
+            raise EnvironmentFailure(f"LibreOffice does not start ({_log(server.folder)})")
         time.sleep(0.05)
     if not server.works(max(1.0, end - time.monotonic())):
-        raise EnvironmentFailure(
-            f"LibreOffice starts and does not calculate ({_log(server.folder)}); install libreoffice-calc"
-        )
+        raise EnvironmentFailure(f"LibreOffice starts and does not calculate ({_log(server.folder)})")
 
 
 def _log(folder: Path) -> str:

@@ -164,7 +164,7 @@ def _of_sessions(places: Sequence[Path], skill: Skill) -> Gathered:
     told = f"read {sum(counts.values())} sessions, kept {counts['kept']}" + (f": {why}" if why else "")
     if not pieces:
         looked = ", ".join(map(str, places))
-        raise UserError(f"--from: no session with the skill {skill.name}; {told}; looked in {looked}")
+        raise UserError(f"--from: no session with the skill {skill.name}; {told}; looked in {looked}: name others")
     return Gathered(pieces, told)
 
 

@@ -61,8 +61,8 @@ def refuse_unlike(settings: Sequence[Setting]) -> None:
     for other in others:
         for what, one, two in _unlike(first.inputs, other.inputs):
             raise UserError(
-                f"{first.name} and {other.name} differ in {what} ({one} and {two}): what is compared may differ in "
-                f"{', '.join(sorted(OWN))} alone"
+                f"{first.name} and {other.name} differ in {what} ({one} and {two}); make them alike in all but "
+                f"{', '.join(sorted(OWN))}"
             )
     if first.inputs.job.settings.split == "cross":
         raise UserError("compare measures all settings on the same tasks, which split: cross has not; leave it out")

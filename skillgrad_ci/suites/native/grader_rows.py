@@ -56,11 +56,13 @@ class CommandRow(GraderFields, CommandOptions):
         for position, name in enumerate(self.files):
             path = files.find(name, [*where, "files", position])
             if path.name in found:
-                raise files.document.error([*where, "files", position], f"two files are called {path.name!r}")
+                raise files.document.error(
+                    [*where, "files", position], f"two files are called {path.name!r}; rename one"
+                )
             found[path.name] = path
         for position, name in enumerate(self.workspace):
             if name not in found:
-                known = nearest(name, list(found)) if found else "files names none"
+                known = nearest(name, list(found)) if found else "put it there"
                 raise files.document.error([*where, "workspace", position], f"{name!r} is not among files; {known}")
         return found
 

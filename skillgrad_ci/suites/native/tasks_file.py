@@ -151,7 +151,7 @@ def _task(files: Files, defaults: Defaults, row: TaskRow, where: Where) -> Task:
         raise files.document.error(where, f"task {row.id!r} has no grader; give it one, or one in defaults")
     at = [*where, "grader"] if row.grader is not None else ["defaults", "grader"]
     if sum(isinstance(one, JudgeRow) and one.prefer for one in rows) > 1:
-        raise files.document.error(at, f"task {row.id!r} has two judges that prefer; one says which result is better")
+        raise files.document.error(at, f"task {row.id!r} has two judges that prefer; leave one of them out")
     instruction = row.instruction or files.text(row.instruction_file or "", [*where, "instruction_file"])
     if not instruction.strip():
         field = "instruction" if row.instruction_file is None else "instruction_file"
@@ -195,7 +195,7 @@ def _copies(files: Files, named: list[str] | dict[str, str], where: Where) -> di
         found |= new
         above = sorted(str(folder) for name in found for folder in PurePosixPath(name).parents if str(folder) in found)
         if above:
-            raise files.document.error(at, f"{above[0]!r} would be a file and a folder in the work folder")
+            raise files.document.error(at, f"{above[0]!r} would be a file and a folder in the work folder; rename one")
     return found
 
 
