@@ -109,9 +109,7 @@ def _replaced(parts: Slices, scalar: str, where: str) -> str:
             start, end = value.start_mark.index, value.end_mark.index
             end = start + len(fields[start:end].rstrip())  # a block's mark stands after its blank lines
             if end == start or value.start_mark.column <= key.start_mark.column:
-                start = fields.find(":", key.end_mark.index) + 1
-                if not start:
-                    return fields  # `? description` alone
+                start = fields.find(":", key.end_mark.index) + 1  # without one, what is made reads back as another text
                 end = max(end, start)
                 scalar = f" {scalar}"
             return fields[:start] + scalar + fields[end:]
