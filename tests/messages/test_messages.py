@@ -15,7 +15,10 @@ VERBS = """
     keep leave let look make mend merge move must name needed need needs put quote raise rename remove run save say set
     shorten simplify split start take try unarchive use wait write
 """
-CHOICES = r"(there|known|read) (are|is)|holds|is a folder with|says what|line by line|pair up|are said in them|would be|did you mean"
+CHOICES = (
+    r"(there|known|read) (are|is)|holds|is a folder with|says what|line by line|pair up|are said in them|would be"
+    r"|did you mean"
+)
 REMEDY = re.compile(rf"\b({'|'.join(VERBS.split())}|{CHOICES}|nothing was (written|spent)|docs/)\b")
 FORMATTED = re.compile(r"\{[^{}]*\}")
 OF_PROPOSALS = ("session/growth/admission.py", "session/growth/making.py", "session/growth/written.py")
