@@ -1,9 +1,12 @@
 """Diagnoses: one per task, of the right kind, from what the diagnoser may see."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory
 from skillgrad_ci.method.gradient import Diagnosis, DiagnosisReply, Kind, diagnose, slug
@@ -153,3 +156,71 @@ def test_a_diagnosis_says_whether_a_success_was_luck() -> None:
         "- task t: contrastive (robust): l",
         "- task t: contrastive (perhaps luck): l",
     ]
+
+
+def test_a_diagnosis_is_told_line_by_line_and_what_is_empty_has_none() -> None:
+    short = Diagnosis("t1", "failure", "sums-text", "sums text", "never converts", "missing")
+    begun = [
+        "- task t1: failure: sums-text",
+        "  - what happened: sums text",
+        "  - cause: never converts",
+        "  - guidance in the skill: missing",
+    ]
+    assert short.render().split("\n") == begun
+    full = replace(short, skipped_step="checks", approach="When text, convert.", snippet="int(x)", quote="sum('1')")
+    assert full.render().split("\n") == [
+        *begun,
+        "  - skipped step: checks",
+        "  - right approach: When text, convert.",
+        "  - in code:",
+        "    ```",
+        "    int(x)",
+        "    ```",
+        "  - seen in the trajectory: \"sum('1')\"",
+    ]
+    verdicts = [replace(short, kind="contrastive", robust=robust).render().split("\n")[0] for robust in (True, False)]
+    assert verdicts == [
+        "- task t1: contrastive (robust): sums-text",
+        "- task t1: contrastive (perhaps luck): sums-text",
+    ]
+
+
+@given(st.text(max_size=90) | st.text("ab1- _", max_size=90))
+def test_a_label_is_words_joined_by_hyphens(text: str) -> None:
+    name = slug(text)
+    assert re.fullmatch(r"([a-z0-9]+(-[a-z0-9]+)*)?", name)
+    assert len(name) <= 60
+    assert slug(name) == name
+    plain = re.sub(r"[^a-z0-9]", "", text.lower())
+    assert name.replace("-", "") == plain[: len(name.replace("-", ""))]
+    assert len(name) >= 59 or name.replace("-", "") == plain, "nothing is lost but beyond the bound"
+
+
+def test_a_task_that_passed_under_the_initial_skill_too_teaches_nothing() -> None:
+    agent = Diagnoser()
+    assert diagnose(agent, SKILL, TASK, PASSED, replace(PASSED, skill_digest="before")) is None
+    assert agent.prompts == []
+
+
+def test_a_long_quote_is_cut_and_none_stays_none() -> None:
+    said = "x" * 400
+    seen = replace(FAILED, trajectory=Trajectory([{"kind": "message", "role": "assistant", "text": said}]))
+    long, none = (diagnose(Diagnoser(quote=quote), SKILL, TASK, seen, seen) for quote in (said, " \n"))
+    assert long
+    assert none
+    assert (long.quote, none.quote) == ("x" * 300, "")
+
+
+def test_what_is_asked_names_the_kind_and_the_task_and_a_skipped_step_is_kept() -> None:
+    agent = Diagnoser(skipped_step="looks at\nthe file")
+    found = [diagnose(agent, SKILL, TASK, row, FAILED) for row in (FAILED, PASSED)]
+    assert [one and one.skipped_step for one in found] == ["looks at the file"] * 2
+    for prompt, kind in zip(agent.prompts, ("failure", "contrastive"), strict=True):
+        assert prompt.endswith(f"\n\n## Asked for\n\nA {kind} diagnosis of task task-7.")
+    failure, contrastive = agent.prompts
+    assert "## The execution under the skill in force, which failed\n\n" in failure
+    assert "Grader:\n```\nfailed feedback\n```" in failure
+    first, second = contrastive.split("## The execution under the skill in force, which passed\n\n")
+    assert "## The execution under the initial skill, which failed\n\n" in first
+    assert "Grader:\n```\nfailed feedback\n```" in first
+    assert "Grader:\n```\npassed feedback\n```" in second
