@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from skillgrad_ci.method.patch import MAX_CONTENT, EditResult, Rules, replay, try_patch
@@ -340,6 +340,7 @@ def test_the_accepted_edits_of_several_patches_replay_in_a_row(
 
 
 @settings(max_examples=100)
+@example([edit_of("E1", "append", "file", "", "Alpha."), edit_of("E2", "replace", "text", "Alpha.", "Beta.")], {"E1"})
 @given(PATCHES.map(edits_of), st.sets(st.sampled_from(["E1", "E2", "E3", "E4"])))
 def test_dropping_edits_keeps_a_sound_skill_and_accounts_for_every_other_edit(
     edits: list[Edit], drop: set[str]
