@@ -18,13 +18,12 @@ from skillgrad_ci.method.evidence import Evidence, Trajectory
 from skillgrad_ci.method.ports import Agent
 from skillgrad_ci.method.prompting import cut_middle, further_files, in_force, load_prompt
 from skillgrad_ci.method.task import Task
-from skillgrad_ci.method.trajectory import render_both, render_trajectory
+from skillgrad_ci.method.trajectory import FEEDBACK_BOUND, render_both, render_trajectory
 from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.skill import Skill
 
 Kind = Literal["failure", "contrastive"]
 Guidance = Literal["missing", "weak", "ignored"]
-FEEDBACK_BOUND = 4_000  # characters of grader's feedback in a prompt
 INSTRUCTION_BOUND = 20_000  # characters of a task's instruction in a prompt
 MAX_TEXT, MAX_SNIPPET = 1_200, 1_500  # characters of one field of a diagnosis
 

@@ -19,7 +19,7 @@ RESULTS_SHARE = 0.3  # of the bound: what agents say and do tells more than what
 EVENTS = 120  # of a longer trajectory the beginning and the end are told
 FIRST_EVENTS = 20
 LAST, ERROR, POINTED_AT = 3.0, 3.0, 3.0  # how many times a plain result's length such a one may have
-FEEDBACK_BOUND = 4_000  # characters of the grader's words in which pointers are looked for
+FEEDBACK_BOUND = 4_000  # characters of the grader's words in a prompt; pointers are looked for in as many
 _ERROR = re.compile(r"\bTraceback\b|(?:Error|Exception)\b|\bcommand not found\b|\bNo such file\b")
 _POINTER = re.compile(r"\b\w{1,40}![A-Z]{1,3}\d{1,7}\b|\b[\w-]{1,60}\.\w{2,5}\b|'[^'\n]{3,60}'|\b\d[\d.,]{2,20}\d\b")
 

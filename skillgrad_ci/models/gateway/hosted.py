@@ -7,7 +7,8 @@ has none, and cost what no token count tells. A dearer tier of service costs wha
 from collections.abc import Mapping
 from typing import Any
 
-Json = Mapping[str, Any]
+from skillgrad_ci.models.gateway.dialect import Json
+
 KEYS = {
     "anthropic": ("mcp_servers", "container", "service_tier", "speed"),
     "responses": ("service_tier", "background", "previous_response_id", "conversation", "prompt"),
