@@ -182,7 +182,7 @@ def exhausted(run: Run) -> tuple[Stop, str]:
 def conclude(run: Run, world: World) -> Run:
     """Measure the candidate on tasks that it never learned from, and decide what is kept."""
     run = of_the_line(run)
-    if run.candidate.digest == run.initial.digest or not run.baseline:
+    if run.candidate.digest == run.initial.digest:
         return run
     split, must_win = check_split(run.suite), run.settings.accept == "final"
     run = run if must_win else replace(run, final=run.candidate)

@@ -25,7 +25,7 @@ def notes(run: Run) -> list[str]:
     """A prompt's part on kinds of edits, by layer and operation: how many were accepted, and how many were not."""
     if not run.settings.optimizer.meta_notes:
         return []
-    results = [result for past in run.iterations for result in past.edits if result.status != "refused"]
+    results = [result for past in run.iterations for result in past.edits]
     accepted = Counter(f"{row.edit.op} in layer {row.edit.layer}" for row in results if row.status == "accepted")
     rejected = Counter(f"{row.edit.op} in layer {row.edit.layer}" for row in results if row.status == "rejected")
     kinds = sorted({*accepted, *rejected})

@@ -61,10 +61,13 @@ def test_kinds_of_edits_are_counted_by_what_measurement_said_of_them() -> None:
     past = step(
         1, result(1, "rejected", "replace"), result(2, "accepted"), result(3, "accepted"),
         result(4, "refused", "delete"), result(5, "rejected"),
+        result(6, "accepted", "insert_after"), result(7, "rejected", "delete"),
     )  # fmt: skip
     assert notes(run(past, meta_notes=True)) == [
         "## Which kinds of edits were kept so far\n\n"
         "- append in layer B: 2 accepted, 1 rejected by measurement\n"
+        "- delete in layer B: 0 accepted, 1 rejected by measurement\n"
+        "- insert_after in layer B: 1 accepted, 0 rejected by measurement\n"
         "- replace in layer B: 0 accepted, 1 rejected by measurement"
     ]
     assert notes(run(past, meta_notes=False)) == []

@@ -22,6 +22,7 @@ from skillgrad_ci.method.ports import Reply
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import GraderSpec, Suite, Task
+from skillgrad_ci.method.trajectory import BOUND
 from tests.support.worlds import SKILL, Synthetic, edit, world
 
 WAYS = {"p": Outcome.PASSED, "f": Outcome.FAILED, "u": Outcome.UNMEASURED}
@@ -51,10 +52,12 @@ def begun(**parts: Any) -> Run:
     return Run(SKILL, SKILL, SKILL, Suite("s", "native", Path("evals"), tasks), config, PatternMemory("s"))
 
 
-def taught(ways: str, agent: Reader, told: list[Event] | None = None, **parts: Any) -> Iteration:
+def taught(
+    ways: str, agent: Reader, told: list[Event] | None = None, said: str = "I begin.", **parts: Any
+) -> Iteration:
     """A step on one task for each letter: p(assed), f(ailed), u(nmeasured)."""
     tasks = [Task(f"t{n}", f"Do number {n}.", [GraderSpec("text")]) for n in range(len(ways))]
-    step = [{"kind": "message", "role": "assistant", "text": "I begin."}]
+    step = [{"kind": "message", "role": "assistant", "text": said}]
     rows = {
         task.id: Evidence(task.id, "d", WAYS[way], feedback=f"feedback on {task.id}", trajectory=Trajectory(step))
         for task, way in zip(tasks, ways, strict=True)
@@ -94,6 +97,14 @@ def test_each_measured_execution_is_read_once_with_its_like_failures_first(
             assert f"### Its execution, which {verdict}\n\n" in part
             assert "I begin." in part
             assert f"Grader:\n```\nfeedback on {task}\n```" in part
+
+
+@pytest.mark.parametrize("size", [1, 2, 8])
+def test_the_trajectories_of_one_reader_share_a_bound(size: int) -> None:
+    agent = Reader()
+    taught("f" * size, agent, said="word " * BOUND, minibatch=size)
+    [(_, user)] = agent.asked
+    assert min(size, 2) * BOUND * 0.6 < len(user) < min(size, 2) * BOUND + 2_000 * size
 
 
 def test_a_lesson_stands_on_the_tasks_that_its_reader_saw_and_becomes_diagnoses_and_overlay() -> None:
