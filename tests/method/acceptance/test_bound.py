@@ -82,19 +82,26 @@ def test_so_many_tasks_are_needed_at_least(both: list[tuple[Outcome, Outcome]]) 
         assert least(worst) == 0
 
 
-@given(outcomes, st.integers(0, 12))
+@given(outcomes, st.integers(0, 12), partial, st.sampled_from(["pass", "score"]))
 def test_the_bound_is_just_so_many_failures_as_leave_nothing_to_win(
-    both: list[tuple[Outcome, Outcome]], measured: int
+    both: list[tuple[Outcome, Outcome]], measured: int, partly: list[float], by: DecideBy
 ) -> None:
     """Tried out: so many of the next tasks fail, and all others pass."""
-    incumbent = [row(n, old) for n, (old, _) in enumerate(both)]
-    order = failed_first(tasks(len(both)), incumbent)
-    known = {one.task_id: one.passed for one in incumbent if one.measured}
+
+    def worth(one: Evidence) -> float:
+        return one.score if by == "score" else float(one.passed)
+
+    incumbent = [row(n, old, partly=partly[n]) for n, (old, _) in enumerate(both)]
+    order = failed_first(tasks(len(both)), incumbent, by)
+    known = {one.task_id: worth(one) for one in incumbent if one.measured}
     assume(known)
-    done = [row(int(task.id[1:]), both[int(task.id[1:])][1]) for task in order[:measured]]
-    gained = sum(one.passed - known[one.task_id] for one in done if one.measured and one.task_id in known)
+    rates = [known.get(task.id, 2.0) for task in order]
+    assert rates == sorted(rates)
+    numbers = [int(task.id[1:]) for task in order[:measured]]
+    done = [row(n, both[n][1], partly=partly[24 + n]) for n in numbers]
+    gained = sum(worth(one) - known[one.task_id] for one in done if one.measured and one.task_id in known)
     rest = [task.id for task in order[measured:] if task.id in known]
-    needed = until_lost(order, incumbent)(done)
+    needed = until_lost(order, incumbent, by)(done)
     for failing in range(len(rest) + 1):
         gain = gained + sum((place >= failing) - known[task] for place, task in enumerate(rest))
         assert (gain > 0) == (failing < needed)
