@@ -106,7 +106,7 @@ class EndedRun(BaseModel):
         """The record with this run in it: enough to tell the next schedule, and people who look."""
         facts: dict[str, Any] = {"fingerprint": self.fingerprint, "path": self.path, "measured_at": self.ended}
         if self.report is None:
-            return record.model_copy(update={**facts, "measured": record.measured | self.measured})
+            return record.with_measured(self.measured).model_copy(update=facts)
         report = self.report
         compact = {
             "run": self.run,
@@ -127,7 +127,7 @@ class EndedRun(BaseModel):
             "splits": self.splits,
         }
         if self.final is not None:
-            facts["final"] = self.final.model_copy(update={"pull_request": pull_request})
+            record = record.with_final(self.final, pull_request)
         return record.with_run(compact, pull_request=pull_request, **facts)
 
 

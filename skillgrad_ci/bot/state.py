@@ -31,6 +31,8 @@ SPENDING = "spending.json"
 KEPT_MONTHS = 24
 KEPT_RUNS = 5
 KEPT_PULLS = 10
+KEPT_MEASURED = 10  # skills, each with a number for every task
+KEPT_EXECUTIONS = 2_000  # of a final measurement: about 500 KB, and written with every change of the record
 ATTEMPTS = 5
 README = b"""# SkillGrad CI's state
 
@@ -120,6 +122,17 @@ class SkillState(BaseModel):
             other.model_copy(update={"report": None}) for other in self.proposals if other.number != proposal.number
         ]
         return self.model_copy(update={"proposals": [*others, proposal][-KEPT_PULLS:]})
+
+    def with_measured(self, measured: Mapping[str, Mapping[str, float]]) -> "SkillState":
+        """Beside what was measured before, the oldest of it out."""
+        others = {skill: means for skill, means in self.measured.items() if skill not in measured}
+        kept = list({**others, **measured}.items())[-KEPT_MEASURED:]
+        return self.model_copy(update={"measured": dict(kept)})
+
+    def with_final(self, final: FinalMeasurement, pull_request: str) -> "SkillState":
+        """In place of the one before."""
+        kept = final.of_at_most(KEPT_EXECUTIONS).model_copy(update={"pull_request": pull_request})
+        return self.model_copy(update={"final": kept})
 
     def with_run(self, report: Mapping[str, Any], **facts: Any) -> "SkillState":
         runs = [*self.runs, dict(report)][-KEPT_RUNS:]

@@ -2,14 +2,18 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from skillgrad_ci.bot import state
+from skillgrad_ci.bot.state import SkillState
 from skillgrad_ci.github.comments import marker
+from skillgrad_ci.method.evidence import Outcome, Usage
 from skillgrad_ci.method.memory.memory_file import parse_memory
+from skillgrad_ci.session.journal.earlier import Execution, FinalMeasurement
 from tests.fake_github.git_store import GitStore
 from tests.fake_github.hub import BOT, MAIN
 from tests.fake_github.server import Fault
@@ -295,3 +299,26 @@ def _long_patch(self: object, user: str) -> dict[str, Any]:
         "why": "| " * 900,
     }
     return {"edits": [{**long, "content": f"Use always {word}. " + "Why? " * 500} for word in words]}
+
+
+def final_of(number: int) -> FinalMeasurement:
+    done = Execution(
+        outcome=Outcome.PASSED, score=1.0, stopped="answered", seconds=123.456, usage=asdict(Usage(9, 90_000))
+    )
+    executions = {f"{one:064}": done for one in range(number)}
+    return FinalMeasurement(skill="s" * 64, ended="2026-11-28T00:00:00+00:00", executions=executions)
+
+
+def test_what_the_state_branch_keeps_of_measurements_is_bounded() -> None:
+    """However large a suite is and however often a schedule looks: the oldest is out, and the newest stays."""
+    record = SkillState(skill="writer")
+    for one in range(3 * state.KEPT_MEASURED):
+        record = record.with_measured({f"skill-{one}": {"task": 1.0}})
+    record = record.with_measured({"skill-25": {"task": 0.0}})
+    assert list(record.measured) == [*(f"skill-{one}" for one in (20, 21, 22, 23, 24, 26, 27, 28, 29)), "skill-25"]
+    assert record.measured["skill-25"] == {"task": 0.0}
+    kept = record.with_final(final_of(10_000), "https://x/pull/1").with_final(final_of(5_000), "https://x/pull/2").final
+    assert kept is not None
+    assert len(kept.executions) == state.KEPT_EXECUTIONS
+    assert kept.told == "the run of 2026-11-28 (pull request 2)"
+    assert len(kept.model_dump_json()) < 600_000

@@ -10,6 +10,7 @@ be too lucky, which makes the next one's test harder.
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,10 @@ class FinalMeasurement(BaseModel):
         """The run for people."""
         offered = self.pull_request.rstrip("/").rpartition("/")[2]
         return f"the run of {self.ended[:10]}" + (f" (pull request {offered})" if offered else "")
+
+    def of_at_most(self, number: int) -> "FinalMeasurement":
+        """Its first executions: what is left out is executed again, and nothing else changes."""
+        return self.model_copy(update={"executions": dict(islice(self.executions.items(), number))})
 
     def write(self, folder: Path) -> None:
         write_atomically(folder / FILE, (self.model_dump_json(indent=1) + "\n").encode())
