@@ -2,8 +2,9 @@
 
     python -m benchmarks.memory
 
-Each record holds what an agent with ten commands leaves, 28 KB. Processor seconds, not the clock's; bytes are those
-of the largest moment of the process, which has the models' library loaded, as a run has.
+Each record holds what an agent with ten commands leaves, 28 KB, and its trajectory lies in the run folder. Processor
+seconds, not the clock's; bytes are those of the largest moment of the process, which has the models' library loaded, as
+a run has.
 """
 
 import os
@@ -27,6 +28,7 @@ from skillgrad_ci.report.report import Circumstances, report_of
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.journal.file_journal import EVIDENCE, FileJournal
 from skillgrad_ci.session.journal.recalled import recall_evidence
+from skillgrad_ci.session.trajectories.kept import keep_in
 from tests.support.worlds import SKILL
 
 OUTPUT = 2_000  # characters of a command's output
@@ -42,6 +44,7 @@ class Measured:
     opened: float
     held: int
     reported: float
+    largest: int
     page: int
 
     @property
@@ -53,6 +56,7 @@ class Measured:
                 (f"a journal of {self.executions:,} executions is opened", f"{self.opened:.1f} s of processor time"),
                 ("the largest moment of the process, with all their evidence", f"{self.held / 1e6:.0f} MB"),
                 ("their report is made and written", f"{self.reported:.1f} s of processor time"),
+                ("the largest moment of the process, with the report", f"{self.largest / 1e6:.0f} MB"),
                 ("the page", f"{self.page / 1e6:.2f} MB"),
             )
         )
@@ -70,8 +74,10 @@ def executed(number: int) -> Evidence:
 def fill(folder: Path, number: int) -> None:
     """A journal of so many executions, each with five calls that were paid."""
     with FileJournal(folder) as journal:
+        keep = keep_in(folder, Redactor())
         for one in range(number):
             journal.record(f"{one:064}", "execution", {"evidence": EVIDENCE.dump_python(executed(one))})
+            keep("base", executed(one))
             for call in range(5):
                 journal.record(f"{call}-{one:030}", "spent", {"role": "executor", "spent": {"calls": 1}})
 
@@ -90,10 +96,14 @@ def measure(number: int = 10_000) -> Measured:
         with FileJournal(folder) as journal:
             opened = time.process_time() - began
             rows = [recall_evidence(journal, key) for key in journal.replayed_of("execution")]
-            held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            held = _largest()
             began = time.process_time()
             page = page_of(rows, folder)
-            return Measured(number, opened, held, time.process_time() - began, page)
+            return Measured(number, opened, held, time.process_time() - began, _largest(), page)
+
+
+def _largest() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def page_of(rows: Sequence[Evidence], folder: Path) -> int:

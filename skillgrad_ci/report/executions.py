@@ -2,7 +2,8 @@
 
 `trajectories/MEASUREMENT/TASK.TRIAL.jsonl` holds one execution: its events, then its verdict. The page must stay small,
 and a long run is many megabytes. So texts are cut to a bound, and events are carried until the page's share is spent:
-first of the tasks that the run learned from, then of those whose outcome changed, then of the others. What is not
+first of the tasks that the run learned from, then of those whose outcome changed, then of the others. Instructions and
+feedback have a share of their own: of thousands of tasks they are most of what is left. What is not
 carried is named by its file.
 """
 
@@ -17,6 +18,7 @@ from skillgrad_ci.report.document import Report
 
 FOLDER = "trajectories"
 PAGE_BOUND = 1_200_000  # characters of executions that a page carries
+WORDS_BOUND = 400_000  # characters of instructions and feedback beside them
 TEXT_BOUND = 3_000  # characters of one message, command or output on the page
 BEFORE, AFTER = "base", "final"
 Row = Mapping[str, Any]
@@ -35,10 +37,11 @@ def read_executions(folder: Path, report: Report) -> Executions:
     """The executions of the report's tasks that lie in a run folder; empty where none do."""
     found = Executions(columns=_columns(folder, report))
     files = {column: _files(folder / FOLDER / column) for column in found.columns}
-    left = PAGE_BOUND
+    left, words = PAGE_BOUND, WORDS_BOUND
     for task in _in_order(report):
         for column in found.columns:
-            for path in files[column].get(folder_of(task), ()):
+            for name in files[column].get(folder_of(task), ()):
+                path = folder / FOLDER / column / name
                 *events, verdict = _rows(path)
                 cell = _cell(path.relative_to(folder), events, verdict)
                 size = len(json.dumps(cell["events"]))
@@ -46,7 +49,14 @@ def read_executions(folder: Path, report: Report) -> Executions:
                     cell["events"] = None
                 else:
                     left -= size
-                found.instructions.setdefault(task, _instruction(events))
+                instruction = "" if task in found.instructions else _instruction(events)
+                words -= len(cell["feedback"]) + len(instruction)
+                if words < 0:
+                    cell = {
+                        name: cell[name] for name in ("outcome", "stopped", "file", "events") if cell[name] is not None
+                    }
+                elif instruction:
+                    found.instructions[task] = instruction
                 found.cells.setdefault(task, {}).setdefault(column, []).append(cell)
     return found
 
@@ -63,11 +73,11 @@ def _columns(folder: Path, report: Report) -> list[str]:
     return [name for name in [*names, AFTER] if (folder / FOLDER / name).is_dir()]
 
 
-def _files(folder: Path) -> dict[str, list[Path]]:
-    """The files of one measurement by their tasks' folder names, in the order of their trials."""
-    found: dict[str, list[Path]] = {}
-    for path in sorted(folder.glob("*.jsonl"), key=lambda path: (len(path.name), path.name)):
-        found.setdefault(path.name.rsplit(".", 2)[0], []).append(path)
+def _files(folder: Path) -> dict[str, list[str]]:
+    """The names of the files of one measurement by their tasks' folder names, in the order of their trials."""
+    found: dict[str, list[str]] = {}
+    for name in sorted((path.name for path in folder.glob("*.jsonl")), key=lambda name: (len(name), name)):
+        found.setdefault(name.rsplit(".", 2)[0], []).append(name)
     return found
 
 

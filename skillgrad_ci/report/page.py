@@ -43,7 +43,7 @@ def render_page(report: Report, folder: Path, *, served: bool = False) -> str:
         report=report,
         columns=executions.columns,
         column_names={column: column_name(column) for column in executions.columns},
-        grid=list(_grid(report, executions)),
+        grid=_grid(report, executions),
         data=_data(report, executions, served),
         hunks=list(_hunks(folder, report)),
         patterns=_patterns(folder),
@@ -120,7 +120,7 @@ def _grid(report: Report, executions: Executions) -> Iterator[tuple[str, str, st
 def _state(cells: Sequence[dict[str, object]]) -> tuple[str, str]:
     if not cells:
         return "none", ""
-    if any(cell["stopped"] == "timeout" for cell in cells):
+    if any(cell.get("stopped") == "timeout" for cell in cells):
         return "timeout", "ended at the time limit"
     measured = [cell["outcome"] == "passed" for cell in cells if cell["outcome"] != "unmeasured"]
     if not measured:

@@ -1,6 +1,8 @@
 """The files of a run folder that people read, written from its report."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from skillgrad_ci.method.run import Run
@@ -18,15 +20,15 @@ EDITS = "edits.json"
 
 def write_run(folder: Path, run: Run, report: Report, redactor: Redactor) -> dict[str, Path]:
     """Write a run's results; gives each by its name. Raises UserError where one cannot be written."""
-    contents = {
-        REPORT: as_json(report),
-        EDITS: as_edits(report),
-        "report.md": as_markdown(report),
-        MEMORY: run.memory.render(),
+    contents: dict[str, Callable[[], str]] = {  # made one after the other: with thousands of tasks each is megabytes
+        REPORT: lambda: as_json(report),
+        EDITS: lambda: as_edits(report),
+        "report.md": lambda: as_markdown(report),
+        MEMORY: run.memory.render,
+        **{f"iterations/{step.number}.md": partial(as_markdown, report, step.number) for step in report.iterations},
     }
-    contents |= {f"iterations/{step.number}.md": as_markdown(report, step.number) for step in report.iterations}
-    for name, text in contents.items():
-        write_atomically(folder / name, redactor(text).encode())
+    for name, make in contents.items():
+        write_atomically(folder / name, redactor(make()).encode())
     patches = {PATCH: run.final}
     if run.final.digest != run.candidate.digest:
         patches[NOT_KEPT] = run.candidate

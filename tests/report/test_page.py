@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -216,3 +216,24 @@ def test_a_long_run_makes_a_small_page(tmp_path: Path, monkeypatch: pytest.Monke
     assert 0 < sum(len(json.dumps(cell["events"])) for _, _, cell in cells if cell["events"]) <= 4_000
     assert all((tmp_path / cell["file"]).is_file() for _, _, cell in cells)
     assert {cell["outcome"] for _, _, cell in cells} == {"passed", "failed"}
+
+
+def test_instructions_and_feedback_have_a_share_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are short, but a page of thousands of tasks would be made of them."""
+    result = written(tmp_path)
+    whole = executions.read_executions(tmp_path, report(result))
+    monkeypatch.setattr(executions, "WORDS_BOUND", 300)
+    found = executions.read_executions(tmp_path, report(result))
+    told = [cell.get("feedback", "") for row in found.cells.values() for cells in row.values() for cell in cells]
+    assert 0 < sum(map(len, [*told, *found.instructions.values()])) <= 300
+    assert found.instructions.items() < whole.instructions.items()
+    assert {task: list(row) for task, row in found.cells.items()} == {
+        task: list(row) for task, row in whole.cells.items()
+    }
+    assert {task: _grid_states(row) for task, row in found.cells.items()} == {
+        task: _grid_states(row) for task, row in whole.cells.items()
+    }
+
+
+def _grid_states(row: dict[str, list[dict[str, Any]]]) -> list[str]:
+    return [cell["outcome"] for cells in row.values() for cell in cells]

@@ -72,3 +72,44 @@ def test_a_cell_is_gone_after_its_session(tmp_path: Path) -> None:
     ended = [child for child in children if "State:\tZ" in Path(f"/proc/{child}/status").read_text()]
     assert children == ended  # they are taken away at the next cell's start
     assert len(children) <= 1
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def sockets_of(pid: int) -> set[str]:
+    """The sockets that a process holds, by their numbers in the kernel."""
+    held = {str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir()}
+    return {name for name in held if name.startswith("socket:")}
+
+
+def test_a_cell_has_a_session_of_its_own_and_no_way_to_ask_for_cells(tmp_path: Path) -> None:
+    """A Ctrl-C in the terminal is for the program alone, and a door that a cell held would open for what breaks out."""
+    (tmp_path / "work").mkdir()
+    with SandlockSandbox().open(Workspace(tmp_path / "work", {})):
+        [nursery_pid] = nursery.processes()
+        outer = children_of(nursery_pid)[-1]
+        cell = [outer, *children_of(outer)]
+        assert len(cell) == 2
+        assert os.getsid(nursery_pid) == nursery_pid
+        assert {os.getsid(process) for process in cell} == {outer}
+        door = sockets_of(nursery_pid)
+        assert door
+        assert not any(door & sockets_of(process) for process in cell)
+
+
+def test_a_fork_of_the_program_has_a_nursery_of_its_own(tmp_path: Path) -> None:
+    """Two that asked at one door would get each other's cells."""
+    outcome(tmp_path / "one")
+    [ours] = nursery.processes()
+    if (child := os.fork()) == 0:
+        try:
+            made = nursery._nursery()
+            own = made.pid != ours
+            made.close() if own else None
+            os._exit(0 if own else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert nursery.processes() == [ours]

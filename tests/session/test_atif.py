@@ -185,3 +185,28 @@ def test_an_unknown_field_would_be_found() -> None:
     assert document is not None
     with pytest.raises(Exception, match="Additional properties"):
         check({**document, "turns": 2})
+
+
+def test_a_replayed_execution_is_not_written_again_and_another_one_is(tmp_path: Path) -> None:
+    """Ten thousand of them would be read, redacted and written at each start."""
+    looked: list[int] = []
+
+    class Events(list[Any]):
+        def __iter__(self) -> Any:
+            looked.append(1)
+            return super().__iter__()
+
+    keep, done = keep_in(tmp_path, Redactor()), evidence([*ASKED, message("assistant", "Done.")])
+    keep("base", done)
+    [file] = tmp_path.rglob("*.jsonl")
+    before = (file.stat().st_ino, file.read_bytes())
+    replayed = replace(done, trajectory=replace(done.trajectory, events=Events(done.trajectory.events)))
+    keep("base", replayed)
+    assert (file.stat().st_ino, file.read_bytes()) == before
+    assert not looked
+    keep("base", replace(replayed, seconds=replayed.seconds + 1))
+    assert file.read_bytes() != before[1]
+    assert looked
+    file.unlink()  # as after a kill
+    keep("base", replayed)
+    assert file.read_bytes() == before[1]

@@ -102,7 +102,7 @@ function show(task, column) {
   const side = name => (cells[name] || []).map((cell, at, all) => execution(cell, `${data.names[name]}${all.length > 1 ? `, trial ${at + 1}` : ""}`));
   const before = chosen !== "base" && cells.base ? [make("div", {}, ...side("base"))] : [];
   body.replaceChildren(
-    section("Instruction", block(data.instructions[task] || "It is not in this run's folder.")),
+    section("Instruction", block(data.instructions[task] || (columns.length ? "This page does not carry it: it is in the files of its executions." : "It is not in this run's folder."))),
     make("div", { class: "row", role: "group", "aria-label": "Measurement" }, ...tabs),
     make("div", { class: before.length ? "beside two" : "beside" }, make("div", {}, ...(chosen ? side(chosen) : [make("p", {}, "It was not executed.")])), ...before),
     ...lessons(task));
@@ -131,7 +131,11 @@ function filter() {
   document.getElementById("count").textContent = `${rows.filter(row => !row.hidden).length} of ${rows.length} tasks`;
 }
 
-for (const row of rows) row.querySelectorAll("button").forEach(button => button.addEventListener("click", () => show(taskOf(row), button.dataset.column)));
+for (const row of rows) row.querySelectorAll("button").forEach(button => {
+  const column = button.dataset.column;
+  if (column) button.setAttribute("aria-label", `${taskOf(row)}, ${data.names[column]}: ${button.title}`);
+  button.addEventListener("click", () => show(taskOf(row), column));
+});
 for (const name of ["search", "split", "state"]) document.getElementById(name)?.addEventListener("input", filter);
 document.getElementById("close").addEventListener("click", () => dialog.close());
 document.getElementById("previous").addEventListener("click", () => step(-1));

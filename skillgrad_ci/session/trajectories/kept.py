@@ -18,7 +18,8 @@ def keep_in(folder: Path, redactor: Redactor) -> Callable[[str, Evidence], None]
 
     The last line is the verdict. The same in ATIF stands beside it, as `TASK.TRIAL.atif.json`. An evaluation's
     executions without a skill, or with another one than the first, have a folder of their own.
-    A file that is there is left alone: it is the same execution, replayed.
+    A file that ends with the same verdict is left alone: it is the same execution, replayed, and its events, which are
+    nearly all of it, are not read again. One without events writes over none.
     """
 
     first: list[str] = []  # the digest of the skill that an evaluation is of
@@ -34,16 +35,20 @@ def keep_in(folder: Path, redactor: Redactor) -> Callable[[str, Evidence], None]
     def keep(iteration: str, evidence: Evidence) -> None:
         measured = folder / "trajectories" / named(iteration, evidence.skill_digest)
         path = measured / f"{folder_of(evidence.task_id)}.{evidence.trial}.jsonl"
-        if path.exists() and not evidence.trajectory.events:
+        verdict = json.dumps(redactor.clean(_verdict(evidence)), ensure_ascii=False)
+        if path.exists() and (_last_line(path) == verdict or not evidence.trajectory.events):
             return
-        rows = [*evidence.trajectory.events, _verdict(evidence)]
-        lines = (json.dumps(redactor.clean(row), ensure_ascii=False) for row in rows)
-        write_atomically(path, ("\n".join(lines) + "\n").encode())
         if document := atif(iteration, evidence):
             text = json.dumps(redactor.clean(document), ensure_ascii=False, indent=1)
             write_atomically(path.with_suffix(".atif.json"), f"{text}\n".encode())
+        lines = (json.dumps(redactor.clean(row), ensure_ascii=False) for row in evidence.trajectory.events)
+        write_atomically(path, "\n".join([*lines, verdict, ""]).encode())  # last: where it is, the other one is too
 
     return keep
+
+
+def _last_line(path: Path) -> str:
+    return path.read_text("utf-8").rstrip("\n").rpartition("\n")[2]
 
 
 def _verdict(evidence: Evidence) -> dict[str, Any]:
