@@ -113,7 +113,7 @@ def test_a_task_takes_little_memory_and_little_of_the_page(tmp_path: Path) -> No
     assert (many - few) / 400 < 4_000
     few, many = (memory.page_of([memory.executed(one) for one in range(n)], tmp_path) for n in (50, 450))
     assert (many - few) / 400 < 200  # 10,000 tasks: under 2 MB
-    assert "10,000 executions" in memory.Measured(10_000, 0.0, 0, 0.0, 0).rows
+    assert "10,000 executions" in memory.Measured(10_000, 0.0, 0, 0.0, 0, 0).rows
 
 
 def test_one_command_prints_every_part() -> None:
