@@ -71,9 +71,12 @@ def test_each_step_is_told_when_it_begins_and_ends_and_its_calls_are_booked_on_i
     assert booked == {"", *(str(step.number) for step in ended.iterations if len(step.reused) < len(step.batch))}
 
 
-def test_a_patch_that_is_lost_is_told_and_stands_in_the_step() -> None:
+@pytest.mark.parametrize("preset", ["skillgrad", "rewrite"])
+def test_a_patch_that_is_lost_is_told_and_stands_in_the_step(preset: str) -> None:
+    """Whoever asks for it: the part that patches by pattern, or the loop for all others."""
     told: list[Event] = []
-    ended = run(Synthetic(), agent=Oracle(fails=lambda role, number: role == "patcher"), observe=told.append)
+    lost, said = Oracle(fails=lambda role, number: role == "patcher"), {"optimizer": preset, "iterations": 3}
+    ended = run(Synthetic(), agent=lost, observe=told.append, said=said)
     assert [step.verdict for step in ended.iterations] == ["no patch: patcher: no reply"] * 3
     dropped = [event for event in told if isinstance(event, Dropped)]
     assert dropped == [Dropped(f"iteration {number}", "patcher: no reply") for number in (1, 2, 3)]
