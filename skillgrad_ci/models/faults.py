@@ -19,7 +19,7 @@ from skillgrad_ci.document.inert_text import one_line, printable
 QUOTA = re.compile(r"insufficient_quota|credit balance is too low", re.IGNORECASE)
 TOO_LONG = re.compile(r"context_length_exceeded|maximum context length|prompt is too long", re.IGNORECASE)
 FILTERED = re.compile(r"content_filter|content management policy|content_policy_violation", re.IGNORECASE)
-NO_KEY = re.compile(r"missing .{0,40}(api[ _]key|credentials)", re.IGNORECASE)
+NO_KEY = re.compile(r"missing .{0,40}(\bkey|api_key|credentials)\b|(unable to locate|no) credentials\b", re.IGNORECASE)
 NEVER_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"}  # httpx: no request left
 PLACE = re.compile(r'File "[^"]*", line \d+(, in \w+)?|(?<![\w:/])/[^\s:"\']*/[^\s:"\']*\.py\b')
 SAID = {  # for providers without HTTP (litellm's custom ones), the class of the error is all there is

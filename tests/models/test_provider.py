@@ -1,6 +1,7 @@
 """The model adapter, through the real litellm, against a scripted provider on a real socket."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -510,6 +511,16 @@ def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> No
     for model, variable in [("openai/x", "OPENAI"), ("anthropic/x", "ANTHROPIC"), ("gemini/x", "GEMINI")]:
         with pytest.raises(UserError, match=f"set .*{variable}_API_KEY"):
             check_access(LitellmModel(model, retries=0))
+
+
+@pytest.mark.parametrize("model", ["sagemaker_chat/x", "sap/x", "snowflake/x"])
+def test_a_key_that_a_provider_does_not_find_is_no_lost_reply(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "AICORE_", "SAP_", "SNOWFLAKE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", "/nonexistent")
+    with pytest.raises(UserError, match="no key that is accepted"):
+        LitellmModel(model).complete(ask())
 
 
 def test_a_provider_whose_package_is_missing_is_named_with_it_and_nothing_is_billed() -> None:
