@@ -296,16 +296,23 @@ def test_a_stop_ends_calls_and_waits_at_once(answer: Answer) -> None:
 def test_the_program_ends_although_a_call_is_in_flight() -> None:
     program = """
         import sys, threading
+        from skillgrad_ci import __main__
         from skillgrad_ci.errors import Cancelled
         from skillgrad_ci.models.provider import LitellmModel
         from skillgrad_ci.method.ports import ModelRequest
-        model = LitellmModel("openai/x", api_base=sys.argv[1], api_key="k")
-        assert "litellm" not in sys.modules, "imported before the first call"
-        threading.Timer(0.01, model.stop.set).start()
-        try:
-            model.complete(ModelRequest([{"role": "user", "content": "hi"}]))
-        except Cancelled:
-            print("cancelled")
+
+        def work():
+            model = LitellmModel("openai/x", api_base=sys.argv[1], api_key="k")
+            assert "litellm" not in sys.modules, "imported before the first call"
+            threading.Timer(0.01, model.stop.set).start()
+            try:
+                model.complete(ModelRequest([{"role": "user", "content": "hi"}]))
+            except Cancelled:
+                print("cancelled")
+            return 0
+
+        __main__.main = work
+        __main__.entry_point()
     """
     with serve(lambda _: Stall(seconds=600)) as server:
         command = [sys.executable, "-c", textwrap.dedent(program), server.url]
