@@ -97,11 +97,13 @@ def _cross_sentence(cross: CrossFitting) -> str:
 
 def _cross_remarks(report: Report, cross: CrossFitting) -> list[str]:
     delta, others = cross.comparison.delta, sum(fold.kept for fold in cross.folds)
-    learned = report.suite.counts["train"]
+    learned = sum(report.suite.counts.values())
+    choose = report.suite.counts["validation"]
+    chosen = f", of which {choose} chose between its steps" if choose else ""
     remarks = [
         f"The estimate is of the procedure, not of this skill: {len(cross.folds)} runs each learned without one fold "
         f"of the tasks and were measured on it; {others} of them ended with an edited skill. The skill that is "
-        f"delivered learned from all {learned} tasks, and was measured on no task that it did not learn from."
+        f"delivered learned from all {learned} tasks{chosen}, and was measured on no task that it did not learn from."
     ]
     if short := sum(fold.stopped == "budget" for fold in cross.folds):
         remarks.append(f"{short} of these runs ended at their part of the budget, so they learned less than this one.")

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from math import ceil
 
 from skillgrad_ci.config.settings import Player, Settings
+from skillgrad_ci.method.acceptance import GATED
 from skillgrad_ci.method.budget import Cap, Ledger
 from skillgrad_ci.method.events import Estimated
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.optimizers.draw import planned, pool_size
 from skillgrad_ci.method.ports import Model, ModelRequest
 from skillgrad_ci.method.task import Split, Suite
+from skillgrad_ci.method.world.left_out import number_choosing
 from skillgrad_ci.report.power import CHURN, telling_trials
 from skillgrad_ci.session.evaluation import executions
 from skillgrad_ci.session.split import fold_sizes
@@ -53,7 +55,7 @@ def planned_executions(
     plan = planned(settings, len(suite.of(Split.TRAIN)))
     train, choosing, unseen = of(Split.TRAIN), of(Split.VALIDATION), of(Split.VALIDATION, Split.HELDOUT)
     initial = 0 if base is not None and base > train else 1  # whether the initial skill is still to be measured there
-    if settings.accept in ("validate", "no-worse"):
+    if settings.accept in GATED:
         checks = choosing * plan.steps + initial * of(Split.VALIDATION, besides=known)
         end = of(Split.HELDOUT) + initial * of(Split.HELDOUT, besides=known)
     else:
@@ -68,13 +70,18 @@ def fold_executions(suite: Suite, settings: Settings) -> int:
     Their base runs are parts of the one that is made at the start.
     """
     learned, counted = _learned(suite, settings), executions(suite.reviewed(), settings.trials)
-    return sum(planned(settings, tasks).executions for tasks in learned) + (len(learned) + 1) * counted
+    trials = max(task.trials or settings.trials for task in suite.tasks)
+    plans = [(planned(settings, teach), choose) for teach, choose in learned]
+    steps = sum(plan.executions + trials * choose * plan.steps for plan, choose in plans)
+    return steps + (len(learned) + 1) * counted
 
 
-def _learned(suite: Suite, settings: Settings) -> list[int]:
-    """How many tasks each run of the folds learns from."""
+def _learned(suite: Suite, settings: Settings) -> list[tuple[int, int]]:
+    """How many tasks teach each run of the folds, and how many choose between its steps."""
     reviewed = len(suite.tasks) - len(suite.unreviewed)
-    return [len(suite.tasks) - size for size in fold_sizes(reviewed, settings.folds)]
+    sizes = fold_sizes(reviewed, settings.folds)
+    choosing = [number_choosing(reviewed - size, settings.accept) for size in sizes]
+    return [(len(suite.tasks) - size - choose, choose) for size, choose in zip(sizes, choosing, strict=True)]
 
 
 def optimizing_calls(settings: Settings, tasks: int) -> int:
@@ -139,7 +146,7 @@ def estimated(
     queries = executions(triggers, settings.trials) * (1 + steps) if triggers else 0
     calls = optimizing_calls(settings, len(suite.of(Split.TRAIN)))
     if settings.split == "cross":
-        calls += sum(optimizing_calls(settings, tasks) for tasks in _learned(suite, settings))
+        calls += sum(optimizing_calls(settings, teach) for teach, _ in _learned(suite, settings))
     guess = Usage(TURNS, TURNS * PROMPT, 0, TURNS * COMPLETION)
     mean_of = [guess] if not seen else list(seen)
     whole = sum(mean_of, Usage())

@@ -9,12 +9,11 @@ records the result keeps even that stable.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from math import ceil
 from pathlib import Path
 
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.method.task import NEEDED_FOR_HELDOUT, NEEDED_FOR_VALIDATION, Split, Suite, Task
+from skillgrad_ci.method.task import NEEDED_FOR_HELDOUT, NEEDED_FOR_VALIDATION, Split, Suite, Task, place_of
 from skillgrad_ci.report.headline import split_notes
 from skillgrad_ci.skill.folder import write_atomically
 
@@ -47,7 +46,7 @@ def assign(
     free = []
     for task in tasks:
         known = Split.TRAIN if task.unreviewed else task.split or (recorded or {}).get(task.id)
-        splits[task.id] = known or _by_hash(_position(seed, task.id), shares)
+        splits[task.id] = known or _by_hash(place_of(seed, task.id), shares)
         if known is None:
             free.append(task.id)
     for outcome in (True, False):  # before the base run nothing is mended: what is shown then moves with no other task
@@ -68,7 +67,7 @@ def folds_of(tasks: Sequence[Task], outcomes: Mapping[str, bool], folds: int, se
     Each stratum is dealt out in the order of its tasks' own places, so a fold that holds all failures is not drawn.
     """
     order = [task.id for task in tasks if not task.unreviewed]
-    order.sort(key=lambda task: (outcomes.get(task, False), _position(seed, task), task))
+    order.sort(key=lambda task: (outcomes.get(task, False), place_of(seed, task), task))
     number = len(fold_sizes(len(order), folds))
     return [order[fold::number] for fold in range(number)]
 
@@ -110,11 +109,6 @@ def _shares(size: int) -> Shares:
     return {Split.TRAIN: 0.5, Split.VALIDATION: 0.2, Split.HELDOUT: 0.3}
 
 
-def _position(seed: int, task: str) -> float:
-    """A task's own place in [0, 1)."""
-    return int.from_bytes(sha256(f"{seed}\0{task}".encode()).digest()[:8], "big") / 2**64
-
-
 def _bounds(shares: Shares) -> Mapping[Split, tuple[float, float]]:
     """Each split's interval of positions. Heldout's is last, so it is the same in any suite that has one."""
     bounds, low = {}, 0.0
@@ -143,7 +137,7 @@ def _mend(stratum: Sequence[str], free: set[str], splits: dict[str, Split], shar
 
     def distance(task: str, split: Split) -> tuple[float, str]:
         low, high = bounds[split]
-        position = _position(seed, task)
+        position = place_of(seed, task)
         return max(low - position, position - high), task
 
     for split in shares:

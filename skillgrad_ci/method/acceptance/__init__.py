@@ -22,6 +22,7 @@ from skillgrad_ci.skill.skill import Skill
 
 Mode = Literal["always", "validate", "final", "no-worse"]
 DecideBy = Literal["pass", "score"]
+GATED = ("validate", "no-worse")  # the modes that measure each candidate on validation tasks
 NO_WORSE_Z = 0.8416  # one-sided, at the level 0.2
 GRID = 840  # scores count in parts of this: halves to eighths are exact, and sums over tasks stay small numbers
 
@@ -39,7 +40,7 @@ def check_mode(mode: Mode, suite: Suite) -> None:
     """Raises UserError where the suite cannot serve the mode."""
     if mode != "always":
         suite.reviewed()
-    if mode in ("validate", "no-worse") and not suite.of(Split.VALIDATION):
+    if mode in GATED and not suite.of(Split.VALIDATION):
         raise UserError(
             f"{suite.root}: accept: {mode} needs validation tasks and the suite has none; "
             "give some tasks 'split: validation' (or 20 tasks or more), or use accept: final"

@@ -20,13 +20,15 @@ from pathlib import Path
 
 from skillgrad_ci.config.settings import Budget
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, UserError
-from skillgrad_ci.method.budget import Purpose
+from skillgrad_ci.method.acceptance import GATED
+from skillgrad_ci.method.budget import MORE, Cap, Purpose
 from skillgrad_ci.method.events import Estimated, Event, Noted
 from skillgrad_ci.method.evidence import Evidence, Usage
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.run import Run, Stop
-from skillgrad_ci.method.task import Task
-from skillgrad_ci.method.world.left_out import learn_without, measure_left_out
+from skillgrad_ci.method.task import Split, Suite, Task
+from skillgrad_ci.method.world import executions_of
+from skillgrad_ci.method.world.left_out import LEAST, learn_without, measure_left_out
 from skillgrad_ci.method.world.measurements import BASE
 from skillgrad_ci.report.comparison import usage_of
 from skillgrad_ci.report.document import Comparison, Cost, CrossFitting, FoldFacts, Report
@@ -49,10 +51,10 @@ from skillgrad_ci.session.parts import StopRequest
 from skillgrad_ci.session.rollout import OUTAGE, PARTLY
 from skillgrad_ci.session.side_by_side.setups import NOTHING_LEFT
 from skillgrad_ci.session.side_by_side.shared_base import Together, measure_base, without_base
-from skillgrad_ci.session.split import folds_of
+from skillgrad_ci.session.split import fold_sizes, folds_of
 
 ALL = "all"  # the part of the journal of the run that makes the skill
-MEASURING = 0.2  # of a fold's budget, kept for the tasks that its run left out
+MOST_KEPT = 0.8  # of a fold's budget, for the tasks that its run left out
 CUTS = {Stop.CANCELLED, Stop.UNMEASURED}
 
 
@@ -82,9 +84,7 @@ def cross_fit(
 
     Raises UserError where nothing could be started, BudgetExceeded or Cancelled where the base run was cut.
     """
-    if inputs.job.settings.accept in ("validate", "no-worse"):
-        raise UserError(f"accept: {inputs.job.settings.accept} needs validation tasks, which split: cross has not")
-    check_accept(inputs)
+    _check_accept(inputs)
     inputs = replace(inputs, earlier=None)  # what is measured is measured afresh
     with FileJournal(folder, redactor) as journal:
         for line in journal.damage:
@@ -98,15 +98,37 @@ def cross_fit(
         if left is None:
             raise BudgetExceeded(f"{NOTHING_LEFT} a run: the base run took all; raise the budget")
         together = replace(together, observe=_of_a_part(observe))
-        done, left = _deliver(_with_budget(inputs, left, len(folds) + 1), base, together, left)
+        whole = replace(inputs, suite=_with_splits_of(inputs.suite, none.run.suite))
+        done, left = _deliver(_with_budget(whole, left, len(folds) + 1), base, together, left)
         if not done.report.kept or done.run.stop in CUTS:
             return _finished(done, [none.report], together, inputs)
-        crossed = _Crossing(inputs, none.run, base, together)
+        crossed = _Crossing(inputs, none, base, together)
         measured, cut = crossed.folds(folds, left)
         facts = _facts(inputs, measured, len(folds), cut[1] if cut else "")
         run = replace(done.run, stop=cut[0], why=cut[1]) if cut else done.run
         done = replace(done, run=run, report=done.report.model_copy(update={"cross": facts}))
         return _finished(done, [none.report, *(fold.spent for fold in measured)], together, inputs)
+
+
+def _check_accept(inputs: Inputs) -> None:
+    """Raises UserError where the suite cannot serve the way in which edits are accepted."""
+    settings = inputs.job.settings
+    if settings.accept not in GATED:
+        check_accept(inputs)
+        return
+    suite = inputs.suite.reviewed()
+    fewest = len(suite.tasks) - max(fold_sizes(len(suite.tasks), settings.folds))
+    if fewest < 2 * LEAST:
+        raise UserError(
+            f"{suite.root}: accept: {settings.accept} with split: cross leaves {fewest} tasks to a run, which needs "
+            f"{2 * LEAST}: {LEAST} that teach and {LEAST} that choose; give more tasks, or use accept: final"
+        )
+
+
+def _with_splits_of(suite: Suite, known: Suite) -> Suite:
+    """A suite whose tasks teach and choose as those that could be trusted do."""
+    splits = {task.id: task.split for task in known.tasks}
+    return suite.with_splits({task.id: splits.get(task.id) or Split.TRAIN for task in suite.tasks})
 
 
 def _of_a_part(observe: Observer) -> Observer:
@@ -139,7 +161,9 @@ def _less(left: Budget, spent: Report) -> Budget | None:
 
 def _deliver(inputs: Inputs, base: JournalPart, together: Together, left: Budget) -> tuple[Finished, Budget | None]:
     """The run on all tasks, in the folder of the whole, and what of the budget it leaves."""
-    together.observe(Noted(f"the skill that is delivered learns from all {len(inputs.suite.tasks)} tasks"))
+    choose = len(inputs.suite.of(Split.VALIDATION))
+    chosen = f", of which {choose} choose between its steps" if choose else ""
+    together.observe(Noted(f"the skill that is delivered learns from all {len(inputs.suite.tasks)} tasks{chosen}"))
     part = JournalPart(together.journal, ALL, base, within="")
     with open_with(part, inputs, together.observe, together.stop, together.redactor) as opened:
         done = optimize_opened(inputs, opened, part.folder, together.redactor, together.reproduce)
@@ -151,9 +175,23 @@ class _Crossing:
     """What all folds begin with."""
 
     inputs: Inputs
-    base: Run
+    none: Finished
     part: JournalPart
     together: Together
+
+    @property
+    def base(self) -> Run:
+        return self.none.run
+
+    def kept(self, cap: Cap, tasks: Sequence[Task]) -> float:
+        """The part of a fold's cap that is kept for the tasks left out, by what executions took in the base run.
+
+        Both skills are executed on each; one execution more is the room that a last call needs.
+        """
+        number = 2 * len(executions_of(tasks, self.base.settings.trials)) + 1
+        more, took = MORE * number / len(self.base.baseline), usage_of(self.none.report.cost)
+        rows = [(took.usd, cap.usd), (took.tokens, cap.tokens), (self.none.report.minutes, cap.minutes)]
+        return min(MOST_KEPT, max((more * (spent or 0.0) / most for spent, most in rows if most), default=0.0))
 
     def folds(self, folds: Sequence[Sequence[str]], left: Budget | None) -> tuple[list[Fold], tuple[Stop, str] | None]:
         """Each fold's run, as far as they come, and what cut them."""
@@ -181,7 +219,7 @@ class _Crossing:
         part = JournalPart(together.journal, f"fold-{number}", self.part)
         with open_with(part, inputs, together.observe, together.stop, together.redactor) as opened:
             world = with_triggers(world_of(opened, opened.rollout), inputs.triggers, inputs.job.settings.trials)
-            with opened.ledger.keeping(MEASURING):
+            with opened.ledger.keeping(self.kept(opened.ledger.cap, tasks)):
                 run = learn_without(self.base, ids, world, f"{inputs.name}-{number}")
             before, after = list[Evidence](), list[Evidence]()
             if run.stop not in CUTS:

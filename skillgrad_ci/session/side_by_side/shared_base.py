@@ -13,6 +13,7 @@ from skillgrad_ci.method.events import Event, Executed, Measuring
 from skillgrad_ci.method.evidence import Flat, flat_signal
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.run import Run
+from skillgrad_ci.method.world.left_out import learning
 from skillgrad_ci.method.world.measurements import BASE
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import Inputs, with_triggers
@@ -44,9 +45,10 @@ def measure_base(inputs: Inputs, part: JournalPart, together: Together) -> tuple
     Raises BudgetExceeded or Cancelled where it was cut: nothing can begin with half of it.
     """
     with open_with(part, inputs, together.observe, together.stop, together.redactor) as opened:
-        skill, trials = inputs.skill, inputs.job.settings.trials
-        if inputs.job.settings.split == "cross":
-            opened.splits(opened.settled, ())  # tells what all of it may take
+        skill, settings, trials = inputs.skill, inputs.job.settings, inputs.job.settings.trials
+        crossed = settings.split == "cross"
+        if crossed:
+            opened.splits(learning(opened.settled, settings), ())  # tells what all of it may take
         world = with_triggers(world_of(opened, opened.rollout), inputs.triggers, trials)
         try:
             baseline = world.measure(skill, opened.suite.tasks, BASE, trials)
@@ -56,7 +58,8 @@ def measure_base(inputs: Inputs, part: JournalPart, together: Together) -> tuple
         flat = flat_signal(baseline)
         outage = flat is not None and flat[0] is Flat.UNMEASURED
         opened.journal.record(END, END, {"stop": OUTAGE if outage else NONE})
-        run = Run(skill, skill, skill, opened.splits(opened.settled, baseline), inputs.job.settings, inputs.memory)
+        suite = learning(opened.settled, settings, baseline) if crossed else opened.settled
+        run = Run(skill, skill, skill, opened.splits(suite, baseline), settings, inputs.memory)
         run = replace(run, baseline=baseline, triggers=triggers, why="a control: nothing is optimized")
         done = write_report(run, opened, part.folder, together.redactor, together.reproduce)
         return done, left_of(opened.ledger)

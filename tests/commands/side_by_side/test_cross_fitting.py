@@ -14,6 +14,7 @@ import yaml
 
 from skillgrad_ci.__main__ import main
 from skillgrad_ci.commands.cli import ELSE
+from skillgrad_ci.method.memory import Pattern, PatternMemory
 from tests.support import small_repository
 from tests.support.killed import AT_ONCE, essence, provider, start
 from tests.support.scripted_answers import Reply
@@ -23,6 +24,7 @@ OPTIMIZE = ("optimize", "skills/greeter", "--sandbox", "none", "--split", "cross
 SCRIPT = "evals/rehearsal.yaml"
 MOMENTS = 4
 TASKS = 7
+SHORT = 220_000  # tokens: nine tenths of what all of it takes
 
 
 def small(root: Path, model: str = "rehearsal", **extra: str) -> Path:
@@ -127,6 +129,38 @@ def test_killed_at_several_moments_it_ends_as_if_never_killed(tmp_path: Path) ->
         assert (out / "skill.patch").read_text() == (tmp_path / "whole/skill.patch").read_text() != ""
 
 
+def test_a_budget_that_ends_inside_the_folds_leaves_each_what_its_measurement_takes(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*OPTIMIZE, "--json", "--out", "out", "--budget-tokens", str(SHORT)]) == 3
+    report = json.loads(capsys.readouterr().out)
+    assert report["kept"]
+    assert report["cost"]["prompt_tokens"] + report["cost"]["completion_tokens"] <= SHORT
+    folds = report["cross"]["folds"]
+    assert (len(folds), report["cross"]["why"]) == (3, "")
+    short = [fold for fold in folds if fold["stopped"] == "budget"]
+    assert 0 < len(short) < 3
+    assert all(fold["comparison"]["delta"]["tasks"] == len(fold["tasks"]) for fold in folds)
+    assert f"{len(short)} of these runs ended at their part of the budget" in " ".join(report["remarks"])
+
+
+def test_the_memory_of_earlier_runs_is_for_the_skill_that_is_delivered_alone(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may have learned from any task, so a fold that began with it would know the tasks that it left out."""
+    known = PatternMemory("greeter", (Pattern("earlier-lesson", "operation", "what all tasks taught"),))
+    path = repository / ".skillgrad/greeter/momentum.md"
+    path.parent.mkdir(parents=True)
+    path.write_text(known.render())
+    assert main([*OPTIMIZE, "--json", "--out", "out"]) == 0
+    said = capsys.readouterr()
+    assert len(json.loads(said.out)["cross"]["folds"]) == 3
+    assert said.err.count("1 pattern from earlier runs") == 1
+    memories = {path.parent.name: path.read_text() for path in Path("out").rglob("momentum.md")}
+    assert "earlier-lesson" in memories["out"]
+    assert not any("earlier-lesson" in memories[f"fold-{number}"] for number in (1, 2, 3))
+
+
 def test_where_the_initial_skill_stays_no_fold_is_run(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is spent on what cannot be delivered."""
     (repository / SCRIPT).write_text((repository / SCRIPT).read_text().replace("capital letters", "no such words", 1))
@@ -160,11 +194,40 @@ def test_a_base_run_whose_last_call_takes_all_of_the_budget_leaves_no_run(
     assert next(executions) == TASKS + 1
 
 
+@pytest.mark.parametrize("words", [("--optimizer", "skillopt"), ("--optimizer", "evoskill")])
+def test_where_each_step_must_win_a_fold_chooses_on_tasks_of_its_own(
+    words: tuple[str, ...], repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*OPTIMIZE, *words, "--json", "--out", "out"]) == 0
+    said = capsys.readouterr()
+    report = json.loads(said.out)
+    assert report["suite"]["counts"] == {"train": 5, "validation": 2, "heldout": 0}
+    assert report["accept"] == "validate"
+    assert report["kept"]
+    folds, lines = report["cross"]["folds"], records(repository / "out/journal.jsonl")
+    assert sorted(task for fold in folds for task in fold["tasks"]) == sorted(row["id"] for row in report["tasks"])
+    for fold in folds:
+        part, left_out = f"fold-{fold['number']}", set(fold["tasks"])
+        own = {row["id"]: row["split"] for row in json.loads((Path("out") / part / "report.json").read_text())["tasks"]}
+        choosing = {task for task, split in own.items() if split == "validation"}
+        assert (len(choosing), choosing & left_out, set(own) & left_out) == (2, set(), set())
+        for measured in (Path("out") / part / "trajectories").glob("validate-*"):
+            assert {path.name.split(".")[0] for path in measured.iterdir()} <= choosing
+        spent = [row["value"] for row in lines if row["kind"] == "spent" and row["key"].startswith(f"{part}: ")]
+        taught = {task for row in spent if row["role"] != "executor" for task in (row["on"]["task"] or "").split(", ")}
+        assert not taught & (left_out | choosing)
+    estimates = [int(number) for number in re.findall(r"at most (\d+) executions \(", said.err)]
+    assert len(estimates) == 2
+    assert min(estimates) >= sum(row["kind"] == "execution" for row in lines)
+    told = " ".join(report["remarks"])
+    assert f"learned from all {TASKS} tasks, of which 2 chose between its steps" in told
+
+
 @pytest.mark.parametrize(
     ("words", "extra", "why"),
     [
         ((), {"split": "heldout"}, "1 have a split of their own (greet-ada: heldout); take these out"),
-        (("--accept", "validate"), {}, "accept: validate needs validation tasks, which split: cross has not"),
+        (("--accept", "validate", "--folds", "2"), {}, "leaves 3 tasks to a run, which needs 4: 2 that teach and 2"),
         (("--folds", "1"), {}, "folds: expected greater than or equal to 2"),
     ],
 )

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 """Tasks that are left out: a run never sees them, and both skills are measured on them one beside the other."""
 
 from dataclasses import replace
@@ -6,10 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skillgrad_ci.method.events import Event, Measuring
+=======
+"""A run that holds nothing out: which of its tasks teach and which choose."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+>>>>>>> 080b0f8 (Cross-fit optimizers whose every step must win on validation)
 from skillgrad_ci.method.evidence import Evidence, Outcome
 from skillgrad_ci.method.memory import Pattern, PatternMemory
 from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.settings import LoopSettings
+<<<<<<< HEAD
 from skillgrad_ci.method.world.left_out import LEFT_OUT, learn_without, measure_left_out
 from tests.support.worlds import SKILL, Oracle, Synthetic, suite, world
 
@@ -55,3 +67,73 @@ def test_a_run_that_changed_nothing_executes_nothing() -> None:
     old, new = measure_left_out(before, before, {"task-3", "task-1"}, world(rollout))
     assert [(row.task_id, row.feedback) for row in old] == [("task-1", "base"), ("task-3", "base")]
     assert (old, rollout.done) == (new, [])
+=======
+from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
+from skillgrad_ci.method.world.left_out import LEAST, learn_without, learning, measure_left_out
+from tests.support.worlds import SKILL, Oracle, Synthetic, suite, world
+
+NAMES = st.text("abcdef", min_size=1, max_size=4)
+
+
+def suite_of(ids: list[str], unreviewed: int = 0) -> Suite:
+    tasks = [Task(name, "x", [GraderSpec("text")], unreviewed=at < unreviewed) for at, name in enumerate(ids)]
+    return Suite("s", "native", Path("evals"), tasks)
+
+
+def baseline_of(outcomes: dict[str, bool]) -> list[Evidence]:
+    return [
+        Evidence(name, "d", Outcome.PASSED if passed else Outcome.FAILED, float(passed), "")
+        for name, passed in outcomes.items()
+    ]
+
+
+def choosing(found: Suite) -> set[str]:
+    return {task.id for task in found.of(Split.VALIDATION)}
+
+
+@given(st.dictionaries(NAMES, st.booleans(), min_size=4, max_size=40), st.dictionaries(NAMES, st.booleans()), st.data())
+def test_two_in_seven_choose_by_what_the_runs_own_tasks_showed(
+    outcomes: dict[str, bool], others: dict[str, bool], data: st.DataObject
+) -> None:
+    settings = LoopSettings(accept="validate", seed=data.draw(st.integers(0, 3)))
+    found = learning(suite_of([*outcomes]), settings, baseline_of(outcomes))
+    chosen = choosing(found)
+    assert len(chosen) == max(LEAST, round(len(outcomes) * 2 / 7))
+    assert LEAST <= len(found.of(Split.TRAIN)) == len(outcomes) - len(chosen)
+    for outcome in (True, False):
+        stratum = {task for task in outcomes if outcomes[task] is outcome}
+        assert abs(len(chosen & stratum) - len(chosen) * len(stratum) / len(outcomes)) <= 1
+    shuffled = learning(
+        suite_of(data.draw(st.permutations([*outcomes]))), settings, baseline_of({**others, **outcomes})
+    )
+    assert choosing(shuffled) == chosen, "neither the order of the suite nor a task left out says anything"
+
+
+@pytest.mark.parametrize("accept", ["always", "final"])
+def test_where_no_step_must_win_all_teach(accept: str) -> None:
+    settings = LoopSettings.model_validate({"accept": accept})
+    assert not choosing(learning(suite_of(["a", "b", "c", "d"]), settings))
+
+
+def test_what_no_person_reviewed_chooses_nothing() -> None:
+    found = learning(suite_of([*"abcdefghij"], unreviewed=6), LoopSettings(accept="validate"))
+    assert choosing(found) <= {*"ghij"}
+    assert len(choosing(found)) == 2
+
+
+def test_a_run_begins_without_the_memory_and_never_executes_what_it_leaves_out() -> None:
+    whole, rollout, oracle = suite(16), Synthetic(), Oracle()
+    here = world(rollout, oracle)
+    memory = PatternMemory("s", (Pattern("earlier-lesson", "operation", "of all tasks"),))
+    base = Run(SKILL, SKILL, SKILL, whole, LoopSettings(accept="validate", iterations=3), memory)
+    ids = {task.id for task in whole.tasks[:4]}
+    run = learn_without(base, ids, here, "fold-1")
+    assert run.incumbent.skill != SKILL
+    assert not {task for _, task in rollout.done} & ids
+    assert not run.memory.get("earlier-lesson")
+    assert not any("earlier-lesson" in said or f"{task} " in said for _, said in oracle.prompts for task in ids)
+    rollout.done.clear()
+    before, after = measure_left_out(base, run, ids, here)
+    assert {task for _, task in rollout.done} == ids
+    assert [row.skill_digest for row in (before[0], after[0])] == [SKILL.digest, run.final.digest]
+>>>>>>> 080b0f8 (Cross-fit optimizers whose every step must win on validation)
