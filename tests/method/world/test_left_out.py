@@ -1,28 +1,19 @@
-<<<<<<< HEAD
-"""Tasks that are left out: a run never sees them, and both skills are measured on them one beside the other."""
+"""Tasks that are left out: which of the others teach and choose, that no run sees them, and how they are measured."""
 
 from dataclasses import replace
-
-from hypothesis import given
-from hypothesis import strategies as st
-
-from skillgrad_ci.method.events import Event, Measuring
-=======
-"""A run that holds nothing out: which of its tasks teach and which choose."""
-
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
->>>>>>> 080b0f8 (Cross-fit optimizers whose every step must win on validation)
+from skillgrad_ci.method.events import Event, Measuring
 from skillgrad_ci.method.evidence import Evidence, Outcome
 from skillgrad_ci.method.memory import Pattern, PatternMemory
 from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.settings import LoopSettings
-<<<<<<< HEAD
-from skillgrad_ci.method.world.left_out import LEFT_OUT, learn_without, measure_left_out
+from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
+from skillgrad_ci.method.world.left_out import LEAST, LEFT_OUT, learn_without, learning, measure_left_out
 from tests.support.worlds import SKILL, Oracle, Synthetic, suite, world
 
 ABLE = SKILL.with_file("SKILL.md", f"{SKILL.text}\nUse always alpha.\n")
@@ -67,10 +58,7 @@ def test_a_run_that_changed_nothing_executes_nothing() -> None:
     old, new = measure_left_out(before, before, {"task-3", "task-1"}, world(rollout))
     assert [(row.task_id, row.feedback) for row in old] == [("task-1", "base"), ("task-3", "base")]
     assert (old, rollout.done) == (new, [])
-=======
-from skillgrad_ci.method.task import GraderSpec, Split, Suite, Task
-from skillgrad_ci.method.world.left_out import LEAST, learn_without, learning, measure_left_out
-from tests.support.worlds import SKILL, Oracle, Synthetic, suite, world
+
 
 NAMES = st.text("abcdef", min_size=1, max_size=4)
 
@@ -136,4 +124,3 @@ def test_a_run_begins_without_the_memory_and_never_executes_what_it_leaves_out()
     before, after = measure_left_out(base, run, ids, here)
     assert {task for _, task in rollout.done} == ids
     assert [row.skill_digest for row in (before[0], after[0])] == [SKILL.digest, run.final.digest]
->>>>>>> 080b0f8 (Cross-fit optimizers whose every step must win on validation)
