@@ -207,7 +207,7 @@ def folder_of(task_id: str) -> str:
     return task_id if plain == task_id else f"{plain[:80] or 'task'}-{digest_of(task_id)[:6]}"
 
 
-def place_of(seed: int, task: str) -> float:
+def position_of(seed: int, task: str) -> float:
     """A task's own place in [0, 1), by the seed and its id: it moves with no other task."""
     return int.from_bytes(hashlib.sha256(f"{seed}\0{task}".encode()).digest()[:8], "big") / 2**64
 

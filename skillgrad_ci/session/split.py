@@ -13,7 +13,7 @@ from math import ceil
 from pathlib import Path
 
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.method.task import NEEDED_FOR_HELDOUT, NEEDED_FOR_VALIDATION, Split, Suite, Task, place_of
+from skillgrad_ci.method.task import NEEDED_FOR_HELDOUT, NEEDED_FOR_VALIDATION, Split, Suite, Task, position_of
 from skillgrad_ci.report.headline import split_notes
 from skillgrad_ci.skill.folder import write_atomically
 
@@ -46,7 +46,7 @@ def assign(
     free = []
     for task in tasks:
         known = Split.TRAIN if task.unreviewed else task.split or (recorded or {}).get(task.id)
-        splits[task.id] = known or _by_hash(place_of(seed, task.id), shares)
+        splits[task.id] = known or _by_hash(position_of(seed, task.id), shares)
         if known is None:
             free.append(task.id)
     for outcome in (True, False):  # before the base run nothing is mended: what is shown then moves with no other task
@@ -67,7 +67,7 @@ def folds_of(tasks: Sequence[Task], outcomes: Mapping[str, bool], folds: int, se
     Each stratum is dealt out in the order of its tasks' own places, so a fold that holds all failures is not drawn.
     """
     order = [task.id for task in tasks if not task.unreviewed]
-    order.sort(key=lambda task: (outcomes.get(task, False), place_of(seed, task), task))
+    order.sort(key=lambda task: (outcomes.get(task, False), position_of(seed, task), task))
     number = len(fold_sizes(len(order), folds))
     return [order[fold::number] for fold in range(number)]
 
@@ -137,7 +137,7 @@ def _mend(stratum: Sequence[str], free: set[str], splits: dict[str, Split], shar
 
     def distance(task: str, split: Split) -> tuple[float, str]:
         low, high = bounds[split]
-        position = place_of(seed, task)
+        position = position_of(seed, task)
         return max(low - position, position - high), task
 
     for split in shares:

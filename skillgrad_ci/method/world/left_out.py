@@ -15,7 +15,7 @@ from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.settings import LoopSettings
-from skillgrad_ci.method.task import Split, Suite, place_of
+from skillgrad_ci.method.task import Split, Suite, position_of
 from skillgrad_ci.method.world import Job, World, executions_of
 
 CHOOSING = 2 / 7  # of the tasks that a run has: as in a whole suite, of which 50 in 100 teach and 20 choose
@@ -35,7 +35,7 @@ def learning(suite: Suite, settings: LoopSettings, baseline: Sequence[Evidence] 
     """
     passed = {row.task_id: row.passed for row in baseline if row.measured}
     order = [task.id for task in suite.tasks if not task.unreviewed]
-    order.sort(key=lambda task: (passed.get(task, False), place_of(settings.seed, task), task))
+    order.sort(key=lambda task: (passed.get(task, False), position_of(settings.seed, task), task))
     number = number_choosing(len(order), settings.accept)
     choose = {order[(2 * at + 1) * len(order) // (2 * number)] for at in range(number)}
     return suite.with_splits({task.id: Split.VALIDATION if task.id in choose else Split.TRAIN for task in suite.tasks})
