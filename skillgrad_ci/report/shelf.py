@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -29,6 +30,11 @@ class FoundRun:
     def kind(self) -> str:
         """What the folder holds in place of a run; empty for a run."""
         return next((kind for start, kind in NO_RUNS.items() if self.folder.name.startswith(start)), "")
+
+    @property
+    def ended(self) -> str:
+        """When its report was written, by this machine's clock; what people tell their runs apart by."""
+        return datetime.fromtimestamp((self.folder / REPORT).stat().st_mtime).astimezone().strftime("%Y-%m-%d %H:%M")
 
     @property
     def executions(self) -> dict[str, int]:

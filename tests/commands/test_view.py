@@ -1,11 +1,13 @@
 """Run folders as pages: served to this machine alone, whole, and nothing else of it."""
 
+import html
 import json
 import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,11 +51,24 @@ def test_runs_are_listed_opened_and_compared(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         status, page = get(server, "/")
         assert (status, "3 runs" in page, "Going on, or stopped" in page) == (200, True, True)
+        ended = datetime.fromtimestamp((tmp_path / "a/report.json").stat().st_mtime).astimezone()
+        assert f"{ended:%Y-%m-%d %H:%M} · <code>" in page
         number = page.split('href="run/')[1].split("/")[0]
         status, page = get(server, f"/run/{number}/")
         assert (status, "connect-src &#39;self&#39;" in page) == (200, True)
         status, page = get(server, f"/compare?a={number}&b={number}")
         assert (status, "Two runs side by side" in page) == (200, True)
+
+
+def test_a_run_that_was_stopped_says_so_in_the_list(tmp_path: Path) -> None:
+    written(tmp_path / "a")
+    file, why = tmp_path / "a/report.json", "The run stopped early (cancelled): somebody wanted it."
+    report = json.loads(file.read_text())
+    file.write_text(json.dumps(report | {"remarks": ["Another.", why]}))
+    with serving(tmp_path) as server:
+        _, page = get(server, "/")
+    assert f"{report['headline']} {why}</p>" in html.unescape(page)
+    assert "Another." not in page
 
 
 def test_a_run_that_goes_on_has_no_page_and_no_comparison(tmp_path: Path) -> None:

@@ -139,6 +139,10 @@ def test_everybody_can_use_it(chromium: "Browser", tmp_path: Path, scheme: str, 
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
     assert dark == (scheme == "dark")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for told in ("before", "after", "change"):  # what one looks for needs no scrolling, on a phone either
+        box = page.locator(".matrix thead th", has_text=told).bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= width
     for state in ("page", "task"):
         if state == "task":
             page.locator(".matrix .state").first.click()
