@@ -3,8 +3,8 @@
 `trajectories/MEASUREMENT/TASK.TRIAL.jsonl` holds one execution: its events, then its verdict. The page must stay small,
 and a long run is many megabytes. So texts are cut to a bound, and events are carried until the page's share is spent:
 first of the tasks that the run learned from, then of those whose outcome changed, then of the others. Instructions and
-feedback have a share of their own: of thousands of tasks they are most of what is left. What is not
-carried is named by its file.
+feedback have a share of their own. What is not carried is named by its file; of thousands of tasks the page lists the
+first hundreds in that order.
 """
 
 import json
@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from skillgrad_ci.method.task import folder_of
-from skillgrad_ci.report.document import Report
+from skillgrad_ci.report.document import Report, TaskFacts
 
 FOLDER = "trajectories"
-PAGE_BOUND = 1_200_000  # characters of executions that a page carries
+ROWS_BOUND = 500  # tasks that a page lists: about 1,000 bytes each
+PAGE_BOUND = 900_000  # characters of executions that a page carries
 WORDS_BOUND = 400_000  # characters of instructions and feedback beside them
 TEXT_BOUND = 3_000  # characters of one message, command or output on the page
 BEFORE, AFTER = "base", "final"
@@ -33,12 +34,19 @@ class Executions:
     cells: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
 
 
-def read_executions(folder: Path, report: Report) -> Executions:
-    """The executions of the report's tasks that lie in a run folder; empty where none do."""
+def listed(report: Report, *, every: bool = False) -> list[TaskFacts]:
+    """The tasks that a page lists, in the report's order: every one, or as many as a page may hold."""
+    ids = set(_in_order(report)[: None if every else ROWS_BOUND])
+    return [task for task in report.tasks if task.id in ids]
+
+
+def read_executions(folder: Path, report: Report, tasks: Sequence[TaskFacts]) -> Executions:
+    """The executions of these tasks of the report that lie in a run folder; empty where none do."""
     found = Executions(columns=_columns(folder, report))
     files = {column: _files(folder / FOLDER / column) for column in found.columns}
     left, words = PAGE_BOUND, WORDS_BOUND
-    for task in _in_order(report):
+    wanted = {task.id for task in tasks}
+    for task in filter(wanted.__contains__, _in_order(report)):
         for column in found.columns:
             for name in files[column].get(folder_of(task), ()):
                 path = folder / FOLDER / column / name

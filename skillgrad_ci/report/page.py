@@ -16,8 +16,8 @@ from skillgrad_ci.config.settings import Settings
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.memory import Pattern
 from skillgrad_ci.method.memory.memory_file import parse_memory
-from skillgrad_ci.report.document import EditFacts, Report
-from skillgrad_ci.report.executions import AFTER, BEFORE, Executions, read_executions
+from skillgrad_ci.report.document import EditFacts, Report, TaskFacts
+from skillgrad_ci.report.executions import AFTER, BEFORE, Executions, listed, read_executions
 from skillgrad_ci.report.templating import environment, usd
 
 ASSETS = ("report.css", "report.js")
@@ -36,14 +36,18 @@ class Hunk:
 
 
 def render_page(report: Report, folder: Path, *, served: bool = False) -> str:
-    """The page of a run. `served`: executions that the page does not carry may be fetched from where it came from."""
-    executions = read_executions(folder, report)
+    """The page of a run.
+
+    `served`: it lists every task, and executions that it does not carry may be fetched from where it came from.
+    """
+    tasks = listed(report, every=served)
+    executions = read_executions(folder, report, tasks)
     style, script = style_and_script()
     return environment().get_template("report.html").render(
         report=report,
         columns=executions.columns,
         column_names={column: column_name(column) for column in executions.columns},
-        grid=_grid(report, executions),
+        grid=list(_grid(tasks, executions)),
         data=_data(report, executions, served),
         hunks=list(_hunks(folder, report)),
         patterns=_patterns(folder),
@@ -108,13 +112,15 @@ def column_name(column: str) -> str:
     return names.get(column) or f"{kinds.get(kind, kind)} {number}"
 
 
-def _grid(report: Report, executions: Executions) -> Iterator[tuple[str, str, str, list[tuple[str, str, str]]]]:
-    """Each task's id, split, change and cells: a column, a state, and a word for it."""
-    for task in report.tasks:
+def _grid(
+    tasks: Sequence[TaskFacts], executions: Executions
+) -> Iterator[tuple[TaskFacts, str, list[tuple[str, str, str]]]]:
+    """Each task, its change, and its cells: a column, a state, and a word for it."""
+    for task in tasks:
         old, new = task.baseline, task.final
         change = "" if old is None or new is None or old == new else "fixed" if new > old else "broken"
         cells = executions.cells.get(task.id, {})
-        yield task.id, task.split, change, [(name, *_state(cells.get(name, []))) for name in executions.columns]
+        yield task, change, [(name, *_state(cells.get(name, []))) for name in executions.columns]
 
 
 def _state(cells: Sequence[dict[str, object]]) -> tuple[str, str]:

@@ -225,9 +225,10 @@ def test_a_long_run_makes_a_small_page(tmp_path: Path, monkeypatch: pytest.Monke
 def test_instructions_and_feedback_have_a_share_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are short, but a page of thousands of tasks would be made of them."""
     result = written(tmp_path)
-    whole = executions.read_executions(tmp_path, report(result))
+    facts = report(result)
+    whole = executions.read_executions(tmp_path, facts, facts.tasks)
     monkeypatch.setattr(executions, "WORDS_BOUND", 300)
-    found = executions.read_executions(tmp_path, report(result))
+    found = executions.read_executions(tmp_path, facts, facts.tasks)
     told = [cell.get("feedback", "") for row in found.cells.values() for cells in row.values() for cell in cells]
     assert 0 < sum(map(len, [*told, *found.instructions.values()])) <= 300
     assert found.instructions.items() < whole.instructions.items()
@@ -237,6 +238,19 @@ def test_instructions_and_feedback_have_a_share_too(tmp_path: Path, monkeypatch:
     assert {task: _grid_states(row) for task, row in found.cells.items()} == {
         task: _grid_states(row) for task, row in whole.cells.items()
     }
+
+
+def test_of_thousands_of_tasks_those_that_say_most_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = written(tmp_path)
+    facts = report(result)
+    taught = {task for step in facts.iterations for task in step.batch}
+    monkeypatch.setattr(executions, "ROWS_BOUND", len(taught))
+    page, served = (render_page(facts, tmp_path, served=served) for served in (False, True))
+    data = json.loads(page.split('id="data">')[1].split("</script>")[0])
+    assert set(data["cells"]) == taught
+    assert page.count("<tr data-text=") == len(taught) < len(facts.tasks) == served.count("<tr data-text=")
+    assert f"<p>{len(taught)} of {len(facts.tasks)} tasks are here" in page
+    assert "tasks are here" not in served
 
 
 def _grid_states(row: dict[str, list[dict[str, Any]]]) -> list[str]:
