@@ -34,7 +34,7 @@ class Executions:
     cells: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
 
 
-def listed(report: Report, *, every: bool = False) -> list[TaskFacts]:
+def tasks_of_page(report: Report, *, every: bool = False) -> list[TaskFacts]:
     """The tasks that a page lists, in the report's order: every one, or as many as a page may hold."""
     ids = set(_in_order(report)[: None if every else ROWS_BOUND])
     return [task for task in report.tasks if task.id in ids]

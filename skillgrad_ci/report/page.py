@@ -17,7 +17,7 @@ from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.memory import Pattern
 from skillgrad_ci.method.memory.memory_file import parse_memory
 from skillgrad_ci.report.document import EditFacts, Report, TaskFacts
-from skillgrad_ci.report.executions import AFTER, BEFORE, Executions, listed, read_executions
+from skillgrad_ci.report.executions import AFTER, BEFORE, Executions, read_executions, tasks_of_page
 from skillgrad_ci.report.templating import environment, usd
 
 ASSETS = ("report.css", "report.js")
@@ -40,7 +40,7 @@ def render_page(report: Report, folder: Path, *, served: bool = False) -> str:
 
     `served`: it lists every task, and executions that it does not carry may be fetched from where it came from.
     """
-    tasks = listed(report, every=served)
+    tasks = tasks_of_page(report, every=served)
     executions = read_executions(folder, report, tasks)
     style, script = style_and_script()
     return environment().get_template("report.html").render(
