@@ -41,7 +41,7 @@ TWICE = "text-stored-numbers"  # its first remedy is too weak
 
 @pytest.fixture(scope="module")
 def suite() -> Suite:
-    return load_suite(SUITE)
+    return load_suite(SUITE / "tasks.yaml")
 
 
 @pytest.fixture(scope="module")
