@@ -69,3 +69,14 @@ def essence(out: Path) -> dict[str, Any]:
         report.pop(name)
     report["suite"].pop("path")
     return report
+
+
+def essence_of_comparison(folder: Path) -> dict[str, Any]:
+    """A comparison without what calls that a kill repeated add to its cost, and without the clock."""
+    document: dict[str, Any] = json.loads((folder / "comparison.json").read_text())
+    for name in ("paid", "reproduce"):
+        document.pop(name)
+    for row in document["settings"]:
+        row.pop("cost")
+        row.pop("minutes")
+    return document

@@ -12,7 +12,7 @@ import yaml
 from skillgrad_ci.__main__ import main
 from skillgrad_ci.report.shelf import find_runs
 from tests.support import small_repository
-from tests.support.killed import AT_ONCE, provider, start
+from tests.support.killed import AT_ONCE, essence_of_comparison, provider, start
 
 SCRIPT = "evals/rehearsal.yaml"
 COMPARE = ("compare", "skills/greeter", "--sandbox", "none", "--optimizers", "skillgrad,trace2skill,shrink")
@@ -148,17 +148,6 @@ def test_a_suite_without_validation_names_the_optimizers_that_it_can_serve(
     assert not Path("out").exists()
 
 
-def essence(folder: Path) -> dict[str, Any]:
-    """A comparison without what calls that a kill repeated add to its cost, and without the clock."""
-    document: dict[str, Any] = json.loads((folder / "comparison.json").read_text())
-    for name in ("paid", "reproduce"):
-        document.pop(name)
-    for row in document["settings"]:
-        row.pop("cost")
-        row.pop("minutes")
-    return document
-
-
 def test_killed_at_several_moments_it_ends_as_if_never_killed(tmp_path: Path) -> None:
     repository, out = small_repository.make(tmp_path / "repository", "openai/scripted"), tmp_path / "out"
     with provider(repository / SCRIPT) as (server, plan):
@@ -174,7 +163,7 @@ def test_killed_at_several_moments_it_ends_as_if_never_killed(tmp_path: Path) ->
         process = start(repository, COMPARE, server.url, out)
         process.join(120)
         assert process.exitcode == 0, (tmp_path / "out.log").read_text()
-        assert essence(out) == essence(tmp_path / "whole")
+        assert essence_of_comparison(out) == essence_of_comparison(tmp_path / "whole")
         assert requests < plan["number"] <= requests + MOMENTS * AT_ONCE
         process = start(repository, COMPARE, server.url, out)
         asked = plan["number"]
