@@ -86,8 +86,11 @@ def _next(done: Finished, in_place: bool) -> Iterator[str]:
     elif in_place and done.run.memory.extent:
         yield f"The skill in {report.skill_path} is as it was; its memory is beside the configuration."
     elif report.kept:
-        folder, diff = (shlex.quote(os.path.relpath(path)) for path in (report.skill_path, done.files["skill.patch"]))
-        yield f"To take it: git apply --directory={folder} {diff}"
+        skill, diff = Path(os.path.relpath(report.skill_path)), Path(os.path.relpath(done.files["skill.patch"]))
+        git = "git apply"
+        if ".." in skill.parts:  # git writes nowhere above the folder that it is told to work in
+            git, skill, diff = f"git -C {shlex.quote(str(skill.parent))} apply", Path(skill.name), diff.absolute()
+        yield f"To take it: {git} --directory={shlex.quote(str(skill))} {shlex.quote(str(diff))}"
     if report.stopped == Stop.CANCELLED:
         yield GO_ON
     elif report.stopped == Stop.BUDGET:  # what was spent counts in the next start: the same cap would end it again

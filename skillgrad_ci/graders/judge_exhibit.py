@@ -55,6 +55,8 @@ class Exhibit(Shown):
         for shown, content in _files(options, task, result.work):
             parts.append(shown)
             written.append(content)
+            if is_short(bare := content.partition("\n")[2]):
+                written.append(bare)  # a file of three characters can be proved by all that is in it
         if options.transcript:
             parts.append(f"### What the agent did\n\n{render_trajectory(result.trajectory)}")
             written += _did(result.trajectory)

@@ -142,6 +142,19 @@ def test_optimize_writes_a_run_folder_and_leaves_the_skill_alone(shell: Shell) -
     assert Skill.load(shell.root / "skills/greeter").digest == done.document["final_digest"]
 
 
+def test_the_patch_of_a_skill_beside_this_folder_can_be_taken_too(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shell.root / "elsewhere").mkdir()
+    monkeypatch.chdir(shell.root / "elsewhere")
+    done = shell("optimize", "../skills/greeter", "--tasks", "../evals", "--model", "rehearsal", *OPEN)
+    assert done.code == 0, done.err
+    command = done.out.split("To take it: ")[1].strip()
+    before = Skill.load(shell.root / "skills/greeter")
+    subprocess.run(command, cwd=shell.root / "elsewhere", shell=True, check=True)
+    assert Skill.load(shell.root / "skills/greeter") != before
+
+
 def test_in_place_without_a_gain_keeps_the_memory_and_the_next_run_says_so(shell: Shell) -> None:
     script = shell.root / "evals/rehearsal.yaml"
     useless = small_repository.MECHANISMS.replace('"use capital letters"', '"use big letters"')

@@ -74,6 +74,15 @@ def test_a_short_answer_is_its_own_quote(tmp_path: Path) -> None:
         judged(model, Result(tmp_path, "It is 42 or so."))
 
 
+def test_a_short_file_is_its_own_quote(tmp_path: Path) -> None:
+    model = JudgeModel(lambda s, r, n: ("failed", "") if "exact text" in s else ("passed", "42"))
+    (tmp_path / "total.txt").write_text("42\n")
+    assert judged(model, Result(tmp_path, "Written.")).outcome is Outcome.PASSED
+    (tmp_path / "total.txt").write_text("42 or so\n")
+    with pytest.raises(EnvironmentFailure, match="too short"):
+        judged(model, Result(tmp_path, "Written."))
+
+
 def test_a_short_quote_out_of_a_longer_text_is_said_to_be_short(tmp_path: Path) -> None:
     """It does stand in the result, so a reader must not be told that it does not."""
     model = JudgeModel(lambda s, r, n: ("failed", "") if "exact text" in s else ("passed", "42"))
