@@ -36,7 +36,9 @@ class Executions:
 
 def tasks_of_page(report: Report, *, every: bool = False) -> list[TaskFacts]:
     """The tasks that a page lists, in the report's order: every one, or as many as a page may hold."""
-    ids = set(_in_order(report)[: None if every else ROWS_BOUND])
+    if every:
+        return list(report.tasks)
+    ids = set(_in_order(report)[:ROWS_BOUND])
     return [task for task in report.tasks if task.id in ids]
 
 

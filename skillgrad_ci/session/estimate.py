@@ -70,7 +70,7 @@ def fold_executions(suite: Suite, settings: Settings) -> int:
     Their base runs are parts of the one that is made at the start.
     """
     learned, counted = _learned(suite, settings), executions(suite.reviewed(), settings.trials)
-    trials = max(task.trials or settings.trials for task in suite.tasks)
+    trials = max(task.times(settings.trials) for task in suite.tasks)
     plans = [(planned(settings, teach), choose) for teach, choose in learned]
     steps = sum(plan.executions + trials * choose * plan.steps for plan, choose in plans)
     return steps + (len(learned) + 1) * counted

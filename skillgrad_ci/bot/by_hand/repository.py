@@ -17,7 +17,7 @@ from skillgrad_ci.config.config import Configuration
 from skillgrad_ci.github.client import Api, Refusal, find
 from skillgrad_ci.session.doctor import Check
 
-ACTIONS = "Settings → Actions → General"
+GENERAL = "Settings → Actions → General"
 SECRETS = "Settings → Secrets and variables → Actions"
 OURS = "skillgrad-action"
 SECRET = re.compile(r"\bsecrets\.([A-Z][A-Z0-9_]*)")
@@ -47,7 +47,7 @@ class OnGitHub:
             return
         yield Check(f"GitHub {self.api.repository}", True, f"default branch {found.get('default_branch', 'unknown')}")
         yield from self._label(issues=bool(found.get("has_issues", True)))
-        yield _seen("Actions", ACTIONS, self._actions)
+        yield _seen("Actions", GENERAL, self._actions)
         yield _seen("pull requests by Actions", SETTING, self._pulls)
         yield from self._workflow()
         for name in sorted(self._secrets()):
@@ -67,12 +67,12 @@ class OnGitHub:
     def _actions(self) -> Check:
         facts = self.api.get("/actions/permissions")
         if not facts["enabled"]:
-            return Check("Actions", False, "turned off", f"{ACTIONS} → Actions permissions")
+            return Check("Actions", False, "turned off", f"{GENERAL} → Actions permissions")
         allowed = facts.get("allowed_actions", "all")
         if allowed == "local_only":
-            return Check("Actions", False, "only actions of the same owner may run", f"{ACTIONS} → Actions permissions")
+            return Check("Actions", False, "only actions of the same owner may run", f"{GENERAL} → Actions permissions")
         if allowed == "selected":
-            remedy = f"see that {OURS} and actions/* are among them: {ACTIONS}"
+            remedy = f"see that {OURS} and actions/* are among them: {GENERAL}"
             return Check("Actions", None, "only selected actions may run", remedy)
         return Check("Actions", True, "all actions may run")
 
