@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from skillgrad_ci.errors import EnvironmentFailure, UserError
 from skillgrad_ci.method.ports import Workspace
 from skillgrad_ci.method.task import Environment
 from skillgrad_ci.sandbox import choose, supervise
-from skillgrad_ci.sandbox.agent_image import agent_image
+from skillgrad_ci.sandbox.agent_image import agent_image, prospect
 from skillgrad_ci.sandbox.container import Container, docker, fetched
 from skillgrad_ci.sandbox.docker_sandbox import DockerSandbox, copy_out
 from skillgrad_ci.sandbox.supervise import Limits
@@ -170,6 +171,42 @@ class TestImages:
         stand_in(program, image='test "$5" = base && echo sha256:01', build=fails("npm error code ECONNREFUSED"))
         with raised(UserError, r"agent: it cannot be installed on the image base by npm .*ECONNREFUSED.*; mend what"):
             agent_image("base", "npm install --global mine@9", lambda _: None)
+
+    @pytest.mark.parametrize(
+        ("here", "manifest", "have", "said"),
+        [
+            ("base skillgrad-agent:*", "exit 9", True, r"its image is here: skillgrad-agent:[0-9a-f]{16}"),
+            ("base", "exit 9", True, "its image is made at the first run, on base, which is here"),
+            ("", 'test "$3" = base', True, "its image is made at the first run, on base, which is fetched then"),
+            (
+                "",
+                fails("no such manifest: docker.io/library/base:latest"),
+                False,
+                r"the image base is not here and cannot be fetched \(docker manifest: no such manifest: .*base.*",
+            ),
+        ],
+    )
+    def test_whether_an_agent_can_be_had_is_known_without_making_it(
+        self, program: Path, here: str, manifest: str, have: bool, said: str
+    ) -> None:
+        pattern = here.replace(" ", "|") or "nothing"
+        image = f'case "$5" in {pattern}) echo sha256:01;; *) exit 1;; esac'
+        stand_in(program, image=image, manifest=manifest, build="exit 9", pull="exit 9")
+        found, words = prospect("base", "npm install --global mine@9")
+        assert (found, bool(re.fullmatch(said, words))) == (have, True), words
+
+    def test_the_image_that_is_foretold_is_the_one_that_is_made(self, program: Path, tmp_path: Path) -> None:
+        """A base that was fetched anew, or another version of the agent, is another image."""
+        made = tmp_path / "made"
+        build = f'echo "$5" > {made}; cat > /dev/null'
+        image = f'case "$5" in base) echo sha256:01;; "$(cat {made} 2>&1)") echo sha256:02;; *) exit 1;; esac'
+        stand_in(program, image=image, build=build)
+        name = agent_image("base", "npm install --global mine@9", lambda _: None)
+        assert name == made.read_text().strip()
+        assert prospect("base", "npm install --global mine@9") == (True, f"its image is here: {name}")
+        assert "first run" in prospect("base", "npm install --global mine@10")[1]
+        stand_in(program, image=image.replace("sha256:01", "sha256:03"), build=build)
+        assert "first run" in prospect("base", "npm install --global mine@9")[1]
 
     def test_a_task_needs_a_work_folder(self, program: Path) -> None:
         stand_in(program, image='case "$4" in *WorkingDir*) echo /;; *) echo sha256:01;; esac')

@@ -4,12 +4,13 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.ports import Workspace
-from skillgrad_ci.sandbox import nursery
+from skillgrad_ci.sandbox import nursery, sandlock_sandbox
 from skillgrad_ci.sandbox.sandlock_sandbox import SandlockSandbox
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sandlock needs Linux")
@@ -72,6 +73,19 @@ def test_a_cell_is_gone_after_its_session(tmp_path: Path) -> None:
     ended = [child for child in children if "State:\tZ" in Path(f"/proc/{child}/status").read_text()]
     assert children == ended  # they are taken away at the next cell's start
     assert len(children) <= 1
+
+
+def test_a_cell_that_dies_at_its_birth_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what it prints last, for it has no other way: here it is told nothing of its limits."""
+    settings = sandlock_sandbox._settings
+
+    def without_limits(*arguments: Any, **named: Any) -> dict[str, Any]:
+        return {name: value for name, value in settings(*arguments, **named).items() if name != "limits"}
+
+    monkeypatch.setattr(sandlock_sandbox, "_settings", without_limits)
+    with pytest.raises(EnvironmentFailure, match=r"no name spaces of its own here \(KeyError: 'limits'\)") as caught:
+        outcome(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def children_of(pid: int) -> list[int]:
