@@ -108,7 +108,10 @@ def _cross_remarks(report: Report, cross: CrossFitting) -> list[str]:
     if short := sum(fold.stopped == "budget" for fold in cross.folds):
         remarks.append(f"{short} of these runs ended at their part of the budget, so they learned less than this one.")
     if cross.why:
-        remarks.append(f"{len(cross.folds)} of {cross.planned} folds are measured: {cross.why}.")
+        remarks.append(
+            f"{len(cross.folds)} of {cross.planned} folds are measured, and the estimate is of their tasks alone; "
+            f"the others may have come out otherwise: {cross.why}."
+        )
     if delta is not None and not delta.clear:
         remarks.append(_too_small(report, delta))
     if (own := report.train.delta) is not None:

@@ -10,63 +10,42 @@ keep it honest:
 - Both skills are executed afresh on the fold. The base run's executions chose what is delivered: where they were
   unlucky, a candidate is kept more often, and a gain over them would be too large.
 - A fold whose run keeps the initial skill changes nothing, so nothing is executed for it.
+- A fold that was cut counts in no figure.
 
 All runs are `optimize`, with one journal, one base run and one budget, in equal parts of what is left for each.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from skillgrad_ci.config.settings import Budget
-from skillgrad_ci.errors import BudgetExceeded, Cancelled, UserError
+from skillgrad_ci.errors import BudgetExceeded, UserError
 from skillgrad_ci.method.acceptance import GATED
-from skillgrad_ci.method.budget import MORE, Cap, Purpose
+from skillgrad_ci.method.budget import Purpose
 from skillgrad_ci.method.events import Estimated, Event, Noted
-from skillgrad_ci.method.evidence import Evidence, Usage
+from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import Observer
-from skillgrad_ci.method.run import Run, Stop
-from skillgrad_ci.method.task import Split, Suite, Task
-from skillgrad_ci.method.world import executions_of
-from skillgrad_ci.method.world.left_out import LEAST, learn_without, measure_left_out
+from skillgrad_ci.method.task import Split, Suite
+from skillgrad_ci.method.world.left_out import LEAST
 from skillgrad_ci.method.world.measurements import BASE
 from skillgrad_ci.report.comparison import usage_of
 from skillgrad_ci.report.document import Comparison, Cost, CrossFitting, FoldFacts, Report
 from skillgrad_ci.report.pages import write_run
 from skillgrad_ci.report.report import comparison_of, cost_of, headed
 from skillgrad_ci.secrets import Redactor
-from skillgrad_ci.session.inputs import Inputs, with_triggers
-from skillgrad_ci.session.journal.file_journal import END, FileJournal
+from skillgrad_ci.session.inputs import Inputs
+from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.journal.part import JournalPart
 from skillgrad_ci.session.open_run import open_with
-from skillgrad_ci.session.optimize_skill import (
-    Finished,
-    check_accept,
-    optimize_opened,
-    optimize_skill,
-    world_of,
-    write_report,
-)
+from skillgrad_ci.session.optimize_skill import Finished, check_accept, optimize_opened, optimize_skill
 from skillgrad_ci.session.parts import StopRequest
-from skillgrad_ci.session.rollout import OUTAGE, PARTLY
+from skillgrad_ci.session.side_by_side.folds import CUTS, Fold, Folds, what_is_left, with_budget
 from skillgrad_ci.session.side_by_side.setups import NOTHING_LEFT
 from skillgrad_ci.session.side_by_side.shared_base import Together, measure_base, without_base
 from skillgrad_ci.session.split import fold_sizes, folds_of
 
 ALL = "all"  # the part of the journal of the run that makes the skill
-MOST_KEPT = 0.8  # of a fold's budget, for the tasks that its run left out
-CUTS = {Stop.CANCELLED, Stop.UNMEASURED}
-
-
-@dataclass(frozen=True)
-class Fold:
-    """A run that learned without `tasks`, and both skills' evidence on them; `spent` is its report's, for its cost."""
-
-    run: Run
-    tasks: Sequence[Task]
-    before: Sequence[Evidence]
-    after: Sequence[Evidence]
-    spent: Report
 
 
 def optimize_as_split(
@@ -99,15 +78,15 @@ def cross_fit(
             raise BudgetExceeded(f"{NOTHING_LEFT} a run: the base run took all; raise the budget")
         together = replace(together, observe=_of_a_part(observe))
         whole = replace(inputs, suite=_with_splits_of(inputs.suite, none.run.suite))
-        done, left = _deliver(_with_budget(whole, left, len(folds) + 1), base, together, left)
+        done, left = _deliver(with_budget(whole, left, len(folds) + 1), base, together, left)
         if not done.report.kept or done.run.stop in CUTS:
             return _finished(done, [none.report], together, inputs)
-        crossed = _Crossing(inputs, none, base, together)
-        measured, cut = crossed.folds(folds, left)
-        facts = _facts(inputs, measured, len(folds), cut[1] if cut else "")
-        run = replace(done.run, stop=cut[0], why=cut[1]) if cut else done.run
+        begun, cuts = Folds(inputs, none, base, together).run(folds, left)
+        why = "; ".join(why for _, why in cuts)
+        facts = _facts(inputs, [fold for fold in begun if fold.cut is None], len(folds), why)
+        run = replace(done.run, stop=cuts[-1][0], why=why) if cuts else done.run
         done = replace(done, run=run, report=done.report.model_copy(update={"cross": facts}))
-        return _finished(done, [none.report, *(fold.spent for fold in measured)], together, inputs)
+        return _finished(done, [none.report, *(fold.spent for fold in begun)], together, inputs)
 
 
 def _check_accept(inputs: Inputs) -> None:
@@ -142,23 +121,6 @@ def _of_a_part(observe: Observer) -> Observer:
     return told
 
 
-def _with_budget(inputs: Inputs, left: Budget, runs: int) -> Inputs:
-    """The inputs with an equal part of what is left for so many runs."""
-    cap = left.cap()[0].part(1 / runs)
-    budget = Budget(usd=cap.usd, tokens=cap.tokens, minutes=cap.minutes)
-    return replace(inputs, job=replace(inputs.job, settings=inputs.job.settings.model_copy(update={"budget": budget})))
-
-
-def _less(left: Budget, spent: Report) -> Budget | None:
-    """What is left of a budget after a run; None where nothing is."""
-    cost = usage_of(spent.cost)
-    rows = [(left.usd, cost.usd or 0.0), (left.tokens, cost.tokens), (left.minutes, spent.minutes)]
-    usd, tokens, minutes = (None if cap is None else cap - took for cap, took in rows)
-    if any(value is not None and value <= 0 for value in (usd, tokens, minutes)):
-        return None
-    return Budget(usd=usd, tokens=None if tokens is None else int(tokens), minutes=minutes)
-
-
 def _deliver(inputs: Inputs, base: JournalPart, together: Together, left: Budget) -> tuple[Finished, Budget | None]:
     """The run on all tasks, in the folder of the whole, and what of the budget it leaves."""
     choose = len(inputs.suite.of(Split.VALIDATION))
@@ -167,72 +129,12 @@ def _deliver(inputs: Inputs, base: JournalPart, together: Together, left: Budget
     part = JournalPart(together.journal, ALL, base, within="")
     with open_with(part, inputs, together.observe, together.stop, together.redactor) as opened:
         done = optimize_opened(inputs, opened, part.folder, together.redactor, together.reproduce)
-    return done, _less(left, done.report)
-
-
-@dataclass(frozen=True)
-class _Crossing:
-    """What all folds begin with."""
-
-    inputs: Inputs
-    none: Finished
-    part: JournalPart
-    together: Together
-
-    @property
-    def base(self) -> Run:
-        return self.none.run
-
-    def kept(self, cap: Cap, tasks: Sequence[Task]) -> float:
-        """The part of a fold's cap that is kept for the tasks left out, by what executions took in the base run.
-
-        Both skills are executed on each; one execution more is the room that a last call needs.
-        """
-        number = 2 * len(executions_of(tasks, self.base.settings.trials)) + 1
-        more, took = MORE * number / len(self.base.baseline), usage_of(self.none.report.cost)
-        rows = [(took.usd, cap.usd), (took.tokens, cap.tokens), (self.none.report.minutes, cap.minutes)]
-        return min(MOST_KEPT, max((more * (spent or 0.0) / most for spent, most in rows if most), default=0.0))
-
-    def folds(self, folds: Sequence[Sequence[str]], left: Budget | None) -> tuple[list[Fold], tuple[Stop, str] | None]:
-        """Each fold's run, as far as they come, and what cut them."""
-        done: list[Fold] = []
-        for number, ids in enumerate(folds, 1):
-            if left is None:
-                return done, (Stop.BUDGET, f"{NOTHING_LEFT} fold {number}")
-            inputs = _with_budget(self.inputs, left, len(folds) + 1 - number)
-            try:
-                fold = self.fold(number, inputs, ids)
-            except (BudgetExceeded, Cancelled) as error:
-                stop = Stop.BUDGET if isinstance(error, BudgetExceeded) else Stop.CANCELLED
-                return done, (stop, f"fold {number}: {error}")
-            if fold.run.stop in CUTS:
-                return done, (fold.run.stop, f"fold {number}: {fold.run.why}")
-            done.append(fold)
-            left = _less(left, fold.spent)
-        return done, None
-
-    def fold(self, number: int, inputs: Inputs, ids: Sequence[str]) -> Fold:
-        """One run that never sees these tasks, then both skills on them. Raises what cuts the second part."""
-        together, tasks = self.together, [task for task in self.base.suite.tasks if task.id in ids]
-        learned = len(self.base.suite.tasks) - len(tasks)
-        together.observe(Noted(f"fold {number}: learns from {learned} tasks, to be measured on {len(tasks)}"))
-        part = JournalPart(together.journal, f"fold-{number}", self.part)
-        with open_with(part, inputs, together.observe, together.stop, together.redactor) as opened:
-            world = with_triggers(world_of(opened, opened.rollout), inputs.triggers, inputs.job.settings.trials)
-            with opened.ledger.keeping(self.kept(opened.ledger.cap, tasks)):
-                run = learn_without(self.base, ids, world, f"{inputs.name}-{number}")
-            before, after = list[Evidence](), list[Evidence]()
-            if run.stop not in CUTS:
-                with opened.ledger.final_measurement():
-                    before, after = map(list, measure_left_out(self.base, run, ids, world))
-            lost = not all(row.measured for row in [*before, *after])
-            ended = OUTAGE if run.stop is Stop.UNMEASURED else PARTLY if lost else str(run.stop)
-            opened.journal.record(END, END, {"stop": ended})
-            spent = write_report(run, opened, part.folder, together.redactor, together.reproduce)
-        return Fold(run, tasks, before, after, spent.report)
+    return done, what_is_left(left, done.report)
 
 
 def _facts(inputs: Inputs, folds: Sequence[Fold], planned: int, why: str) -> CrossFitting:
+    """What the whole folds say of the procedure; `why` others are missing."""
+
     by = inputs.job.settings.decide_by
 
     def over(some: Sequence[Fold]) -> Comparison:
@@ -241,14 +143,14 @@ def _facts(inputs: Inputs, folds: Sequence[Fold], planned: int, why: str) -> Cro
 
     rows = [
         FoldFacts(
-            number=number,
+            number=fold.number,
             learned=len(fold.run.suite.tasks),
             tasks=tuple(task.id for task in fold.tasks),
             kept=fold.run.final.digest != fold.run.initial.digest,
             stopped=str(fold.run.stop),
             comparison=over([fold]),
         )
-        for number, fold in enumerate(folds, 1)
+        for fold in folds
     ]
     return CrossFitting(planned=planned, folds=tuple(rows), comparison=over(folds), why=why)
 

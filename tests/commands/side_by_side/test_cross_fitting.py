@@ -15,9 +15,16 @@ import yaml
 from skillgrad_ci.__main__ import main
 from skillgrad_ci.commands.cli import ELSE
 from skillgrad_ci.method.memory import Pattern, PatternMemory
-from tests.support import small_repository
+from skillgrad_ci.method.optimize import optimize
+from skillgrad_ci.method.run import Stop
+from skillgrad_ci.method.settings import LoopSettings
+from skillgrad_ci.method.world.left_out import LEFT_OUT
+from skillgrad_ci.models.rehearsal.register import respond
+from skillgrad_ci.models.rehearsal.script import Script
+from skillgrad_ci.session.side_by_side.folds import ends_all
+from tests.support import small_repository, worlds
 from tests.support.killed import AT_ONCE, essence, provider, start
-from tests.support.scripted_answers import Reply
+from tests.support.scripted_answers import Raw, Reply
 from tests.support.scripted_server import serve
 
 OPTIMIZE = ("optimize", "skills/greeter", "--sandbox", "none", "--split", "cross")
@@ -49,6 +56,10 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def records(journal: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in journal.read_text().splitlines()]
+
+
+def spent_in(journal: Path, part: str = "") -> list[dict[str, Any]]:
+    return [row for row in records(journal) if row["kind"] == "spent" and row["key"].startswith(part)]
 
 
 def test_every_task_is_left_out_once_and_its_fold_never_learned_from_it(
@@ -120,7 +131,9 @@ def test_killed_at_several_moments_it_ends_as_if_never_killed(tmp_path: Path) ->
         assert process.exitcode == ELSE, (tmp_path / "out.log").read_text()
         cut = json.loads((out / "report.json").read_text())
         assert (len(cut["cross"]["folds"]), cut["stopped"], cut["kept"]) == (2, "cancelled", True)
-        assert "2 of 3 folds are measured: fold 3: " in " ".join(cut["remarks"])
+        assert "2 of 3 folds are measured, and the estimate is of their tasks alone" in " ".join(cut["remarks"])
+        assert cut["why"].startswith("fold 3: ")
+        assert cut["cost"]["calls"] == sum(row["value"]["spent"]["calls"] for row in spent_in(out / "journal.jsonl"))
         process = start(repository, OPTIMIZE, server.url, out)
         process.join(120)
         assert process.exitcode == 0, (tmp_path / "out.log").read_text()
@@ -142,6 +155,63 @@ def test_a_budget_that_ends_inside_the_folds_leaves_each_what_its_measurement_ta
     assert 0 < len(short) < 3
     assert all(fold["comparison"]["delta"]["tasks"] == len(fold["tasks"]) for fold in folds)
     assert f"{len(short)} of these runs ended at their part of the budget" in " ".join(report["remarks"])
+
+
+def test_a_fold_that_the_cap_cuts_while_it_measures_ends_no_other_and_counts_in_no_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "scripted-key-for-tests")
+    monkeypatch.chdir(small(tmp_path / "repository", "openai/scripted"))
+    script, dear, requests = Script.load(Path(SCRIPT)), set[int](), itertools.count(1)
+
+    def answer(request: dict[str, Any]) -> Raw:
+        reply = respond(script, request)
+        if next(requests) in dear:  # more than the part of a fold, and less than is left for two
+            reply["usage"]["prompt_tokens"] = 6_000_000
+        return Raw(body=json.dumps(reply).encode())
+
+    def run(out: str, tokens: int, code: int) -> dict[str, Any]:
+        words = ["--api-base", server.url, "--concurrency", "1", "--budget-tokens", str(tokens), "--json"]
+        assert main([*OPTIMIZE, *words, "--out", out]) == code
+        return dict(json.loads(capsys.readouterr().out))
+
+    with serve(answer) as server:
+        whole = run("whole", 10_000_000, 0)
+        calls = spent_in(Path("whole/journal.jsonl"))
+        assert next(requests) == len(calls) + 1
+        measured = (row["key"].startswith("fold-2: ") and row["value"]["on"]["iteration"] in LEFT_OUT for row in calls)
+        dear.add(1 + list(measured).index(True))
+        requests = itertools.count(1)
+        cut = run("out", 10_000_000, 3)
+        assert [fold["number"] for fold in cut["cross"]["folds"]] == [1, 3]
+        assert cut["kept"]
+        assert cut["why"].startswith("fold 2: budget.tokens: the next call could take the run to ")
+        assert (
+            "2 of 3 folds are measured, and the estimate is of their tasks alone; the others may have come out other"
+            in (" ".join(cut["remarks"]))
+        )
+        whole_folds = sum(len(fold["tasks"]) for fold in cut["cross"]["folds"])
+        assert cut["cross"]["comparison"]["delta"]["tasks"] == whole_folds < TASKS
+        spent = [row["value"]["spent"] for row in spent_in(Path("out/journal.jsonl"))]
+        assert cut["cost"]["prompt_tokens"] == sum(row["prompt_tokens"] for row in spent) > 6_000_000
+        raised = run("out", 40_000_000, 0)
+        assert len(spent_in(Path("out/journal.jsonl"))) == len(calls)
+        assert raised["cross"] == whole["cross"]
+
+
+@pytest.mark.parametrize(
+    ("rollout", "rest"),
+    [
+        (worlds.Synthetic(outage=lambda iteration, task: iteration != "base"), True),
+        (worlds.Synthetic(late=lambda iteration, task: iteration != "base"), False),
+    ],
+)
+def test_an_outage_ends_the_folds_after_it_and_a_clock_does_not(rollout: worlds.Synthetic, rest: bool) -> None:
+    run = optimize(
+        worlds.SKILL, worlds.suite(), LoopSettings(accept="final"), PatternMemory("s"), worlds.world(rollout)
+    )
+    assert run.stop is Stop.UNMEASURED
+    assert ends_all(run, (run.stop, run.why)) == rest
 
 
 def test_the_memory_of_earlier_runs_is_for_the_skill_that_is_delivered_alone(
