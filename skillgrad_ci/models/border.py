@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from skillgrad_ci.document import json_text
+from skillgrad_ci.models.envelopes import sent
 from skillgrad_ci.models.faults import Fault, Kind, of_status
 from skillgrad_ci.models.wire import BadShape, checked, error_in
 
@@ -39,6 +40,8 @@ class Border(httpx.BaseTransport):
         self._inside = inside
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if (noted := sent.get()) is not None:
+            noted.append(request)
         request.headers["accept-encoding"] = "gzip, deflate"
         response = self._inside.send(request, stream=True, follow_redirects=False)
         try:

@@ -14,6 +14,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+import httpx
+
 from skillgrad_ci.document.inert_text import one_line, printable
 
 QUOTA = re.compile(r"insufficient_quota|credit balance is too low", re.IGNORECASE)
@@ -93,9 +95,20 @@ def of_status(status: int | None, said: str, words: str, headers: Mapping[str, A
         return Fault(Kind.KEY, said)
     if status == 404:
         return Fault(Kind.MODEL, said)
-    if status in {408, 409, 425, 429} or status >= 500:
+    if waited_out(status):
         return Fault(Kind.BUSY, f"HTTP {status}: {said}", _wait(headers))
     return Fault(Kind.REFUSED, f"HTTP {status}: {said}")
+
+
+def waited_out(status: int) -> bool:
+    """Whether an answer of this HTTP status was not charged, and may be another one in a while."""
+    return status in {408, 409, 425, 429} or status >= 500
+
+
+def refusal(status: int, said: str, response: httpx.Response | None = None) -> httpx.HTTPStatusError:
+    """The provider's error as an exception that says its own words."""
+    request = httpx.Request("POST", "http://provider")
+    return httpx.HTTPStatusError(said, request=request, response=response or httpx.Response(status))
 
 
 def _wait(headers: Mapping[str, Any]) -> float | None:

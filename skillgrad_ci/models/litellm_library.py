@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+import httpx
+
+from skillgrad_ci.models.envelopes import Envelopes
+
 QUIET = ("LiteLLM", "httpx", "openai")
 
 
@@ -53,22 +57,23 @@ def _put_border(library: Any) -> None:
 class LibraryCall:
     """One completion on a daemon thread, which neither its caller nor the program's end has to wait for."""
 
-    def __init__(self, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, arguments: Mapping[str, Any], envelopes: Envelopes) -> None:
         self.done = threading.Event()
         self.returned = False
         self.response: Any = None  # None although it returned: a 422 to which litellm found no way round
         self.error: Exception | None = None
         self._library = litellm()  # imported by the caller: not on its clock, and not by a thread that may be left
         self._arguments = arguments
+        self._envelopes = envelopes
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="model call", daemon=True).start()
 
     def _run(self) -> None:
         try:
-            self.response = self._library.completion(**self._arguments)
+            self.response = self._envelopes.complete(self._library, self._arguments)
             self.returned = True
-        except (ImportError, *self._library.LITELLM_EXCEPTION_TYPES) as error:
+        except (ImportError, httpx.HTTPError, *self._library.LITELLM_EXCEPTION_TYPES) as error:
             self.error = error
         finally:
             self.done.set()

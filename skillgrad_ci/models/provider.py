@@ -5,7 +5,6 @@ here, as long as the provider asks where it does. A reply that was lost on its w
 charged, so it is not asked for again inside one call; the meter does that, as a call of its own.
 """
 
-import copy
 import random
 import re
 import threading
@@ -18,6 +17,7 @@ from skillgrad_ci.errors import Cancelled, ReplyError, UserError
 from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest
 from skillgrad_ci.models.advice import RefusedRequest, failure, provider_of
+from skillgrad_ci.models.envelopes import Envelopes
 from skillgrad_ci.models.faults import Fault, Kind, classify
 from skillgrad_ci.models.litellm_library import LibraryCall, litellm
 from skillgrad_ci.models.prices import Prefixes, Price, Tokens, dollars
@@ -61,6 +61,7 @@ class LitellmModel:
     stop: threading.Event = field(default_factory=threading.Event)
     tell: Callable[[str], None] = field(default=lambda _: None, repr=False)
     _prefixes: Prefixes = field(default_factory=Prefixes, repr=False)
+    _envelopes: Envelopes = field(default_factory=Envelopes, repr=False)
     _counts_apart: threading.Lock = field(default_factory=threading.Lock, repr=False)  # taken once it was seen to
     _schema_refused: threading.Event = field(default_factory=threading.Event, repr=False)
     _told: set[str] = field(default_factory=set, repr=False)  # why calls are made again, each told once
@@ -138,7 +139,7 @@ class LitellmModel:
 
     def ask(self, request: ModelRequest, *, with_schema: bool = False) -> LibraryCall:
         """One attempt, which is not started yet."""
-        return LibraryCall(self._arguments(request, with_schema))
+        return LibraryCall(self._arguments(request, with_schema), self._envelopes)
 
     def outcome(self, call: LibraryCall) -> Any:
         """What became of an attempt that is done: litellm's response, or the fault that came instead."""
@@ -153,7 +154,7 @@ class LitellmModel:
         return call.response
 
     def _arguments(self, request: ModelRequest, with_schema: bool) -> dict[str, Any]:
-        """litellm's arguments. It may change what it is given, so it gets copies."""
+        """litellm's arguments."""
         arguments: dict[str, Any] = {
             **self.parameters,
             "model": self.name,
@@ -165,7 +166,7 @@ class LitellmModel:
             "_skip_mcp_handler": True,  # else a call with tools imports a package that we do not need
         }
         if request.tools:
-            arguments["tools"] = copy.deepcopy(list(request.tools))
+            arguments["tools"] = list(request.tools)
         if request.schema is not None and with_schema:
             arguments["response_format"] = response_format(request.schema)
         if self._marks_cache(request):
@@ -181,7 +182,7 @@ class LitellmModel:
         Once a reply had to be repaired it is said in words too, for a server may have lost it on the way.
         """
         apart = bool(request.shared) and self._marks_cache(request)
-        messages = copy.deepcopy(request.parted if apart else request.joined)
+        messages = request.parted if apart else request.joined
         if request.schema is not None and (not with_schema or self._schema_lost.is_set()):
             messages[int(apart)]["content"] += f"\n\n{in_words(request.schema)}"
         return messages

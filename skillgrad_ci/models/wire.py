@@ -113,6 +113,7 @@ class _Completion(BaseModel):
 
     choices: list[_Choice] = Field(min_length=1)
     usage: Counts = None
+    service_tier: Name = None  # litellm's reading of Groq's replies fails without it
 
 
 class _Block(BaseModel, extra="allow"):
@@ -174,6 +175,7 @@ def _completion(value: Mapping[str, Any]) -> dict[str, Any]:
         message["reasoning_content"] = said.reasoning_content
     choice = {"index": 0, "message": message, "finish_reason": finish}
     whole = {"id": "reply", "object": "chat.completion", "created": 0, "model": "", "choices": [choice]}
+    whole["service_tier"] = reply.service_tier
     return whole if reply.usage is None else {**whole, "usage": reply.usage}
 
 

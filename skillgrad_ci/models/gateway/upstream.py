@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.models.faults import Fault, Kind, classify
+from skillgrad_ci.models.faults import Fault, Kind, classify, refusal
 from skillgrad_ci.models.gateway.dialect import Answer, Broken, Call, Dialect
 from skillgrad_ci.models.gateway.hosted import without_hosted
 from skillgrad_ci.models.litellm_library import litellm
@@ -197,9 +197,3 @@ class Attempt:
         self.body = bytes(kept)
         if response.status_code != httpx.codes.OK:
             self.error = refusal(response.status_code, kept.decode("utf-8", "replace"), response)
-
-
-def refusal(status: int, said: str, response: httpx.Response | None = None) -> httpx.HTTPStatusError:
-    """The provider's error as an exception that says its own words."""
-    request = httpx.Request("POST", "http://provider")
-    return httpx.HTTPStatusError(said, request=request, response=response or httpx.Response(status))
