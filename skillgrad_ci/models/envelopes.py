@@ -65,7 +65,8 @@ class Envelopes:
         if envelope is not None and fits:
             response = envelope.send(library.client_session, messages, arguments["timeout"])
             if response.is_success:
-                return _read(library, response)
+                read = library.utils.convert_to_model_response_object
+                return read(response_object=response.json(), model_response_object=library.ModelResponse())
             if waited_out(response.status_code):
                 raise refusal(response.status_code, response.text, response)
         requests: list[httpx.Request] = []
@@ -92,15 +93,6 @@ class Envelopes:
             known = self._known.get(kind)
             steps = _steps(messages) | (known.steps if known else frozenset())
             self._known[kind] = Envelope(request.url, headers, {**body, "messages": []}, steps)
-
-
-def _read(library: Any, response: httpx.Response) -> Any:
-    """As litellm's completion does. Raises httpx.DecodingError."""
-    read = library.utils.convert_to_model_response_object
-    try:
-        return read(response_object=response.json(), model_response_object=library.ModelResponse())
-    except Exception as error:  # noqa: BLE001  # it raises whatever went wrong
-        raise httpx.DecodingError(f"a reply that litellm cannot read: {error}") from None
 
 
 def _kind(arguments: Mapping[str, Any]) -> str:

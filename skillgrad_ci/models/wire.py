@@ -8,13 +8,14 @@ here: `function_call`, arguments that are an object, content in parts, a refusal
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from skillgrad_ci.document import json_text
 
 MOST_TOKENS = 1_000_000_000  # of one call: a count beyond it is not a count
+PARALLEL = "multi_tool_use.parallel"  # a tool of several calls that models of OpenAI's make up now and then
 ANSWERS = {"choices", "content", "candidates", "output"}  # what a reply holds that is not an error
 STATUS = {  # of errors that come with HTTP 200
     "rate_limit_exceeded": 429,
@@ -85,9 +86,30 @@ Name = Annotated[str | None, BeforeValidator(_name)]
 Counts = Annotated[dict[str, Any] | None, BeforeValidator(_usage)]
 
 
+class _Use(BaseModel):
+    recipient_name: str
+    parameters: Any
+
+
+class _Uses(BaseModel):
+    """The arguments of `PARALLEL`."""
+
+    tool_uses: list[_Use]
+
+
 class _Function(BaseModel):
     name: Name = None
     arguments: Annotated[str, BeforeValidator(_arguments)] = ""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """litellm unpacks `PARALLEL` and fails at one that is not whole; by another name, the model is told of it."""
+        if self.name == PARALLEL:
+            try:
+                _Uses.model_validate_json(self.arguments)
+            except ValidationError:
+                self.name = PARALLEL.replace(".", "_")
+        return self
 
 
 class _Call(BaseModel):
