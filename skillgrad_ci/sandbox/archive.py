@@ -73,6 +73,8 @@ def _bound(size: int, count: int, name: str, limits: Limits) -> None:
         raise TooMuch(f"it made more than {limits.files:,} files")
     if len(PurePosixPath(name).parts) > limits.depth:
         raise TooMuch(f"its folders are nested more than {limits.depth} deep")
+    if len(name.encode("utf-8", "surrogateescape")) > limits.path:
+        raise TooMuch(f"it made paths of more than {limits.path:,} bytes")
 
 
 def _refusal(member: tarfile.TarInfo, folder: Path) -> str:

@@ -34,7 +34,8 @@ class Limits:
     `output` is what an agent gets to see of a command's output, head and tail; a command that writes
     more than `flood` is stopped. `disk` bounds the work folder (and a quarter of it `/tmp`), `files` its
     entries; `free` is what must stay free on the file system that holds it, because an open file without
-    a name is in no folder.
+    a name is in no folder. `path` is the bytes of a path below the work folder: what is longer than the kernel's
+    4,096 for a whole one can be neither listed, nor counted, nor read by a grader.
     """
 
     memory: int = 2 * GIB
@@ -44,6 +45,7 @@ class Limits:
     disk: int = 1 * GIB
     files: int = 20_000
     depth: int = 64
+    path: int = 1_024
     free: int = 256 * MIB
 
 

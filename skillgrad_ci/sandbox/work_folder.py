@@ -17,11 +17,12 @@ SLACK = MIB  # bytes: blocks of files that a command has long closed are still b
 
 @dataclass(frozen=True)
 class DiskUse:
-    """What folders hold: bytes, entries, and how deep they nest."""
+    """What folders hold: bytes, entries, how deep they nest, and the bytes of the longest path in them."""
 
     size: int = 0
     files: int = 0
     depth: int = 0
+    path: int = 0
 
 
 EMPTY = DiskUse()
@@ -29,9 +30,11 @@ EMPTY = DiskUse()
 
 def usage(folders: Sequence[Path]) -> DiskUse:
     """What the folders hold together. Safe while commands run."""
-    size = files = deepest = 0
+    size = files = deepest = longest = 0
     for folder in folders:
+        above = len(os.fsencode(folder)) + 1
         for depth, entry in _entries(folder):
+            longest = max(longest, len(os.fsencode(entry.path)) - above)
             try:
                 facts = entry.stat(follow_symlinks=False)
             except OSError:  # gone since it was listed
@@ -39,7 +42,7 @@ def usage(folders: Sequence[Path]) -> DiskUse:
             size += max(facts.st_size, facts.st_blocks * 512)  # a sparse file counts in full
             files += 1
             deepest = max(deepest, depth)
-    return DiskUse(size, files, deepest)
+    return DiskUse(size, files, deepest, longest)
 
 
 def excess(folders: Sequence[Path], limits: Limits, before: DiskUse = EMPTY) -> str:
@@ -54,6 +57,8 @@ def excess(folders: Sequence[Path], limits: Limits, before: DiskUse = EMPTY) -> 
         return f"it made more than {limits.files:,} files"
     if now.depth > max(limits.depth, before.depth):
         return f"its folders are nested more than {limits.depth} deep"
+    if now.path > max(limits.path, before.path):
+        return f"it made paths of more than {limits.path:,} bytes"
     return ""
 
 

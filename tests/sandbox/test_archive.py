@@ -111,8 +111,9 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         [("a", tarfile.REGTYPE, "", b"x" * 4000), *((f"l{n}", tarfile.LNKTYPE, "a", b"") for n in range(5))],
         [(str(n), tarfile.REGTYPE, "", b"") for n in range(60)],
         [("/".join("d" * 8), tarfile.DIRTYPE, "", b"")],
+        [("/".join(["é" * 120] * 5), tarfile.REGTYPE, "", b"")],
     ],
-    ids=["size", "links", "count", "depth"],
+    ids=["size", "links", "count", "depth", "path"],
 )
 def test_too_much_is_refused(tmp_path: Path, members: list[tuple[str, bytes, str, bytes]]) -> None:
     with pytest.raises(TooMuch):

@@ -58,7 +58,7 @@ def test_locked_folders_are_opened_and_special_bits_cleared(work: Path) -> None:
     assert (work / "a" / "b" / "tool").read_text() == "x"
 
 
-@pytest.mark.parametrize("what", ["size", "sparse", "count", "deep", "very deep"])
+@pytest.mark.parametrize("what", ["size", "sparse", "count", "deep", "very deep", "long", "very long"])
 def test_a_folder_past_the_limits_is_emptied(work: Path, what: str) -> None:
     if what == "size":
         (work / "big").write_bytes(b"x" * 20_000)
@@ -69,13 +69,14 @@ def test_a_folder_past_the_limits_is_emptied(work: Path, what: str) -> None:
             (work / str(number)).touch()
     else:
         here = os.open(work, os.O_RDONLY)
-        for _ in range(8 if what == "deep" else 3000):
-            os.mkdir("d", dir_fd=here)
-            below = os.open("d", os.O_RDONLY, dir_fd=here)
+        name = "d" * (250 if "long" in what else 1)
+        for _ in range({"deep": 8, "very deep": 3000, "long": 5, "very long": 40}[what]):
+            os.mkdir(name, dir_fd=here)
+            below = os.open(name, os.O_RDONLY, dir_fd=here)
             os.close(here)
             here = below
         os.close(here)
-    [line] = sanitize(work, SMALL)
+    [line] = sanitize(work, replace(SMALL, depth=99) if "long" in what else SMALL)
     assert line.startswith("everything: ")
     assert names(work) == set()
 
