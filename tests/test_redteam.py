@@ -26,7 +26,17 @@ NAMES = [attempt.name for attempt in ATTEMPTS]
 ONE_BY_ONE = ("--jobs", "1")  # where it matters which of them did the harm
 WEAKENED = [
     *("clean environment", "readable paths", "writable paths", "read-only tree", "own temporary folder", "network"),
-    *("socket families", "leases", "scopes", "memory", "processes", "denied calls", "no capabilities", "etc by list"),
+    *(
+        "socket families",
+        "leases",
+        "scopes",
+        "memory",
+        "memory of all",
+        "processes",
+        "denied calls",
+        "no capabilities",
+        "etc by list",
+    ),
     *("file size", "watched folder", "checked result", "plain text", "cut output"),
 ]
 

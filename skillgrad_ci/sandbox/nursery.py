@@ -36,6 +36,11 @@ class CellProcess:
             if self._handle >= 0:
                 signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
+    @property
+    def pid(self) -> int:
+        """Its number, -1 once it has been waited for. Raises OSError after `close`."""
+        return int(Path(f"/proc/self/fdinfo/{self._handle}").read_text().partition("Pid:")[2].split()[0])
+
     def ended(self, seconds: float) -> bool:
         """Whether it has ended, waiting so long for it."""
         poll = select.poll()

@@ -20,9 +20,10 @@ from typing import IO, Any
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.ports import CommandResult, Workspace
 from skillgrad_ci.sandbox import calls, environment
+from skillgrad_ci.sandbox.memory import held
 from skillgrad_ci.sandbox.nursery import START, new_cell
-from skillgrad_ci.sandbox.supervise import AGAIN, GRACE, Children, Limits, no_command, supervise
-from skillgrad_ci.sandbox.work_folder import excess, sanitize, scarce, usage
+from skillgrad_ci.sandbox.supervise import AGAIN, GRACE, MIB, Children, Limits, no_command, supervise
+from skillgrad_ci.sandbox.work_folder import DiskUse, excess, sanitize, scarce, usage
 
 # What an older Landlock lacks, by the ABI that brought it (Linux 6.10, 6.12). sandlock then starts only where
 # that is allowed; without the rest, which is there from Linux 6.7 on, it does not start.
@@ -41,7 +42,8 @@ DENIED_CALLS = ["memfd_create", "prlimit64", "setrlimit"]
 # UDP stays, for a resolver may be there) and not the clouds' identity services.
 DENIED_ADDRESSES = [
     *("tcp://127.0.0.0/8", "tcp://0.0.0.0/8", "tcp://[::1/128]:*", "tcp://[::/128]:*"),
-    *("169.254.0.0/16", "168.63.129.16:80,32526"),
+    *("169.254.0.0/16", "168.63.129.16:80,32526", "192.0.0.192", "100.100.100.200"),
+    *("[fd00:ec2::254]:*", "[fd20:ce::254]:*"),
 ]
 
 
@@ -99,12 +101,14 @@ class SandlockSession:
         children.check()
         before = usage([self.work])
         with children.killable(self.cell.kill), self.cell.start(command) as output:
-            return supervise(
-                _Child(self.cell, output),
-                timeout,
-                limits,
-                lambda: excess([self.work], limits, before) or scarce(self.work, limits),
-            )
+            return supervise(_Child(self.cell, output), timeout, limits, lambda: self._passed(before))
+
+    def _passed(self, before: DiskUse) -> str:
+        """Which limit the running command has passed, in words; '' for none."""
+        limits = self.sandbox.limits
+        if held(self.cell.first, limits.memory) > limits.memory:
+            return f"its processes took more than {limits.memory // MIB} MiB of memory"
+        return excess([self.work], limits, before) or scarce(self.work, limits)
 
 
 class Cell:
@@ -159,6 +163,14 @@ class Cell:
             return int(self.channel.recv(16))
         except (OSError, ValueError):
             raise EnvironmentFailure(f"sandlock: the sandbox has ended with a command in it; {AGAIN}") from None
+
+    @property
+    def first(self) -> int:
+        """The number of the first process of its name space, under which all others are; 0 when it has ended."""
+        with suppress(OSError, ValueError):
+            outer = self._process.pid
+            return int(Path(f"/proc/{outer}/task/{outer}/children").read_text())
+        return 0
 
     def kill(self) -> None:
         self._process.kill()  # its child, the first process of its name space, dies with it: so all do

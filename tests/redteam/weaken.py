@@ -127,6 +127,7 @@ WEAKNESSES = {
     "leases": Weakness(["locks-outside"], settings(lambda made: made.update(filter=ANYTHING))),
     "scopes": Weakness(["abstract-socket"], settings(_scopes)),
     "memory": Weakness(["memory", "memory-in-parts"], policy(max_memory=None)),
+    "memory of all": Weakness(["memory-of-copies", "memory-of-a-device"], patch(with_sandlock, "held", lambda *_: 0)),
     "processes": Weakness(["many-processes"], policy(max_processes=None)),
     "denied calls": Weakness(["memory-file", "limits-of-the-first-process"], policy(extra_deny_syscalls=[])),
     "no capabilities": Weakness(["chroot"], _cell("{user or 65534} {user} 1", "0 {user} 1")),

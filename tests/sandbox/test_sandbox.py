@@ -257,6 +257,49 @@ def test_with_the_network_this_machines_own_services_stay_out_of_reach(workspace
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sandlock needs Linux")
+def test_with_the_network_no_clouds_identity_service_is_reached(workspace: Workspace) -> None:
+    """Connecting a datagram socket sends nothing: it is refused by the sandbox, or works without anybody there."""
+    services = (
+        *("169.254.169.254", "168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"),
+        *("::ffff:169.254.169.254", "::ffff:100.100.100.200"),
+    )
+    probe = f"""python3 - <<'E'
+import errno, socket
+for host in (*{services!r}, "192.0.2.1"):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM) if host in {services!r} else (socket.SOCK_DGRAM,):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as made:
+            made.settimeout(3)
+            try: made.connect((host, 80)); print(host, kind, "connected")
+            except OSError as error:
+                if error.errno != errno.ECONNREFUSED: print(host, kind, error)
+E"""
+    with made("sandlock").open(workspace, network=True) as session:
+        assert session.run(probe, timeout=60).output == "192.0.2.1 2 connected\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sandlock needs Linux")
+@pytest.mark.parametrize("network", [False, True])
+def test_programs_that_speak_over_unix_sockets_work_and_no_tcp_port_is_bound(
+    workspace: Workspace, network: bool
+) -> None:
+    """No filter sees which socket a `listen` means, so it stays for these: LibreOffice is one of them."""
+    probe = """
+import multiprocessing, socket
+if __name__ == "__main__":
+    multiprocessing.set_start_method("forkserver")
+    with multiprocessing.Pool(2) as pool, multiprocessing.Manager() as manager:
+        print(pool.map(abs, [-1]), manager.dict())
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        for port in (0, 8080):
+            try: socket.socket(family).bind((host, port)); print(host, port, "bound")
+            except OSError: pass
+"""
+    (workspace.work / "probe.py").write_text(probe)
+    with made("sandlock").open(workspace, network=network) as session:
+        assert session.run("python3 probe.py", timeout=60).output == "[1] {}\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sandlock needs Linux")
 @pytest.mark.parametrize("network", [False, True])
 def test_there_are_no_sockets_but_unix_ones_and_with_the_network_plain_ones(
     workspace: Workspace, network: bool
