@@ -11,7 +11,7 @@ from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.side_by_side.setups import REHEARSAL_NOTE, compare_setups, interval
 from skillgrad_ci.commands.suite.told import say_reliability
-from skillgrad_ci.commands.terminal import GO_ON, GO_ON_RAISED, MEND, say, say_json, say_table, say_text
+from skillgrad_ci.commands.terminal import MEND, say, say_how_to_go_on, say_json, say_table, say_text
 from skillgrad_ci.document.inert_text import one_line
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.templating import usd
@@ -42,7 +42,7 @@ def evaluate_skill(arguments: argparse.Namespace) -> int:
     else:
         _say(facts)
     if done.evaluation.cut and not arguments.json:
-        say_text(GO_ON if done.evaluation.cancelled else GO_ON_RAISED)
+        say_how_to_go_on(arguments.reproduce, cancelled=done.evaluation.cancelled)
     if done.evaluation.cut:
         return ELSE if done.evaluation.cancelled else BUDGET
     measured = all(any(row.measured for row in rows) for rows in done.evaluation.arms.values())

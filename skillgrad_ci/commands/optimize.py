@@ -5,14 +5,14 @@ import os
 import shlex
 import sys
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
-from skillgrad_ci.commands.terminal import GO_ON, GO_ON_RAISED, MEND, say, say_json, say_table, say_text
+from skillgrad_ci.commands.terminal import MEND, say, say_how_to_go_on, say_json, say_table, say_text
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.method.run import Stop
 from skillgrad_ci.report.templating import usd
@@ -74,28 +74,25 @@ def _say_optimized(done: Finished, offered: Path | None, in_place: bool) -> None
     patch = [f"patch   {files['skill.patch']}"] if report.kept else []  # an empty one cannot be applied
     request = [f"request {offered}"] if offered else []
     say(f"report  {files['report.html']}", *request, *patch, f"memory  {files['momentum.md']}")
-    for line in _next(done, in_place):
-        say(line)
+    _say_where_it_is(done, in_place)
+    if report.stopped in (Stop.CANCELLED, Stop.BUDGET):
+        say_how_to_go_on(report.reproduce, cancelled=report.stopped == Stop.CANCELLED)
+    elif report.stopped == Stop.UNMEASURED:
+        say_text(MEND)
+    elif not report.kept:
+        say_text("The report shows each task: what the agent did, and what the grader said.")
 
 
-def _next(done: Finished, in_place: bool) -> Iterator[str]:
-    """What somebody does about a run that ended so. A command stands on one line, to be copied."""
+def _say_where_it_is(done: Finished, in_place: bool) -> None:
+    """Where the new skill is, or the command that puts it there: on one line, to be copied."""
     report = done.report
     if in_place and report.kept:
-        yield f"The skill in {report.skill_path} is changed, and its memory is beside the configuration."
+        say_text(f"The skill in {report.skill_path} is changed, and its memory is beside the configuration.")
     elif in_place and done.run.memory.extent:
-        yield f"The skill in {report.skill_path} is as it was; its memory is beside the configuration."
+        say_text(f"The skill in {report.skill_path} is as it was; its memory is beside the configuration.")
     elif report.kept:
         skill, diff = Path(os.path.relpath(report.skill_path)), Path(os.path.relpath(done.files["skill.patch"]))
         git = "git apply"
         if ".." in skill.parts:  # git writes nowhere above the folder that it is told to work in
             git, skill, diff = f"git -C {shlex.quote(str(skill.parent))} apply", Path(skill.name), diff.absolute()
-        yield f"To take it: {git} --directory={shlex.quote(str(skill))} {shlex.quote(str(diff))}"
-    if report.stopped == Stop.CANCELLED:
-        yield GO_ON
-    elif report.stopped == Stop.BUDGET:  # what was spent counts in the next start: the same cap would end it again
-        yield GO_ON_RAISED
-    elif report.stopped == Stop.UNMEASURED:
-        yield MEND
-    elif not report.kept:
-        yield "The report shows each task: what the agent did, and what the grader said."
+        say(f"To take it: {git} --directory={shlex.quote(str(skill))} {shlex.quote(str(diff))}")

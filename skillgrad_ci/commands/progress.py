@@ -68,7 +68,7 @@ def _line(event: Event, redact: Redactor) -> str | None:
             known = f"; known already and not executed again: {', '.join(reused)}" if reused else ""
             return redact(f"iteration {number}: {', '.join(tasks)}{known}")
         case IterationDone(number, verdict):
-            return redact(f"iteration {number}: {verdict}")
+            return f"iteration {number}: {one_line(redact(verdict), 160)}"
         case Dropped(what, why):
             return redact(f"dropped ({what}): {why}")
         case Executed():
@@ -191,8 +191,10 @@ class Live:
     def __call__(self, event: Event, /) -> None:
         text = describe(event, self._verbose)
         with self._lock:
-            if text is not None:  # a task has a row, as wide as the terminal; a sentence is broken between words
-                row = isinstance(event, Executed)
+            if (
+                text is not None
+            ):  # a task and an iteration have a row, as wide as the terminal; a sentence is broken between words
+                row = isinstance(event, Executed | IterationDone)
                 cut: Literal["ellipsis", "fold"] = "ellipsis" if row else "fold"
                 self._console.print(text, markup=False, highlight=False, no_wrap=row, overflow=cut)
             self._standing.learn(event)

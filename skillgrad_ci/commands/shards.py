@@ -8,7 +8,7 @@ from collections import Counter
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
-from skillgrad_ci.commands.terminal import GO_ON, GO_ON_RAISED, MEND, say, say_json, say_table
+from skillgrad_ci.commands.terminal import MEND, say, say_how_to_go_on, say_json, say_table
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.run import Stop
 from skillgrad_ci.secrets import Redactor
@@ -54,7 +54,8 @@ def execute_command(arguments: argparse.Namespace) -> int:
         told = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
         say(f"shard {shard}: {len(done.done)} of {done.of} executions are done ({told}); their journal is in {folder}")
         if done.stop is not None:
-            say(done.why, GO_ON_RAISED if done.stop is Stop.BUDGET else GO_ON)
+            say(done.why)
+            say_how_to_go_on(arguments.reproduce, cancelled=done.stop is not Stop.BUDGET)
         elif lost:
             say(f"nothing could be measured: {done.done[0].feedback[:500]}", MEND)
     return CODES.get(done.stop, DONE) if done.stop else ELSE if lost else DONE

@@ -52,6 +52,13 @@ def say_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
+def say_how_to_go_on(command: str, *, cancelled: bool) -> None:
+    """How a command that was cut goes on. `command` stands on a line of its own, to be copied."""
+    say_text(GO_ON if cancelled else GO_ON_RAISED)
+    if cancelled:  # what was spent counts in the next start: the same cap would end it again
+        say(f"  {command}")
+
+
 def say_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table; texts are shown as they are, on as many lines as they need.
 

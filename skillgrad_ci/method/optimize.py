@@ -124,7 +124,8 @@ def accept(run: Run, world: World, step: Iteration, proposed: Candidate) -> Iter
     candidate, edits = checked.skill, checked.edits
     step = replace(step, edits=edits, memory=remember(known, edits, at), incumbent=run.incumbent)
     if candidate.digest == parent.skill.digest:
-        return replace(step, verdict=checked.rejected or step.verdict or "no patch")
+        verdict = checked.rejected or step.verdict
+        return replace(step, verdict=verdict) if verdict else step.left_the_skill()
     validation, reason = judge(run, world, candidate, step.number)
     if reason:
         edits = [result.rejected(reason) for result in edits]

@@ -60,6 +60,13 @@ class Iteration:
         lost = next(iter(self.dropped.values()), None)
         return replace(self, verdict=f"no diagnosis: {lost}" if lost else "nothing to learn from")
 
+    def left_the_skill(self) -> "Iteration":
+        """The step whose proposal is the skill that it began with, and why; a line for whoever reads along."""
+        refused = [result for result in self.edits if result.status == "refused"]
+        more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
+        why = f"{refused[0].edit.id} is refused ({refused[0].published}){more}" if refused else "no edit is proposed"
+        return replace(self, verdict=f"no patch: {'the edits change nothing' if self.edits and not refused else why}")
+
     @property
     def failed(self) -> bool:
         """Whether a task of the batch failed."""

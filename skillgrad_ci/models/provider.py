@@ -115,7 +115,7 @@ class LitellmModel:
         """Exponential backoff with jitter, never less than the provider asked for."""
         jitter = random.SystemRandom().uniform(0.5, 1.5)
         if self.stop.wait(max(asked or 0.0, self.backoff * 2**attempt * jitter)):
-            raise Cancelled(f"{self.name}: stopped while waiting for the provider")
+            raise Cancelled(f"interrupted while waiting for {self.name}")
 
     def _attempt(self, request: ModelRequest, with_schema: bool) -> Any:
         """litellm's response, or the fault that came instead.
@@ -124,13 +124,13 @@ class LitellmModel:
         is free at the deadline, even if a body drips in byte by byte, or when a stop is asked for.
         """
         if self.stop.is_set():
-            raise Cancelled(f"{self.name}: stopped")
+            raise Cancelled(f"interrupted before a call to {self.name}")
         call = self.ask(request, with_schema=with_schema)
         call.start()
         deadline = time.monotonic() + self.timeout
         while not call.done.wait(0.2):
             if self.stop.is_set():
-                raise Cancelled(f"{self.name}: stopped during a call")
+                raise Cancelled(f"interrupted during a call to {self.name}")
             if time.monotonic() > deadline:
                 break
         if not call.done.is_set():

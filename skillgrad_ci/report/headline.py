@@ -36,7 +36,9 @@ def headline(report: Report) -> tuple[str, list[str]]:
         sentence = f"The skill is about {before - after:,} tokens shorter ({before:,} to {after:,}). {sentence}"
     if shown is not None and report.of(shown).refused:
         remarks.append("Give tasks more time, or run fewer at once, and start it again.")
-    elif report.stopped in ("budget", "cancelled", "unmeasured", "flat signal") and report.why not in sentence:
+    elif report.stopped == "cancelled":
+        remarks.append(f"The run stopped early: {report.why or 'interrupted'}. {_until_then(report)}")
+    elif report.stopped in ("budget", "unmeasured", "flat signal") and report.why not in sentence:
         remarks.append(f"The run stopped early ({report.stopped}): {report.why}.")
     if report.sandbox.startswith("none"):
         remarks.append("Commands chosen by the model ran without a sandbox.")
@@ -56,6 +58,8 @@ def _untaught(report: Report) -> list[str]:
 def _sentence(report: Report, shown: str | None) -> str:
     if report.stopped in ("flat signal", "unmeasured") and not report.accepted:
         return f"Not optimized: {report.why}."
+    if report.stopped == "cancelled" and shown is None:
+        return _interrupted(report)
     if not report.accepted:
         return "No edit was accepted: the skill is as it was."
     if shown is None:
@@ -68,6 +72,24 @@ def _sentence(report: Report, shown: str | None) -> str:
     if not report.kept:
         return f"{_not_better(report, delta)}: the original skill is kept."
     return _moved(report.of(shown), delta, f"{shown} {WHAT[delta.by]}")
+
+
+def _interrupted(report: Report) -> str:
+    """What was in hand when a person, or a signal, ended the run: nothing is judged by it."""
+    if not report.accepted:
+        return "The run was interrupted before an edit was accepted: the skill is as it was."
+    steps, edits, kept = len(report.iterations), len(report.accepted), "kept" if report.kept else "not kept"
+    which = f"the {edits} edits accepted until then are" if edits > 1 else "the one edit accepted until then is"
+    after = f"{steps} iteration{'s' if steps > 1 else ''}"
+    change = "what they change" if edits > 1 else "what it changes"
+    return f"The run was interrupted after {after}: {which} {kept}, and {change} is not measured."
+
+
+def _until_then(report: Report) -> str:
+    """What an interrupted run has, and how it goes on."""
+    tasks = sum(task.baseline is not None for task in report.tasks)
+    done = f"{tasks} of {report.suite.tasks} tasks were executed with the skill as it was"
+    return f"Until then {done}. The same command goes on from there: nothing that is paid for is lost."
 
 
 def _moved(comparison: Comparison, delta: Change, what: str) -> str:

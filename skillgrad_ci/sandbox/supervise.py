@@ -101,7 +101,7 @@ class Children:
     def check(self) -> None:
         """Raises Cancelled once `kill_all` was called."""
         if self._stopped:
-            raise Cancelled("the sandbox was stopped: no further command is started")
+            raise Cancelled("interrupted: no further command is started")
 
     @contextmanager
     def killable(self, kill: Callable[[], None]) -> Iterator[None]:

@@ -133,6 +133,19 @@ def test_a_task_has_one_row_and_a_sentence_is_broken_between_words() -> None:
     assert len(row) <= 80
 
 
+def test_an_iteration_says_why_it_has_no_patch_on_one_row() -> None:
+    stream = io.StringIO()
+    done = IterationDone(2, "no patch: E4 is refused (Q03: references/forms.md is nowhere pointed to; add a pointer)")
+    with Live(Console(file=stream, force_terminal=True, width=80)) as live:
+        live(done)
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", stream.getvalue()).splitlines()]
+    (row,) = [line for line in lines if "iteration 2" in line]
+    assert row.startswith("iteration 2: no patch: E4 is refused (Q03: references/forms.md is nowhere")
+    assert row.endswith("…")
+    assert len(row) <= 80
+    assert len(describe(IterationDone(2, "x " * 200)) or "") <= 180, "a log's line is bounded too"
+
+
 def test_markup_of_a_model_is_text() -> None:
     stream = io.StringIO()
     with Live(Console(file=stream, force_terminal=True, width=100)) as live:

@@ -40,6 +40,16 @@ def test_what_the_lint_refused_leaves_its_place_and_reason_and_no_text(fields: d
     assert not memory.patterns[0].remedy_log
 
 
+def test_a_step_without_a_patch_says_why_without_the_words_of_a_leak() -> None:
+    step = Iteration(1, Incumbent(SKILL), MEMORY)
+    assert step.left_the_skill().verdict == "no patch: no edit is proposed"
+    one = replace(step, edits=[made("refused")]).left_the_skill().verdict
+    assert one == "no patch: E1 is refused (L003: an added line holds a training task's expected answer)"
+    three = replace(step, edits=[made("refused"), made("accepted"), made("refused", id="E3"), made("refused", id="E4")])
+    assert three.left_the_skill().verdict == f"{one}, and 2 more"
+    assert replace(step, edits=[made("accepted")]).left_the_skill().verdict == "no patch: the edits change nothing"
+
+
 def test_an_address_that_is_not_there_is_not_published_either() -> None:
     missing = made("refused", target="text", op="replace", address=f"{SECRET}\nand so on")
     _, [result] = replay(SKILL, [missing.edit])

@@ -19,6 +19,7 @@ from tests.support.scripted_server import serve
 PROBE = "Reply with the word ready."
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 Start = Callable[..., int]
+LATE = 45
 
 
 @pytest.fixture
@@ -47,7 +48,8 @@ def run(repository: Path, command: str, *words: str, before: Callable[[int], Non
 
     with serve(answer) as server:
         flags = ["--model", "openai/scripted", "--api-base", server.url, "--sandbox", "none"]
-        return main([command, "skills/greeter", *flags, "--budget-tokens", "10000000", "--concurrency", "1", *words])
+        flags += ["--budget-tokens", "10000000", "--concurrency", "1"]
+        return main([command, "skills/greeter", *flags, *words])
 
 
 def at(request: int, number: int) -> Callable[[int], None]:
@@ -63,7 +65,7 @@ def test_evaluate_reports_what_is_there_and_goes_on_later(
     facts = json.loads(capsys.readouterr().out)
     measured = facts["arms"]["with skill"]["measured"]
     assert 0 < measured < 24
-    assert "stopped" in facts["cut"]
+    assert facts["cut"].startswith("interrupted")
     assert run(repository, "evaluate", "--json", "--out", "out") == 0
     told = capsys.readouterr()
     assert f"taken over from an earlier start: {measured} executions" in told.err
@@ -99,8 +101,33 @@ def test_a_base_run_that_a_person_cuts_is_reported_with_its_figures(
     sides = [report[split]["baseline"] for split in ("train", "validation", "heldout")]
     assert sum(side["measured"] for side in sides) == sum(task["baseline"] is not None for task in report["tasks"]) > 0
     assert report["stopped"] == "cancelled"
-    assert "Start it again to go on" in told
+    assert told.splitlines()[-2:] == [
+        "Start it again to go on: what is measured is not measured twice.",
+        f"  {report['reproduce']}",
+    ]
+    assert report["reproduce"].startswith("skillgrad-ci optimize skills/greeter --model openai/scripted")
+    assert report["headline"] == "The run was interrupted before an edit was accepted: the skill is as it was."
+    measured = sum(task["baseline"] is not None for task in report["tasks"])
+    (why,) = [remark for remark in report["remarks"] if remark.startswith("The run stopped early")]
+    assert "interrupted" in why
+    assert f"Until then {measured} of 24 tasks were executed" in why
     assert "skill.patch" not in told + Path("out/report.md").read_text(), "an empty patch cannot be applied"
+
+
+def test_a_run_that_a_person_interrupts_later_says_what_it_had(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(repository, "optimize", "--out", "out", before=at(LATE, signal.SIGTERM)) == 1
+    told = capsys.readouterr()
+    report = json.loads(Path("out/report.json").read_text())
+    steps, edits = len(report["iterations"]), sum(len(step["edits"]) for step in report["iterations"])
+    assert 0 < steps < 3
+    assert report["headline"] == (
+        f"The run was interrupted after {steps} iterations: the {edits} edits accepted until then are not kept, "
+        "and what they change is not measured."
+    )
+    assert "iteration 2: no patch: no edit is proposed" in told.err
+    assert told.out.splitlines()[-1] == f"  {report['reproduce']}"
 
 
 def test_a_base_run_that_a_cap_cuts_is_reported_with_its_figures(
@@ -128,6 +155,16 @@ def test_a_base_run_that_a_cap_cuts_is_reported_with_its_figures(
         "the base run ended when 6 training tasks had failed, enough for all batches: "
         "6 of 12 training tasks were not executed"
     ), "tasks that report count no more than those that teach"
+
+
+def test_a_comparison_whose_base_run_a_person_cuts_says_that_it_goes_on(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--optimizers", "skillgrad", "--out", "out"]
+    assert run(repository, "compare", *words, before=at(12, signal.SIGINT)) == 1
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.startswith("skillgrad-ci: interrupted")
+    assert told.endswith("the base run is not complete: the same command goes on with it")
 
 
 def test_the_folder_of_runs_keeps_itself_out_of_git(repository: Path) -> None:

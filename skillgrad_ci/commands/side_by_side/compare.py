@@ -14,10 +14,11 @@ from skillgrad_ci.commands.flags import given
 from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.side_by_side.setups import REHEARSAL_NOTE
-from skillgrad_ci.commands.terminal import GO_ON, say, say_json, say_table
+from skillgrad_ci.commands.terminal import MEND, say, say_how_to_go_on, say_json, say_table, say_text
 from skillgrad_ci.config.config import SkillRun, load_config, with_flags
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.method.optimizers.choices import Preset
+from skillgrad_ci.method.run import Stop
 from skillgrad_ci.report.comparison import AgainstControl, ComparedSetting, SettingsCompared
 from skillgrad_ci.report.comparison_pages import write_comparison
 from skillgrad_ci.report.headline import percent, points
@@ -26,7 +27,13 @@ from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import read_inputs
 from skillgrad_ci.session.json_documents import as_printed
 from skillgrad_ci.session.parts import stop_on_signals
-from skillgrad_ci.session.side_by_side.optimizers import Setting, compare_settings, document_of, folder_name
+from skillgrad_ci.session.side_by_side.optimizers import (
+    ComparedRuns,
+    Setting,
+    compare_settings,
+    document_of,
+    folder_name,
+)
 from skillgrad_ci.session.side_by_side.shared_base import NONE
 
 REWRITE: Preset = "rewrite"
@@ -47,6 +54,8 @@ def compare_optimizers(arguments: argparse.Namespace) -> int:
         say_json(as_printed(SettingsCompared, found.model_dump()))
     else:
         _say(found, page)
+        if done.cut:
+            _say_cut(done, arguments.reproduce)
     return ELSE if done.cut else DONE
 
 
@@ -98,7 +107,16 @@ def _say(found: SettingsCompared, page: Path) -> None:
     say(*([REHEARSAL_NOTE] if found.rehearsal else []))
     tokens = found.paid.prompt_tokens + found.paid.completion_tokens
     say(f"budget  {each or 'the default'}, each", f"paid    {usd(found.paid.usd)}, {tokens:,} tokens, all together")
-    say(f"page    {page}", *([found.cut, GO_ON] if found.cut else []))
+    say(f"page    {page}")
+
+
+def _say_cut(done: ComparedRuns, command: str) -> None:
+    """Why settings are missing, and how the comparison goes on."""
+    say_text(done.cut)
+    if done.runs and done.runs[-1][1].run.stop is Stop.UNMEASURED:
+        say_text(MEND)
+    else:
+        say_how_to_go_on(command, cancelled=done.cancelled)
 
 
 def _row(row: ComparedSetting) -> Sequence[object]:

@@ -10,7 +10,7 @@ from typing import Any
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
 from skillgrad_ci.commands.jobs import skill_job
 from skillgrad_ci.commands.progress import showing
-from skillgrad_ci.commands.terminal import GO_ON, GO_ON_RAISED, say, say_json, say_table
+from skillgrad_ci.commands.terminal import say, say_how_to_go_on, say_json, say_table
 from skillgrad_ci.method.events import Noted
 from skillgrad_ci.report.headline import percent, points
 from skillgrad_ci.report.templating import usd
@@ -60,7 +60,7 @@ def compare_setups(
     else:
         _say(facts)
     if done.cut and not arguments.json:
-        say(GO_ON if done.cancelled else GO_ON_RAISED)
+        say_how_to_go_on(arguments.reproduce, cancelled=done.cancelled)
     if done.cut:
         return ELSE if done.cancelled else BUDGET
     return DONE if all(arm["measured"] for row in done.setups for arm in row["arms"].values()) else ELSE

@@ -291,5 +291,5 @@ class OpenLine:
 
     def _still(self, beat: Callable[[], None]) -> None:
         if self._leaving.is_set() or self.gateway.stop.is_set():
-            raise Cancelled(f"{self.gateway.name}: stopped during a call")
+            raise Cancelled(f"interrupted during a call to {self.gateway.name}")
         beat()

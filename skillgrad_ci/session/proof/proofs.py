@@ -78,7 +78,7 @@ class Proofs:
         with self._locks[task.id]:
             if task.id not in self._grades:
                 if self._closed or self._parts.stop.is_set():
-                    raise Cancelled("stopped while reference answers were proved")
+                    raise Cancelled("interrupted while reference answers were proved")
                 grade = self._tell(prove_task(self._suite, task, self._parts))
                 self._grades[task.id], self._found_wrong = grade, self._found_wrong or _is_wrong(grade)
             return self._grades[task.id]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from skillgrad_ci.config.settings import Budget
-from skillgrad_ci.errors import BudgetExceeded
+from skillgrad_ci.errors import BudgetExceeded, Cancelled
 from skillgrad_ci.method.events import Event, Executed, Measuring
 from skillgrad_ci.method.evidence import Flat, flat_signal
 from skillgrad_ci.method.ports import Observer
@@ -55,6 +55,8 @@ def measure_base(inputs: Inputs, part: JournalPart, together: Together) -> tuple
             triggers = world.triggers(skill, "triggers-base") if world.triggers else ()
         except BudgetExceeded as error:
             raise BudgetExceeded(f"the base run, which every run begins with, is not complete: {error}") from error
+        except Cancelled as error:
+            raise Cancelled(f"{error}; the base run is not complete: the same command goes on with it") from error
         flat = flat_signal(baseline)
         outage = flat is not None and flat[0] is Flat.UNMEASURED
         opened.journal.record(END, END, {"stop": OUTAGE if outage else NONE})

@@ -110,7 +110,7 @@ def test_after_a_stop_no_reference_is_proved_and_so_no_task_executed(tmp_path: P
     slow = f"{{type: command, run: {GATE.format(gate=tmp_path / 'gate')!r}}}"
     with stage(tmp_path, *(task(name, slow) for name in ("one", "two", "three"))) as on:  # two are proved at once
         on.opened.stop.set()
-        with pytest.raises(Cancelled, match="stopped while reference answers were proved"):
+        with pytest.raises(Cancelled, match="interrupted while reference answers were proved"):
             on.opened.rollout(None, on.task("three"), iteration="base")
         assert on.asked("three") == 0
 
