@@ -23,7 +23,10 @@ def provider_of(model: str) -> str:
 def failure(model: str, fault: Fault, at: str | None = None) -> SkillGradError:
     """The error that a fault is raised as, once it is not waited out. `at` is the address that its person named."""
     match fault.kind:
-        case Kind.KEY:
+        case Kind.NO_KEY if unset := _unset(model):  # the library's own words are about its arguments
+            own = f" (to anything, where the server at {at} asks for none)" if at else ""
+            return UserError(f"{model}: no key is set; set {unset}{own}")
+        case Kind.KEY | Kind.NO_KEY:
             return UserError(f"{model}: no key that is accepted ({fault.said}); {_key_advice(model)}")
         case Kind.MODEL:
             wrong = f"its name, or the address {at} ({_ending(model)})" if at else "its name"
@@ -36,6 +39,8 @@ def failure(model: str, fault: Fault, at: str | None = None) -> SkillGradError:
             return ReplyError(f"{model}: the conversation is longer than the model takes: {fault.said}")
         case Kind.REFUSED:
             return RefusedRequest(f"{model}: the provider refuses the request: {fault.said}")
+        case Kind.NOBODY:
+            return EnvironmentFailure(f"{model}: {fault.said}; start it there, or correct models.api_base (--api-base)")
         case Kind.LOST:
             return EnvironmentFailure(f"{model}: the reply was lost: {fault.said}; start the run again", billed=True)
         case _:
@@ -48,10 +53,17 @@ def _ending(model: str) -> str:
     return "without /v1 at its end" if provider_of(model) == "anthropic" else "it ends in /v1 mostly"
 
 
+def _unset(model: str) -> str:
+    """The environment variables that are missing, as far as the library knows them."""
+    missing = litellm().validate_environment(model)["missing_keys"]
+    alternatives = all(name.endswith("API_KEY") for name in missing)  # GOOGLE_… or GEMINI_…; else an id and a secret
+    return (" or " if alternatives else " and ").join(missing)
+
+
 def _key_advice(model: str) -> str:
     """Which environment variable to set, or to check."""
-    if missing := litellm().validate_environment(model)["missing_keys"]:
-        return f"set {' or '.join(missing)}"
+    if unset := _unset(model):
+        return f"set {unset}"
     provider = provider_of(model).upper()
     used = sorted(name for name in os.environ if name.startswith(provider) and "KEY" in name)
     return f"check {' or '.join(used) or f'{provider}_API_KEY'}"

@@ -23,6 +23,7 @@ TOO_LONG = re.compile(r"context_length_exceeded|maximum context length|prompt is
 FILTERED = re.compile(r"content_filter|content management policy|content_policy_violation", re.IGNORECASE)
 NO_KEY = re.compile(r"missing .{0,40}(\bkey|api_key|credentials)\b|(unable to locate|no) credentials\b", re.IGNORECASE)
 NEVER_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"}  # httpx: no request left
+STARTING_UP = 2  # retries for a server of this machine that was never heard: about three seconds
 PLACE = re.compile(r'File "[^"]*", line \d+(, in \w+)?|(?<![\w:/])/[^\s:"\']*/[^\s:"\']*\.py\b')
 SAID = {  # for providers without HTTP (litellm's custom ones), the class of the error is all there is
     "AuthenticationError": 401,
@@ -38,10 +39,12 @@ class Kind(StrEnum):
     """What to do about a failed call."""
 
     KEY = "key"  # a person must fix the key
+    NO_KEY = "no key"  # a person must set one: the call was not made
     PACKAGE = "package"  # a person must install what litellm wants for this provider
     MODEL = "model"  # a person must fix the model's name
     QUOTA = "quota"  # a person must pay
     BUSY = "busy"  # not charged: wait and ask again
+    NOBODY = "nobody"  # no server listens at an address of this machine: wait for a start-up, no longer
     LOST = "lost"  # the reply was lost, and may have been charged
     TOO_LONG = "too long"  # the conversation does not fit the model
     FILTERED = "filtered"  # the provider will not answer this
@@ -70,10 +73,12 @@ def classify(error: BaseException) -> Fault:
         return Fault(Kind.TOO_LONG, said)
     if name == "ContentPolicyViolationError":
         return Fault(Kind.FILTERED, said)
+    if response is None and NO_KEY.search(said):
+        return Fault(Kind.NO_KEY, said)
     status = SAID.get(name) if response is None else int(response.status_code)
     if status is None and not QUOTA.search(_whole(chain)):
-        if NO_KEY.search(said):
-            return Fault(Kind.KEY, said)
+        if address := _nobody_listens(chain):
+            return Fault(Kind.NOBODY, f"no server answers at {address}")
         if any(_is(e, *NEVER_SENT) for e in chain):
             return Fault(Kind.BUSY, said)
         return Fault(Kind.PACKAGE if any(isinstance(e, ImportError) for e in chain) else Kind.LOST, said)
@@ -109,6 +114,22 @@ def refusal(status: int, said: str, response: httpx.Response | None = None) -> h
     """The provider's error as an exception that says its own words."""
     request = httpx.Request("POST", "http://provider")
     return httpx.HTTPStatusError(said, request=request, response=response or httpx.Response(status))
+
+
+def retries_of(fault: Fault, retries: int, *, heard: bool) -> int:
+    """How often a call that failed so is made again. `heard`: the model answered before, so a server starts anew."""
+    if fault.kind is Kind.NOBODY and not heard:
+        return min(retries, STARTING_UP)
+    return retries if fault.kind in (Kind.BUSY, Kind.NOBODY) else 0
+
+
+def _nobody_listens(chain: list[BaseException]) -> str:
+    """The address on this machine that refused the connection; empty where it was another, or something else failed."""
+    url = next((e.request.url for e in chain if _is(e, "ConnectError") and hasattr(e, "request")), None)
+    if url is None or not any(isinstance(e, ConnectionRefusedError) for e in chain):
+        return ""
+    local = url.host == "localhost" or url.host.startswith("127.") or url.host == "::1"
+    return f"{url.scheme}://{url.netloc.decode()}" if local else ""
 
 
 def _wait(headers: Mapping[str, Any]) -> float | None:

@@ -18,7 +18,7 @@ from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import Model, ModelReply, ModelRequest
 from skillgrad_ci.models.advice import RefusedRequest, failure, provider_of
 from skillgrad_ci.models.envelopes import Envelopes
-from skillgrad_ci.models.faults import Fault, Kind, classify
+from skillgrad_ci.models.faults import STARTING_UP, Fault, Kind, classify, retries_of
 from skillgrad_ci.models.litellm_library import LibraryCall, litellm
 from skillgrad_ci.models.prices import Prefixes, Price, Tokens, dollars
 from skillgrad_ci.models.replies import Said, read_response
@@ -65,6 +65,7 @@ class LitellmModel:
     _counts_apart: threading.Lock = field(default_factory=threading.Lock, repr=False)  # taken once it was seen to
     _schema_refused: threading.Event = field(default_factory=threading.Event, repr=False)
     _told: set[str] = field(default_factory=set, repr=False)  # why calls are made again, each told once
+    _heard: threading.Event = field(default_factory=threading.Event, repr=False)  # it answered once
     _schema_lost: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def __post_init__(self) -> None:
@@ -88,28 +89,30 @@ class LitellmModel:
             with_schema = self._gives_schema(request)
             answer = self._attempt(request, with_schema)
             if not isinstance(answer, Fault):
+                self._heard.set()
                 return self._reply(request, read_response(answer))
             if answer.kind is Kind.FILTERED:
                 return ModelReply(stop="content_filter", usage=self._at_most(request, 0))
             if answer.kind is Kind.REFUSED and with_schema:
                 self._schema_refused.set()  # from here on it is said in words
                 continue
-            if answer.kind is not Kind.BUSY:
+            most = retries_of(answer, self.retries, heard=self._heard.is_set())
+            if not most:
                 raise failure(self.name, answer, self.api_base)
-            if waits == self.retries or (answer.wait or 0.0) > LONGEST_WAIT:
+            if waits >= most or (answer.wait or 0.0) > LONGEST_WAIT:
                 asked = f", and asks to wait {answer.wait:.0f} s" if answer.wait else ""
                 tried = replace(answer, said=f"{answer.said} ({waits + 1} attempts{asked})")
                 raise failure(self.name, tried, self.api_base)
-            self._tell_once(str(failure(self.name, answer, self.api_base)))
+            self._tell_once(str(failure(self.name, answer, self.api_base)), most)
             self._wait(waits, answer.wait)
             waits += 1
 
-    def _tell_once(self, why: str) -> None:
+    def _tell_once(self, why: str, most: int) -> None:
         """Nobody should watch a silent minute of calls to a wrong address, or read a line for every busy answer."""
-        same = re.sub(r"\d+", "0", why)
+        same, spell = re.sub(r"\d+", "0", why), "about a minute" if most > STARTING_UP else "a few seconds"
         if same not in self._told:
             self._told.add(same)
-            self.tell(f"{why}; asking again, {self.retries} times at most in about a minute")
+            self.tell(f"{why}; asking again, {most} times at most in {spell}")
 
     def _wait(self, attempt: int, asked: float | None) -> None:
         """Exponential backoff with jitter, never less than the provider asked for."""

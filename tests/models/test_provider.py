@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
 import textwrap
@@ -27,7 +28,7 @@ from skillgrad_ci.method.evidence import Usage
 from skillgrad_ci.method.ports import ModelRequest
 from skillgrad_ci.models import provider
 from skillgrad_ci.models.advice import failure
-from skillgrad_ci.models.faults import Fault, Kind, classify
+from skillgrad_ci.models.faults import Fault, Kind, classify, retries_of
 from skillgrad_ci.models.litellm_library import litellm
 from skillgrad_ci.models.prices import Prefixes, Price, Tokens, dollars
 from skillgrad_ci.models.provider import LitellmModel, check_access
@@ -255,7 +256,7 @@ def test_nothing_is_sent_twice_when_a_reply_is_lost() -> None:
 
 def test_an_unreachable_provider_is_waited_for_and_not_billed() -> None:
     model = LitellmModel("openai/x", api_base="http://127.0.0.1:9/v1", api_key="k", retries=1, backoff=0.001)
-    with pytest.raises(EnvironmentFailure, match=r"2 attempts\) at http://127.0.0.1:9/v1") as caught:
+    with pytest.raises(EnvironmentFailure, match=r"2 attempts\); start it there") as caught:
         model.complete(ask())
     assert not caught.value.billed
 
@@ -512,14 +513,6 @@ def test_what_a_person_must_fix_is_said_at_once(answer: Raw, says: str) -> None:
         assert len(server.requests) == 1
 
 
-def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    for model, variable in [("openai/x", "OPENAI"), ("anthropic/x", "ANTHROPIC"), ("gemini/x", "GEMINI")]:
-        with pytest.raises(UserError, match=f"set .*{variable}_API_KEY"):
-            check_access(LitellmModel(model, retries=0))
-
-
 @pytest.mark.parametrize("model", ["sagemaker_chat/x", "sap/x", "snowflake/x"])
 def test_a_key_that_a_provider_does_not_find_is_no_lost_reply(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("AWS_", "AICORE_", "SAP_", "SNOWFLAKE_"))]:
@@ -549,6 +542,78 @@ def test_a_refused_key_names_the_variable_it_came_from(monkeypatch: pytest.Monke
     monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong")
     with serve([error(401)]) as server, pytest.raises(UserError, match="check OPENAI_API_KEY"):
         check_access(LitellmModel("openai/x", api_base=server.url))
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("openai/x", "set OPENAI_API_KEY"),
+        ("anthropic/x", "set ANTHROPIC_API_KEY"),
+        ("gemini/x", "set GOOGLE_API_KEY or GEMINI_API_KEY"),
+        ("azure/x", "set AZURE_API_BASE and AZURE_API_VERSION and AZURE_API_KEY"),
+        ("bedrock/anthropic.x", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+    ],
+)
+def test_a_missing_key_is_told_by_its_variable_alone(monkeypatch: pytest.MonkeyPatch, model: str, told: str) -> None:
+    for name in [*os.environ]:
+        if name.startswith(("OPENAI", "ANTHROPIC", "GOOGLE", "GEMINI", "AZURE", "AWS")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(UserError) as refused:
+        check_access(LitellmModel(model, backoff=0.01))
+    assert str(refused.value) == f"{model}: no key is set; {told}"
+
+
+def test_a_server_of_ones_own_takes_any_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with serve([Reply("ready")]) as server, pytest.raises(UserError) as refused:
+        check_access(LitellmModel("openai/x", api_base=server.url))
+    assert str(refused.value) == (
+        f"openai/x: no key is set; set OPENAI_API_KEY (to anything, where the server at {server.url} asks for none)"
+    )
+
+
+def nobody() -> int:
+    """A port of this machine at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_where_nobody_listens_on_this_machine_a_call_is_made_three_times(host: str) -> None:
+    address, told = f"http://{host}:{nobody()}", list[str]()
+    model = LitellmModel("openai/x", api_base=f"{address}/v1", api_key="k", backoff=0.001, tell=told.append)
+    with pytest.raises(EnvironmentFailure) as failed:
+        check_access(model)
+    remedy = "start it there, or correct models.api_base (--api-base)"
+    assert str(failed.value) == f"openai/x: no server answers at {address} (3 attempts); {remedy}"
+    assert told == [
+        f"openai/x: no server answers at {address}; {remedy}; asking again, 2 times at most in a few seconds"
+    ]
+
+
+def test_a_server_that_answered_once_is_waited_for_as_one_far_away() -> None:
+    port, told = nobody(), list[str]()
+    model = LitellmModel(
+        "openai/x", api_base=f"http://127.0.0.1:{port}/v1", api_key="k", backoff=0.001, tell=told.append
+    )
+    model._heard.set()
+    with pytest.raises(EnvironmentFailure, match=rf"\({model.retries + 1} attempts\)"):
+        check_access(model)
+    assert told[0].endswith(f"{model.retries} times at most in about a minute")
+
+
+def test_a_refused_connection_elsewhere_keeps_its_patience() -> None:
+    import httpx
+
+    for host in ("192.0.2.1", "models.example"):
+        far = httpx.ConnectError("refused", request=httpx.Request("POST", f"http://{host}:9/v1"))
+        far.__cause__ = ConnectionRefusedError(111, "Connection refused")
+        assert retries_of(classify(far), 6, heard=False) == 6
+    near = httpx.ConnectError("no route", request=httpx.Request("POST", "http://127.0.0.1:9/v1"))
+    assert retries_of(classify(near), 6, heard=False) == 6, "it was not refused"
+    assert retries_of(Fault(Kind.KEY, "x"), 6, heard=True) == 0
 
 
 @pytest.mark.parametrize("name", ["gpt", "nonsense/model"])

@@ -20,7 +20,7 @@ from skillgrad_ci.method.budget.metered import LOST_REPLIES
 from skillgrad_ci.method.evidence import ModelCall, Usage
 from skillgrad_ci.method.ports.gateway import PaidReplies
 from skillgrad_ci.models.advice import failure
-from skillgrad_ci.models.faults import Fault, Kind
+from skillgrad_ci.models.faults import Fault, Kind, retries_of
 from skillgrad_ci.models.gateway import server
 from skillgrad_ci.models.gateway.dialect import Answer, Asked, Call, Dialect
 from skillgrad_ci.models.gateway.paid import content_of, kept, replayed
@@ -243,9 +243,10 @@ class OpenLine:
             if outcome.kind is Kind.LOST and losses < LOST_REPLIES:
                 losses += 1
                 continue
-            if outcome.kind is not Kind.BUSY:
+            most = retries_of(outcome, gateway.retries, heard=True)  # the probe was answered
+            if not most:
                 return outcome, usage
-            if waits == gateway.retries or (outcome.wait or 0.0) > LONGEST_WAIT:
+            if waits >= most or (outcome.wait or 0.0) > LONGEST_WAIT:
                 asked = f", and asks to wait {outcome.wait:.0f} s" if outcome.wait else ""
                 return replace(outcome, said=f"{outcome.said} ({waits + 1} attempts{asked})"), usage
             self._pause(gateway.pause(waits, outcome.wait), beat)
