@@ -14,6 +14,7 @@ from skillgrad_ci.commands.suite.told import say_reliability
 from skillgrad_ci.commands.terminal import MEND, say, say_how_to_go_on, say_json, say_table, say_text
 from skillgrad_ci.document.inert_text import one_line
 from skillgrad_ci.report.headline import percent, points
+from skillgrad_ci.report.statistics import doubt
 from skillgrad_ci.report.templating import usd
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.evaluation import WITH, WITHOUT
@@ -74,10 +75,10 @@ def _say(facts: Mapping[str, Any]) -> None:
     if delta:
         low, high = delta["interval"]
         what = "the mean score" if delta["by"] == "score" else "accuracy"
-        within = f"95% interval {points(low, '')} to {points(high)}"
-        say_text(
-            f"The skill changes {what} by {points(delta['change'])} ({within}).",
-        )
+        within = f"95% interval {points(low, '')} to {points(high)}, {delta['tasks']} tasks, p = {delta['p_value']:.2g}"
+        against = doubt(delta["change"], (low, high), delta["p_value"])
+        though = f", though {against}" if against else ""
+        say_text(f"The skill changes {what} by {points(delta['change'])} ({within}){though}.")
     late = [f"{arm['timed_out']} of {arm['measured']} {name}" for name, arm in arms.items() if arm["timed_out"]]
     say_text(*([f"Executions that ended at a time limit: {', '.join(late)}."] if late else []))
     for name, why in facts["refused"].items():

@@ -14,9 +14,7 @@ from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.task import Split
 from skillgrad_ci.report.document import Change, Cost, Facts, Measured, Report, Spent
 from skillgrad_ci.report.report import change_of, measured_of
-from skillgrad_ci.report.statistics import wilson
-
-LEVEL = 0.05
+from skillgrad_ci.report.statistics import LEVEL, wilson
 
 
 class AgainstControl(Facts):

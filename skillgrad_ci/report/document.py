@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from skillgrad_ci.method.memory import OverlayEntry
+from skillgrad_ci.report.statistics import doubt
 from skillgrad_ci.skill.review_flags import Flag
 
 SPLITS = ("heldout", "validation", "train")  # in the order in which they say something of others
@@ -48,6 +49,11 @@ class Change(Facts):
     broken: tuple[str, ...]
     unpaired: tuple[str, ...]
     by: Literal["pass", "score"] = "pass"
+
+    @property
+    def doubt(self) -> str:
+        """What speaks against it where it is not clear."""
+        return doubt(self.change, self.interval, self.p_value)
 
 
 class Comparison(Facts):

@@ -10,6 +10,7 @@ from skillgrad_ci.method.settings import AUTO
 from skillgrad_ci.method.task import NEEDED_FOR_HELDOUT, NEEDED_FOR_VALIDATION, Split
 from skillgrad_ci.report.document import SPLITS, Change, Comparison, CrossFitting, Report
 from skillgrad_ci.report.power import CHURN, detectable_change
+from skillgrad_ci.report.statistics import WITHIN
 
 WHAT = {"pass": "accuracy", "score": "score"}
 
@@ -101,7 +102,7 @@ def _moved(comparison: Comparison, delta: Change, what: str) -> str:
     if delta.change == 0:
         return f"No measured change in {what}: {percent(before)} before and after ({figures})."
     moved = "rose" if delta.change > 0 else "fell"
-    chance = "" if delta.clear else ", though not by more than chance can explain"
+    chance = f", though {delta.doubt}" if delta.doubt else ""
     return (
         f"{what[:1].upper()}{what[1:]} {moved} from {percent(before)} to {percent(after)}{chance}: "
         f"{points(delta.change)} ({figures})."
@@ -217,7 +218,10 @@ def _chosen(report: Report) -> str:
 
 def _too_small(report: Report, delta: Change) -> str:
     seen = _seen(delta, _churn(report))
-    return f"The suite is too small to tell a change of this size from chance ({delta.tasks} paired tasks){seen}."
+    both = (
+        "" if delta.doubt == WITHIN else " A change is called clear where interval and p agree, and here they do not."
+    )
+    return f"The suite is too small to tell a change of this size from chance ({delta.tasks} paired tasks){seen}.{both}"
 
 
 def _churn(report: Report) -> float:
@@ -236,7 +240,7 @@ def _seen(delta: Change, churn: float) -> str:
 
 def _partial(scores: Change) -> str:
     low, high = scores.interval
-    chance = "" if scores.clear else ", within chance"
+    chance = f", {scores.doubt}" if scores.doubt else ""
     return (
         f"The mean score went from {percent(scores.baseline)} to {percent(scores.final)}: {points(scores.change)} (95% "
         f"interval {points(low, unit='')} to {points(high)}{chance}). With 'decide_by: score' partial scores decide."

@@ -32,6 +32,7 @@ from skillgrad_ci.method.acceptance.noise import above, flips, whole
 from skillgrad_ci.method.evidence import Evidence
 
 Interval = tuple[float, float]
+LEVEL = 0.05
 Z95 = NormalDist().inv_cdf(0.975)
 MORE = 0.5  # the difference of the two tasks that an interval is given besides those measured
 
@@ -63,7 +64,29 @@ class Delta:
 
         With few tasks the two can disagree; then the suite is too small to tell.
         """
-        return (self.interval[0] > 0 or self.interval[1] < 0) and self.p_value < 0.05
+        return not self.doubt
+
+    @property
+    def doubt(self) -> str:
+        """What speaks against it where it is not clear."""
+        return doubt(self.change, self.interval, self.p_value)
+
+
+WITHIN = "not by more than chance can explain"
+
+
+def doubt(change: float, interval: Interval, p_value: float) -> str:
+    """Why a change is not called clear, in words that do not contradict the figures beside it; empty where it is.
+
+    Interval and test are different approximations: on few tasks the one can leave no change out where the other does
+    not (four tasks that are all fixed: p = 0.0625). A change needs both.
+    """
+    outside = interval[0] > 0 or interval[1] < 0
+    if change == 0 or (not outside and p_value >= LEVEL):
+        return WITHIN
+    if outside and p_value < LEVEL:
+        return ""
+    return "too few tasks differ to rule chance out" if outside else "its interval still holds no change"
 
 
 def paired(baseline: Sequence[Evidence], final: Sequence[Evidence], by: DecideBy = "pass") -> Delta | None:

@@ -206,7 +206,7 @@ def test_evaluate_compares_with_and_without_the_skill(shell: Shell) -> None:
     assert len(done.document["tasks"]) == 24
     text = shell("evaluate", "skills/greeter", *OPEN, "--no-skill").out
     assert f"Measured with agent {done.document['agent']}, model rehearsal, sandbox " in text
-    assert "The skill changes accuracy by +50.0 points" in text
+    assert re.search(r"The skill changes accuracy by \+50.0 points \(95% interval .*, 24 tasks, p = .*\)\.\n", text)
     assert "tokens per task" in text
 
 

@@ -1,10 +1,12 @@
 """From a repository with a skill and tasks to a configuration that the next command takes."""
 
 import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -87,8 +89,10 @@ def test_nothing_is_overwritten_and_nothing_is_written_unasked(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(repository.rglob("*"))
-    assert main(["init", str(repository), "--model", MODEL]) == 2  # no terminal to ask
-    assert "give both --model and --yes" in capsys.readouterr().err
+    for words, missing in ([], "--model and --yes"), (["--model", MODEL], "--yes"), (["--yes"], "--model"):
+        assert main(["init", str(repository), *words]) == 2  # no terminal to ask
+        told = f"skillgrad-ci: nobody can be asked here (no terminal); give {missing}\n"
+        assert capsys.readouterr() == ("", told), "nothing is shown that cannot be agreed to"
     assert sorted(repository.rglob("*")) == before
     workflow = repository / ".github/workflows/skillgrad.yml"
     workflow.parent.mkdir(parents=True)
@@ -138,6 +142,21 @@ def test_beside_a_skill_with_tasks_one_without_is_not_listed_yet(repository: Pat
     assert main(["init", str(repository), "--yes", "--model", MODEL]) == 0
     assert (repository / "evals" / "lonely" / "tasks.yaml").is_file()
     assert {job.name for job in load_config(repository / ".skillgrad.yml").skills} == {"greeter", "workbook-reports"}
+
+
+def test_a_person_who_ends_the_input_writes_nothing(
+    repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyboard, terminal = os.openpty()
+    with os.fdopen(terminal, encoding="utf-8") as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        os.write(keyboard, b"\x04")
+        assert main(["init", str(repository), "--model", MODEL]) == 2
+    os.close(keyboard)
+    told = capsys.readouterr()
+    assert "Write these files? [y/N]" in told.out
+    assert told.err.startswith("skillgrad-ci: no answer came, and nothing was written")
+    assert not (repository / ".skillgrad.yml").exists()
 
 
 def test_the_cap_is_one_that_can_be_kept_and_the_cost_is_told_before_anything_is_written(

@@ -220,6 +220,26 @@ def test_what_is_not_clear_says_what_size_of_change_could_have_been_seen() -> No
     assert "one of 89.4 points" in " ".join(report(replace(result, measured=rows), settings=trials).remarks)
 
 
+def test_where_the_interval_alone_leaves_no_change_out_the_report_says_what_decides() -> None:
+    result = run()
+    four = {task.id for task in result.suite.of(Split.HELDOUT)[:4]}
+    heldout = {task.id for task in result.suite.of(Split.HELDOUT)}
+
+    def only(rows: Sequence[Evidence], outcome: Outcome) -> list[Evidence]:
+        return [replace(row, outcome=outcome) for row in rows if row.task_id in four or row.task_id not in heldout]
+
+    document = report(
+        replace(result, baseline=only(result.baseline, Outcome.FAILED), measured=only(result.measured, Outcome.PASSED))
+    )
+    delta = document.heldout.delta
+    assert delta is not None
+    assert (delta.tasks, delta.interval[0] > 0, delta.p_value, delta.clear) == (4, True, 0.0625, False)
+    assert ", though too few tasks differ to rule chance out: +100.0 points" in document.headline
+    told = " ".join(document.remarks)
+    assert "A change is called clear where interval and p agree, and here they do not." in told
+    assert "chance can explain" not in document.headline + told
+
+
 def test_trials_that_were_chosen_are_told_with_the_gain_that_they_could_have_shown() -> None:
     auto = Settings(models=Models(executor="provider/model")).model_copy(update={"trials": Chosen(3)})
     told = [line for line in report(settings=auto).remarks if "trials: auto" in line]

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from skillgrad_ci.errors import EnvironmentFailure
 from skillgrad_ci.method.evidence import Evidence, Outcome
 from skillgrad_ci.report.statistics import (
+    WITHIN,
     Interval,
     difference_interval,
+    doubt,
     mcnemar,
     newcombe,
     paired,
@@ -191,3 +193,18 @@ def test_a_change_is_clear_only_where_interval_and_test_agree() -> None:
     assert few.interval[0] > 0
     assert (few.p_value > 0.05, few.clear) == (True, False)
     assert (more.p_value < 0.05, more.clear) == (True, True)
+    assert (few.doubt, more.doubt) == ("too few tasks differ to rule chance out", "")
+    even = paired(rows("fp"), rows("pf"))
+    assert even is not None
+    assert even.doubt == WITHIN
+
+
+@given(st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_a_doubt_never_contradicts_the_figures_beside_it(change: float, down: float, up: float, p: float) -> None:
+    interval = max(-1.0, change - down), min(1.0, change + up)
+    told = doubt(change, interval, p)
+    leaves_nought_out = interval[0] > 0 or interval[1] < 0
+    assert (not told) == (leaves_nought_out and p < 0.05)
+    if told == WITHIN:
+        assert not leaves_nought_out, "what an interval leaves out is not said to be within it"
+        assert p >= 0.05 or change == 0

@@ -37,6 +37,7 @@ def init(arguments: argparse.Namespace) -> int:
     root: Path = arguments.folder
     if (root / FILE).exists():
         raise UserError(f"{root / FILE} is there already; run: skillgrad-ci doctor")
+    _refuse_unanswerable(arguments)
     pairs, alone = find_skills(root)
     if not pairs and not alone:
         raise UserError(f"{root}: no SKILL.md is below this folder; name a repository that holds a skill")
@@ -170,8 +171,17 @@ def _refuse_broken_suites(root: Path, alone: list[Path]) -> None:
         load_suite(place)
 
 
+def _refuse_unanswerable(arguments: argparse.Namespace) -> None:
+    """Raises UserError where nobody can be asked what the arguments leave open, before anything is shown."""
+    missing = [name for name, value in (("--model", arguments.model), ("--yes", arguments.yes)) if not value]
+    if missing and not sys.stdin.isatty():
+        raise UserError(f"nobody can be asked here (no terminal); give {' and '.join(missing)}")
+
+
 def _ask(question: str) -> str:
-    """A person's answer. Raises UserError where nobody can be asked."""
-    if not sys.stdin.isatty():
-        raise UserError("nobody can be asked here: give both --model and --yes")
-    return input(question)
+    """A person's answer; one that ends the input answers nothing."""
+    try:
+        return input(question)
+    except EOFError:
+        say("")
+        raise UserError("no answer came, and nothing was written; give --model and --yes to be asked nothing") from None

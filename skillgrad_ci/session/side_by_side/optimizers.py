@@ -16,7 +16,8 @@ from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.run import Stop
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import digest_of
-from skillgrad_ci.report.comparison import LEVEL, compared, foot, looks, shown_split, usage_of
+from skillgrad_ci.report.comparison import compared, foot, looks, shown_split, usage_of
+from skillgrad_ci.report.statistics import LEVEL
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.session.journal.file_journal import FileJournal
