@@ -22,6 +22,7 @@ def litellm() -> Any:
     library.telemetry = False
     library.drop_params = True
     _put_border(library)
+    _leave_mcp_out()
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return library
@@ -52,6 +53,16 @@ def _put_border(library: Any) -> None:
     verify = get_ssl_configuration()
     library.client_session = border.client(verify)
     library.sync_transport = border.transport(verify)
+
+
+def _leave_mcp_out() -> None:
+    """No tool of ours is an MCP server's, and to see that litellm would import its proxy, which wants further packages.
+
+    It looks before each call of OpenAI's Responses, which models such as gpt-5-codex are asked by alone.
+    """
+    from litellm.responses import main
+
+    main._responses_try_dispatch_mcp_gateway = lambda **_: None
 
 
 class LibraryCall:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from skillgrad_ci import __version__
+from tests.e2e.providers_smoke import EXPECTED, MODELS
 from tests.e2e.test_act import image, sh
 
 __all__ = ["image"]
@@ -52,4 +53,4 @@ def test_the_red_team_is_refused_from_inside_the_image(image: str) -> None:
 def test_every_provider_answers_without_what_is_left_out(image: str) -> None:
     mounts = ("--volume", f"{ROOT}/tests/e2e/providers_smoke.py:/smoke.py:ro", "--env", "PYTHONPATH=/opt/skillgrad/app")
     said = inside(image, PYTHON, "/smoke.py", flags=mounts)
-    assert said.count(": ready\n") == len(said.splitlines()) >= 10, said
+    assert said.splitlines() == [f"{name}: {EXPECTED}" for name in MODELS]
