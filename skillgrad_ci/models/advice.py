@@ -54,7 +54,9 @@ def _ending(model: str) -> str:
 
 
 def _unset(model: str) -> str:
-    """The environment variables that are missing, as far as the library knows them."""
+    """The environment variables that are missing, as far as the library knows them; of Google's file it does not."""
+    if provider_of(model) == "vertex_ai" and "GOOGLE_APPLICATION_CREDENTIALS" not in os.environ:
+        return "GOOGLE_APPLICATION_CREDENTIALS and VERTEXAI_PROJECT and VERTEXAI_LOCATION"
     missing = litellm().validate_environment(model)["missing_keys"]
     alternatives = all(name.endswith("API_KEY") for name in missing)  # GOOGLE_… or GEMINI_…; else an id and a secret
     return (" or " if alternatives else " and ").join(missing)

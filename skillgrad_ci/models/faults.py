@@ -21,7 +21,11 @@ from skillgrad_ci.document.inert_text import one_line, printable
 QUOTA = re.compile(r"insufficient_quota|credit balance is too low", re.IGNORECASE)
 TOO_LONG = re.compile(r"context_length_exceeded|maximum context length|prompt is too long", re.IGNORECASE)
 FILTERED = re.compile(r"content_filter|content management policy|content_policy_violation", re.IGNORECASE)
-NO_KEY = re.compile(r"missing .{0,40}(\bkey|api_key|credentials)\b|(unable to locate|no) credentials\b", re.IGNORECASE)
+NO_KEY = re.compile(
+    r"missing .{0,40}(\bkey|api_key|credentials)\b|(unable to locate|no) credentials\b|"
+    r"credentials were not found|\w+_(API_KEY|TOKEN) is not set",
+    re.IGNORECASE,
+)
 NEVER_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"}  # httpx: no request left
 STARTING_UP = 2  # retries for a server of this machine that was never heard: about three seconds
 PLACE = re.compile(r'File "[^"]*", line \d+(, in \w+)?|(?<![\w:/])/[^\s:"\']*/[^\s:"\']*\.py\b')

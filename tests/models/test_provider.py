@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from email.utils import formatdate
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -525,8 +526,10 @@ def test_a_key_that_a_provider_does_not_find_is_no_lost_reply(model: str, monkey
 
 def test_a_provider_whose_package_is_missing_is_named_with_it_and_nothing_is_billed() -> None:
     """litellm dresses it as a connection that broke."""
-    with pytest.raises(UserError, match=r"litellm needs a further package for it \(Google Cloud SDK.*\); install that"):
-        LitellmModel("vertex_ai/gemini-2.5-flash").complete(ask())
+    with pytest.raises(
+        UserError, match=r"litellm needs a further package for it \(No module named .vllm.\); install that"
+    ):
+        LitellmModel("vllm/m").complete(ask())
 
 
 @pytest.mark.parametrize(
@@ -614,6 +617,22 @@ def test_a_refused_connection_elsewhere_keeps_its_patience() -> None:
     near = httpx.ConnectError("no route", request=httpx.Request("POST", "http://127.0.0.1:9/v1"))
     assert retries_of(classify(near), 6, heard=False) == 6, "it was not refused"
     assert retries_of(Fault(Kind.KEY, "x"), 6, heard=True) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [("vertex_ai/gemini-2.5-flash", "GOOGLE_APPLICATION_CREDENTIALS"), ("fireworks_ai/m", "FIREWORKS")],
+)
+def test_a_login_that_is_not_there_is_no_lost_reply(
+    name: str, variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither asks its provider. Google's would ask the cloud's own machine, and look into the home folder."""
+    for known in ("GOOGLE_APPLICATION_CREDENTIALS", "FIREWORKS_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"):
+        monkeypatch.delenv(known, raising=False)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(UserError, match=rf"no key is set; set .*{variable}"):
+        LitellmModel(name).complete(ask())
 
 
 @pytest.mark.parametrize("name", ["gpt", "nonsense/model"])
