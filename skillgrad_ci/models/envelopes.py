@@ -11,6 +11,7 @@ litellm, which knows ways round and the words of providers. Where it succeeds, t
 """
 
 import copy
+import hashlib
 import json
 import threading
 from collections.abc import Hashable, Mapping, Sequence
@@ -27,6 +28,7 @@ PATH = "/chat/completions"
 SDK = "x-stainless-lang"  # a header of OpenAI's SDK
 OF_THE_CLIENT = {"host", "content-length", "connection", "accept-encoding"}  # headers that it writes for each request
 OF_THE_CALL = {"messages", "api_key", "timeout"}  # arguments that decide nothing of an envelope: a model has one key
+KINDS = 100  # envelopes of a model: agents of others may ask with any tools
 
 sent: ContextVar[list[httpx.Request] | None] = ContextVar("sent", default=None)
 """Where the border notes what it sends for this thread, if somebody wants to know."""
@@ -93,11 +95,13 @@ class Envelopes:
             known = self._known.get(kind)
             steps = _steps(messages) | (known.steps if known else frozenset())
             self._known[kind] = Envelope(request.url, headers, {**body, "messages": []}, steps)
+            if len(self._known) > KINDS:
+                del self._known[next(iter(self._known))]
 
 
 def _kind(arguments: Mapping[str, Any]) -> str:
     asked = {name: value for name, value in arguments.items() if name not in OF_THE_CALL}
-    return json.dumps(asked, sort_keys=True, default=str)
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _as_sent(messages: Messages) -> Messages:

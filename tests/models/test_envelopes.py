@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from skillgrad_ci.errors import ReplyError
 from skillgrad_ci.method.ports import ModelRequest
-from skillgrad_ci.models.envelopes import Envelopes
+from skillgrad_ci.models.envelopes import KINDS, Envelopes
 from skillgrad_ci.models.faults import Fault, Kind
 from skillgrad_ci.models.litellm_library import litellm
 from skillgrad_ci.models.provider import LitellmModel
@@ -288,6 +288,17 @@ def test_many_calls_at_once_learn_and_use_envelopes() -> None:
         for thread in threads:
             thread.join()
     assert read == [True] * 80
+
+
+def test_envelopes_are_bounded_and_the_oldest_goes(asked_litellm: list[str]) -> None:
+    with serve(lambda _: Reply("done")) as server:
+        model = model_of(server)
+        for number in range(KINDS + 1):
+            model.complete(ModelRequest(BEGINNING, max_tokens=100 + number))
+        before = len(asked_litellm)
+        for number in (KINDS, 1, 0):
+            model.complete(ModelRequest(BEGINNING, max_tokens=100 + number))
+    assert len(asked_litellm) - before == 1
 
 
 def test_the_key_is_in_no_words_of_an_envelope() -> None:
