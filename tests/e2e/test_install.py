@@ -4,6 +4,7 @@ Each with the oldest pip that a promised Python brings, and as if newer releases
 on loopback lists them. Whoever resolves, instead of reading the lock alone, takes one of them and fails.
 """
 
+import email
 import http.server
 import os
 import re
@@ -16,6 +17,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parent.parent.parent
 BUNDLED = {11: "23.0.1", 12: "23.2.1"}  # pip with early releases of CPython 3; 23 does not start on 3.13
@@ -93,9 +96,27 @@ def test_the_images_packages_come_from_the_lock_alone(tmp_path: Path, newer_rele
     run(bin_folder / "pip", "check", cwd=tmp_path)
 
 
-def test_a_wheel_installs_alone_and_plays_the_demo(tmp_path: Path) -> None:
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
     run(sys.executable, "-m", "uv", "build", "--wheel", "--no-build-isolation", "--out-dir", tmp_path, cwd=ROOT)
-    (wheel,) = tmp_path.glob("*.whl")
+    (made,) = tmp_path.glob("*.whl")
+    return made
+
+
+def test_an_older_python_is_named_and_no_package_that_it_lacks(wheel: Path) -> None:
+    """pip looks for what a wheel asks for before it looks at the Python, unless nothing is asked for on that one."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        said = email.message_from_bytes(archive.read(name))
+    asked = [Requirement(text) for text in said.get_all("Requires-Dist", [])]
+    floor = SpecifierSet(said["Requires-Python"])
+    for version in ("3.8", "3.10", "3.11", "3.12", "3.14"):
+        wanted = [one.name for one in asked if one.marker and one.marker.evaluate({"python_version": version})]
+        assert bool(wanted) == (version in floor)
+    assert all(one.marker for one in asked)
+
+
+def test_a_wheel_installs_alone_and_plays_the_demo(tmp_path: Path, wheel: Path) -> None:
     run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
     bin_folder = tmp_path / "venv" / "bin"
     run(bin_folder / "pip", "install", "--quiet", wheel, cwd=tmp_path)
