@@ -1,11 +1,13 @@
 """The counts that docs/performance.md shows: a change that executes more must be meant."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks import batch, memory, throughput, tokens
-from benchmarks.__main__ import COUNTS, TIMES
+from benchmarks.__main__ import COUNTS, ROOT, TIMES, apart
 from benchmarks.caching_server import Count, total
 from benchmarks.executions import SETTINGS, Counted, count, table
 from skillgrad_ci.method.acceptance import Verdict
@@ -114,6 +116,20 @@ def test_a_task_takes_little_memory_and_little_of_the_page(tmp_path: Path) -> No
     few, many = (memory.page_of([memory.executed(one) for one in range(n)], tmp_path) for n in (50, 450))
     assert (many - few) / 400 < 200  # 10,000 tasks: under 2 MB
     assert "10,000 executions" in memory.Measured(10_000, 0.0, 0, 0.0, 0, 0).rows
+
+
+def test_a_peak_is_that_of_the_process_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    """What starts a part may have been larger, as the process of these tests is here."""
+    held = bytearray(b"1") * 400_000_000
+    subprocess.run([sys.executable, "-c", "from benchmarks.memory import peak; print(peak())"], cwd=ROOT, check=True)
+    assert 10_000_000 < int(capfd.readouterr().out) < len(held) / 2 < memory.peak()
+
+
+def test_a_timed_part_is_a_program_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    apart(["batch"])
+    assert capfd.readouterr().out == f"{batch.table()}\n"
+    for module, *_ in TIMES.values():
+        assert '\nif __name__ == "__main__":\n' in (ROOT / f"benchmarks/{module}.py").read_text()
 
 
 def test_one_command_prints_every_part() -> None:
