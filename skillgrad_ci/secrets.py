@@ -10,8 +10,9 @@ import json
 import re
 import string
 from collections.abc import Iterable, Iterator, Mapping
+from heapq import merge
 from html import escape
-from itertools import pairwise
+from io import StringIO
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -19,6 +20,7 @@ MASK = "***"
 SHORTEST = 8  # characters; masking shorter values ("true", "main") would only garble the text
 GAP = 16  # characters that may stand between two of a secret that was cut in pieces
 SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|\bPAT|_PAT)(_|$)", re.IGNORECASE)
+_BETWEEN = r"[\x00-/:-@\[-`{-\x7f]"  # what `_SQUEEZE` takes away, told so that it compiles in no time
 IN_ADDRESS = re.compile(r"://([^\s/:@]*):([^\s/]+)@")  # the name and password of https://name:password@host
 _SQUEEZE = {code: None for code in range(128) if not chr(code).isalnum()} | {
     ord(upper): upper.lower() for upper in string.ascii_uppercase
@@ -55,10 +57,17 @@ class Redactor:
     def __call__(self, text: str) -> str:
         if self._pattern is None:
             return text
-        text = self._pattern.sub(MASK, text)
+        while (cleaned := _without(text, self._found(text))) is not text:
+            text = cleaned  # what stood on both sides of a secret may be another one
+        return text
+
+    def _found(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where secrets stand, in order. A text has up to tens of megabytes: this keeps no list of its letters."""
+        assert self._pattern is not None
         squeezed = text.translate(_SQUEEZE)
-        found = [span for form in self._squeezed for span in _places(form, squeezed)]
-        return _without(text, found) if found else text
+        patterns = [self._pattern, *(_in_pieces(form) for form in self._squeezed if form in squeezed)]
+        del squeezed
+        return merge(*(_places(pattern, text) for pattern in patterns))
 
     def clean(self, value: Any) -> Any:
         """A JSON value with every string in it redacted, keys too."""
@@ -89,24 +98,29 @@ def _base64(data: bytes) -> Iterator[str]:
         yield encoded[(0, 2, 3)[before] : len(encoded) - shared]
 
 
-def _places(form: str, squeezed: str) -> Iterator[tuple[int, int]]:
-    at = squeezed.find(form)
-    while at >= 0:
-        yield at, at + len(form)
-        at = squeezed.find(form, at + 1)
+def _in_pieces(form: str) -> re.Pattern[str]:
+    """A squeezed form wherever its letters stand, in either case, with at most GAP other characters between two."""
+    letters = (f"[{one}{one.upper()}]" if one in string.ascii_lowercase else re.escape(one) for one in form)
+    return re.compile(f"{_BETWEEN}{{0,{GAP}}}".join(letters))
 
 
-def _without(text: str, found: list[tuple[int, int]]) -> str:
-    """The text with MASK for what stands at these places of its letters and digits."""
-    at = [place for place, character in enumerate(text) if _SQUEEZE.get(ord(character), "") is not None]
-    spans = [(at[start], at[end - 1] + 1) for start, end in found if _is_near(at[start:end])]
-    parts, kept = [], 0
-    for start, end in sorted(spans):
+def _places(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
+    """Where it matches, in order, also where a match begins inside another."""
+    found = pattern.search(text)
+    while found:
+        yield found.span()
+        found = pattern.search(text, found.start() + 1)
+
+
+def _without(text: str, places: Iterable[tuple[int, int]]) -> str:
+    """The text with MASK for what stands at these places, which come in order and may overlap."""
+    cleaned, kept = StringIO(), 0
+    for start, end in places:
         if start >= kept:
-            parts += [text[kept:start], MASK]
+            cleaned.write(text[kept:start])
+            cleaned.write(MASK)
         kept = max(kept, end)
-    return "".join([*parts, text[kept:]])
-
-
-def _is_near(places: list[int]) -> bool:
-    return all(after - before <= GAP for before, after in pairwise(places))
+    if not kept:
+        return text
+    cleaned.write(text[kept:])
+    return cleaned.getvalue()

@@ -3,6 +3,8 @@
 import base64
 import json
 import re
+import sys
+import tracemalloc
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from skillgrad_ci.commands.progress import describe
 from skillgrad_ci.commands.terminal import say, say_json, say_table
 from skillgrad_ci.method.events import IterationDone, Replied
-from skillgrad_ci.secrets import Redactor, secrets_in
+from skillgrad_ci.secrets import GAP, MASK, Redactor, secrets_in
 
 secrets = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Z"]), min_size=8, max_size=40)
 
@@ -70,9 +72,48 @@ def test_base64_hides_a_key_whatever_stands_around_it(key: str, before: bytes, a
 
 
 def test_letters_far_apart_are_no_key() -> None:
-    text = (" " * 17).join("0123456789")
+    text = (" " * (GAP + 1)).join("0123456789")
     assert Redactor(["0123456789"])(text) == text
     assert Redactor([KEY])("nothing to hide: sk, proj, 0123456789") == "nothing to hide: sk, proj, 0123456789"
+
+
+BETWEEN = "".join(chr(code) for code in range(128) if not chr(code).isalnum())
+
+
+@st.composite
+def in_pieces(draw: st.DrawFn, secret: str) -> str:
+    gaps = st.just("") | st.text(BETWEEN, max_size=GAP)
+    return "".join(draw(st.sampled_from([one, one.upper()])) + draw(gaps) for one in secret)
+
+
+@given(st.data())
+def test_no_letter_is_left_however_secrets_are_cut_and_overlap(data: st.DataObject) -> None:
+    """The second begins inside the first or behind it; between any two letters stand up to GAP others."""
+    letters = st.text("abc", min_size=10, max_size=24)
+    first, second = data.draw(letters), data.draw(letters)
+    at = data.draw(st.integers(0, len(first)))
+    second = first[at:] + second[len(first) - at :]
+    parts = [first[:at], first[at:], second[len(first) - at :]]
+    whole = "".join(part if data.draw(st.booleans()) else data.draw(in_pieces(part)) for part in parts)
+    around = data.draw(st.text("xyz é\n", max_size=40))
+    cleaned = Redactor([first, second])(f"{around}{whole}{around}")
+    assert re.sub(r"[\W_]", "", cleaned) == re.sub(r"[\W_]", "", around * 2)
+    assert Redactor([first, second])(cleaned) == cleaned
+
+
+@pytest.mark.parametrize("inside", ["{key}", "{pieces}", "{pieces}; " * 300, "{key}, {pieces}, " * 300, "none"])
+@pytest.mark.parametrize("letter", ["a", "…", "\U0001f600"])  # one, two and four bytes a character
+def test_a_page_is_cleaned_in_memory_of_few_pages(inside: str, letter: str) -> None:
+    line = f"The agent said that cell A1 holds 12,345.67 and wrote it down{letter}\n"
+    page = line * 3_000 + inside.format(key=KEY, pieces=" ".join(KEY)) + line * 3_000
+    redact = Redactor([KEY])
+    redact(page)  # what is made once, whatever the page is
+    tracemalloc.start()
+    try:
+        assert (MASK in redact(page)) == (inside != "none")
+        assert tracemalloc.get_traced_memory()[1] < 3.5 * sys.getsizeof(page)
+    finally:
+        tracemalloc.stop()
 
 
 def test_passwords_inside_addresses_are_secrets_whatever_their_variable_is_called() -> None:
@@ -109,6 +150,10 @@ def test_names_choose_what_is_secret() -> None:
 
 def test_a_longer_secret_is_not_cut_open_by_a_shorter_one() -> None:
     assert Redactor(["12345678", "1234567890"])("1234567890") == "***"
+
+
+def test_what_stands_around_a_secret_may_be_another_one() -> None:
+    assert Redactor([KEY, "hunter2-hunter2"])(f"hunter2-{KEY}hunter2") == "***"
 
 
 def test_every_line_of_a_secret_is_one() -> None:
