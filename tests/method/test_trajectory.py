@@ -79,6 +79,58 @@ def test_last_results_errors_and_what_the_grader_points_at_get_the_most() -> Non
     assert abs(shown(unpointed, 20) - shown(unpointed, 5)) <= 2
 
 
+def test_what_an_event_is_and_says_is_told_in_its_own_form() -> None:
+    """One argument is told as it stands, several as JSON; people's and empty messages are left out."""
+    events: list[dict[str, Any]] = [
+        {"kind": "message", "role": "user", "text": "ASKED"},
+        {"kind": "message", "role": "assistant", "text": " "},
+        {"kind": "tool_call", "tool": "write", "arguments": {"path": "ä.txt", "text": "ö"}},
+        {"kind": "tool_result", "tool": "write", "output": "", "exit_code": 0},
+        {"kind": "tool_call", "tool": "shell", "arguments": '{"command": "cut'},
+        {"kind": "tool_result", "tool": "shell", "output": "no", "exit_code": 2},
+        {"kind": "message", "role": "assistant"},
+        {"kind": "tool_result", "tool": "shell"},
+    ]
+    fenced = "\n```\n{}\n```\n\n".format
+    assert render_trajectory(Trajectory(events, turns=3)) == (
+        "3. Call of `write`:" + fenced('{"path": "ä.txt", "text": "ö"}')
+        + "4. Result:" + fenced("")
+        + "5. Call of `shell`:" + fenced('{"command": "cut')
+        + "6. Result, exit code 2:" + fenced("no")
+        + "8. Result:" + fenced("")
+        + "The execution ended: answered, after 3 turns."
+    )  # fmt: skip
+
+
+@given(st.integers(0, 60), st.integers(0, 3))
+def test_every_event_keeps_its_number_and_what_is_left_out_is_named_by_them(more: int, alike: int) -> None:
+    start = [event for n in range(alike) for event in call(f"look {n}", "done")]
+    number = EVENTS + more - 30
+    now = Trajectory([*start, *({"kind": "message", "role": "assistant", "text": f"says {n}"} for n in range(number))])
+    text = render_both(Trajectory([*start, *call("other", "-")]), now, "")[2]
+    told = [int(said) for said in re.findall(r"says (\d+)\n", text)]
+    numbers = [int(said) for said in re.findall(r"^(\d+)\. Agent", text, re.M)]
+    assert numbers == [1 + 3 * alike + n for n in told]
+    assert len(told) == min(number, EVENTS)
+    wholly = re.findall(r"Cut for length: (\d+) to (\d+) \(wholly\)\.$", text, re.M)
+    missing = sorted(set(range(number)) - set(told))
+    assert wholly == ([(str(1 + 3 * alike + missing[0]), str(1 + 3 * alike + missing[-1]))] if missing else [])
+
+
+def test_what_was_cut_is_counted() -> None:
+    text = render_trajectory(Trajectory([*call("a", "é" * 3_000), *call("b", "ü" * 5_000)]), bound=1_000)
+    assert text.count("; ") == 1
+    for number, letter, whole in ((3, "é", 3_000), (6, "ü", 5_000)):
+        assert f"{number} ({whole - text.count(letter):,} of {whole:,} characters)" in text
+
+
+@given(st.integers(0, 40_000), st.integers(0, 40_000), st.integers(0, 40_000), st.integers(2_000, 30_000))
+def test_two_executions_share_one_bound(start: int, before: int, now: int, bound: int) -> None:
+    first = Trajectory([*call("s", "é" * start), *call("b", "ü" * before)])
+    shown_of = render_both(first, Trajectory([*call("s", "é" * start), *call("n", "ü" * now)]), "", bound)
+    assert sum(text.count("é") + text.count("ü") for text in shown_of) <= bound
+
+
 @given(st.lists(st.tuples(st.integers(0, 4_000), st.integers(0, 2_000)), max_size=8), st.integers(100, 6_000))
 def test_all_texts_share_one_bound_and_nothing_is_cut_that_fits(lengths: list[tuple[int, int]], bound: int) -> None:
     events = [event for n, (out, told) in enumerate(lengths) for event in call("ü" * told, "é" * out, said="-")]
