@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 
 from skillgrad_ci.errors import BudgetExceeded, Cancelled, EnvironmentFailure, ReplyError
-from skillgrad_ci.method.acceptance import Incumbent, Verdict, check_split, compare, no_worse, score
+from skillgrad_ci.method.acceptance import GATED, Incumbent, Verdict, check_split, compare, no_worse, score
 from skillgrad_ci.method.acceptance.triggers import TriggerQuality, check_triggers
 from skillgrad_ci.method.budget import spending_on
 from skillgrad_ci.method.events import BatchBegun, Dropped, IterationDone
@@ -49,14 +49,14 @@ def optimize(
         flat = flat_signal(run.baseline)
         if (run := on_the_clock(run)).stop is Stop.UNMEASURED:
             return run
-        if flat is not None and (flat[0] is not Flat.PASSED or settings.optimizer.aggregation != "shrink"):
+        if flat is not None and flat[0] in optimizer.ends_on:
             return replace(run, stop=Stop.UNMEASURED if flat[0] is Flat.UNMEASURED else Stop.FLAT, why=flat[1])
         if world.triggers is not None:
             run = replace(run, triggers=world.triggers(skill, "triggers-base"))
             broken = TriggerQuality.of(world.probes, run.triggers).broken
             if broken:
                 return replace(run, stop=Stop.FLAT, why=broken)
-        if settings.accept in ("validate", "no-worse"):
+        if settings.accept in GATED:
             run = on_the_clock(with_baseline(run, world, Split.VALIDATION))
             if run.stop is Stop.UNMEASURED:
                 return run
@@ -140,7 +140,7 @@ def accept(run: Run, world: World, step: Iteration, proposed: Candidate) -> Iter
 def judge(run: Run, world: World, candidate: Skill, number: int) -> tuple[Sequence[Evidence], str]:
     """What step `number` measures of its candidate, where the mode asks for it, and why the candidate is rejected."""
     settings = run.settings
-    if settings.accept in ("always", "final"):
+    if settings.accept not in GATED:
         return (), ""
     measured = on_validation(run, world, candidate, f"validate-{number}")
     if len({row.task_id for row in measured}) < len(run.suite.of(Split.VALIDATION)):

@@ -3,10 +3,10 @@
 The loop calls them and knows none of them by name; what they propose goes through one and the same acceptance.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from skillgrad_ci.method.evidence import Evidence
+from skillgrad_ci.method.evidence import Evidence, Flat
 from skillgrad_ci.method.patch import EditResult
 from skillgrad_ci.method.run import Iteration, Run
 from skillgrad_ci.method.settings import LoopSettings
@@ -48,6 +48,7 @@ class Optimizer:
     holds what both skills did.
 
     `patience` is how many batches in a row without a failure end the run; None where failures are not what teaches.
+    `ends_on` are the base runs that leave it nothing to do.
     """
 
     enough: Enough
@@ -56,3 +57,4 @@ class Optimizer:
     propose: Propose
     slow: Propose | None = None
     patience: int | None = 4
+    ends_on: Collection[Flat] = frozenset(Flat)

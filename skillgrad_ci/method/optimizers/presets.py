@@ -1,7 +1,8 @@
 """Presets: the published optimizers as choices of the same parts. What is chosen is in `choices.py`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
+from skillgrad_ci.method.evidence import Flat
 from skillgrad_ci.method.optimizers.choices import OptimizerParts
 from skillgrad_ci.method.optimizers.diagnosis import by_diagnosis
 from skillgrad_ci.method.optimizers.draw import epochs, every_task, everything, failures, nothing, pool_size
@@ -17,6 +18,7 @@ GRADIENT: Mapping[str, Teach] = {"diagnosis": by_diagnosis, "reflection": by_ref
 AGGREGATION: Mapping[str, Propose] = {
     "momentum": by_pattern, "merge": by_support, "shrink": shorten, "rewrite": rewrite,
 }  # fmt: skip
+GOES_ON: Mapping[str, Set[Flat]] = {"shrink": {Flat.PASSED}}  # where a base run that leaves nothing to gain ends others
 
 
 def optimizer_of(parts: OptimizerParts) -> Optimizer:
@@ -28,4 +30,5 @@ def optimizer_of(parts: OptimizerParts) -> Optimizer:
         propose=AGGREGATION[parts.aggregation],
         slow=slow_update if parts.slow_tasks else None,
         patience=4 if parts.evidence in ("failures", "epochs") else None,
+        ends_on=set(Flat) - GOES_ON.get(parts.aggregation, set()),
     )

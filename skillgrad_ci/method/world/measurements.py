@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from math import ceil
 
-from skillgrad_ci.method.acceptance import check_split
+from skillgrad_ci.method.acceptance import GATED, check_split
 from skillgrad_ci.method.acceptance.bound import failed_first, until_lost
 from skillgrad_ci.method.events import Measuring
 from skillgrad_ci.method.evidence import Evidence, flat_signal
@@ -155,4 +155,4 @@ def reported(run: Run) -> list[Split]:
     """The splits that the end measures. What the line search has measured of a candidate is not measured again."""
     if check_split(run.suite) is not Split.VALIDATION:
         return [check_split(run.suite)]
-    return [Split.HELDOUT] if run.settings.accept in ("validate", "no-worse") else [Split.VALIDATION, Split.HELDOUT]
+    return [Split.HELDOUT] if run.settings.accept in GATED else [Split.VALIDATION, Split.HELDOUT]
