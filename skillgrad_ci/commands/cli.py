@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from skillgrad_ci import __version__
-from skillgrad_ci.commands.flags import add_flags, loop_flags, setting_flags
+from skillgrad_ci.commands.flags import CROSS, add_flags, loop_flags, setting_flags
 
 DONE = 0  # the exit codes that the commands promise
 ELSE = 1  # anything that the others do not say
@@ -158,7 +158,7 @@ def _compare(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--optimizers", metavar="A,B", help="with a skill: optimizers to compare (all)")
     _inputs(command)
-    add_flags(command, [name for name in setting_flags() if name == "seed" or name not in loop_flags()])
+    add_flags(command, [name for name in setting_flags() if name in {"seed", *CROSS} or name not in loop_flags()])
 
 
 def _transfer(command: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ at together, so their p-values are corrected by Holm's method (S. Holm, Scandina
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from skillgrad_ci.method.acceptance import DecideBy, check_split, pass_rates
@@ -15,6 +16,8 @@ from skillgrad_ci.method.task import Split
 from skillgrad_ci.report.document import Change, Cost, Facts, Measured, Report, Spent
 from skillgrad_ci.report.report import change_of, measured_of
 from skillgrad_ci.report.statistics import LEVEL, wilson
+
+LEFT_OUT_TASKS = "left-out"  # the tasks of a comparison by cross-fitting, in the place of a split
 
 
 class AgainstControl(Facts):
@@ -88,43 +91,47 @@ def ended_with(run: Run, split: Split, base: Sequence[Evidence]) -> Sequence[Evi
     return [row for row in (run.measured if kept else base) if row.task_id in tasks]
 
 
-def compared(rows: Sequence[tuple[str, bool, Run, Report]]) -> list[ComparedSetting]:
-    """The rows (name, whether a control, run, report), each set against the controls before it. The first is `none`.
+@dataclass(frozen=True)
+class SettingRun:
+    """A setting that is compared: its report, and what the skill that it ended with did on the table's tasks."""
 
-    The changes are of what decides, where that is one and the same in all of them; else of passes.
-    """
-    split = shown_split(rows[0][2])
-    base = rows[0][2].baseline
-    ends = {name: ended_with(run, split, base) for name, _, run, _ in rows}
-    controls = [name for name, control, _, _ in rows if control]
-    by: DecideBy = "score" if {run.settings.decide_by for _, _, run, _ in rows} == {"score"} else "pass"
+    name: str
+    control: bool
+    report: Report
+    evidence: Sequence[Evidence]
+    folder: str  # where its report is
+
+
+def compared(rows: Sequence[SettingRun], split: str, by: DecideBy = "pass") -> list[ComparedSetting]:
+    """The rows, each set against the controls before it. The first is `none`. The changes are of what `by` says."""
+    ends = {row.name: row.evidence for row in rows}
+    controls = [row.name for row in rows if row.control]
     claims = {
-        name: [(other, change_of(ends[other], ends[name], by)) for other in _against(name, controls)]
-        for name, _, _, _ in rows
+        name: [(other, change_of(ends[other], ends[name], by)) for other in _against(name, controls)] for name in ends
     }
     corrected = iter(holm([change.p_value for said in claims.values() for _, change in said if change]))
     return [
         ComparedSetting(
-            name=name,
-            control=control,
-            optimizer=report.optimizer,
-            accept=report.accept,
-            kept=report.kept,
-            edits=len(report.accepted),
-            iterations=len(report.iterations),
-            measured=measured_of(ends[name]),
-            interval=_interval(ends[name]),
-            claims=tuple(_claims(claims[name], corrected)),
-            cost=_spent(report.cost),
-            minutes=report.minutes,
-            skill_tokens=report.tokens[1] if report.kept else report.tokens[0],
-            chosen_here=report.kept and report.accept != "always" and report.chosen_on == split,
-            stopped="" if name == rows[0][0] else report.stopped,
-            why=report.why,
-            headline=report.headline,
-            folder=name,
+            name=row.name,
+            control=row.control,
+            optimizer=row.report.optimizer,
+            accept=row.report.accept,
+            kept=row.report.kept,
+            edits=len(row.report.accepted),
+            iterations=len(row.report.iterations),
+            measured=measured_of(row.evidence),
+            interval=_interval(row.evidence),
+            claims=tuple(_claims(claims[row.name], corrected)),
+            cost=_spent(row.report.cost),
+            minutes=row.report.minutes,
+            skill_tokens=row.report.tokens[1] if row.report.kept else row.report.tokens[0],
+            chosen_here=row.report.kept and row.report.accept != "always" and row.report.chosen_on == split,
+            stopped="" if row is rows[0] else row.report.stopped,
+            why=row.report.why,
+            headline=row.report.headline,
+            folder=row.folder,
         )
-        for name, control, run, report in rows
+        for row in rows
     ]
 
 
@@ -162,6 +169,12 @@ def foot(rows: Sequence[ComparedSetting], split: str) -> Iterator[str]:
     if any(row.chosen_here for row in rows):
         here = ", ".join(row.name for row in rows if row.chosen_here)
         yield f"The {split} tasks also chose the skill ({here}): the figure flatters it."
+    if split == LEFT_OUT_TASKS:
+        yield (
+            "Each setting learned once for each fold, without it, and its figure is of the tasks left out: an estimate "
+            "of what such runs gain. Intervals take the folds' skills as given. Edits and costs are of all folds "
+            "together; of each setting the report of its first fold is linked, and the others lie beside it."
+        )
     if split == Split.TRAIN:
         yield "The skills learned from these tasks: the figures say little about others."
 

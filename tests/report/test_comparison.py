@@ -9,10 +9,18 @@ from skillgrad_ci.config.settings import Models, Settings
 from skillgrad_ci.method.evidence import Outcome
 from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
+from skillgrad_ci.method.run import Run
 from skillgrad_ci.method.settings import LoopSettings
-from skillgrad_ci.report.comparison import compared, foot, holm
+from skillgrad_ci.method.task import Split
+from skillgrad_ci.report.comparison import SettingRun, compared, ended_with, foot, holm
+from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.report import Circumstances, report_of
 from tests.support.worlds import SKILL, suite, world
+
+
+def row_of(name: str, run: Run, report: Report) -> SettingRun:
+    return SettingRun(name, name == "none", report, ended_with(run, Split.HELDOUT, run.baseline), name)
+
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
@@ -39,8 +47,8 @@ def test_a_change_that_is_clear_alone_is_not_clear_among_many() -> None:
     report, control = report_of(run, around), replace(run, final=run.initial)
 
     def claims(settings: int) -> set[tuple[float | None, bool]]:
-        rows = [("none", True, control, report), *((f"s{n}", False, run, report) for n in range(settings))]
-        return {(claim.corrected, claim.clear) for row in compared(rows) for claim in row.claims}
+        rows = [row_of("none", control, report), *(row_of(f"s{n}", run, report) for n in range(settings))]
+        return {(claim.corrected, claim.clear) for row in compared(rows, Split.HELDOUT) for claim in row.claims}
 
     assert claims(1) == {(1 / 64, True)}
     assert claims(4) == {(4 / 64, False)}
@@ -51,12 +59,12 @@ def test_changes_are_of_what_decides_where_it_is_one_and_the_same() -> None:
     run = replace(run, measured=[replace(row, outcome=Outcome.FAILED, score=0.5) for row in run.measured])
     around = Circumstances(Settings(models=Models(executor="p/m"), decide_by="score"), "skills/s", "evals/s", "s", "")
     report, control = report_of(run, around), replace(run, final=run.initial)
-    rows = compared([("none", True, control, report), ("s", False, run, report)])
+    both = [row_of("none", control, report), row_of("s", run, report)]
+    rows = compared(both, Split.HELDOUT, "score")
     (claim,) = rows[1].claims
     assert claim.change is not None
     assert (claim.change.by, claim.change.change) == ("score", 0.5)
     assert any("of mean scores" in line for line in foot(rows, "heldout"))
-    by_pass = replace(control, settings=LoopSettings(iterations=3))
-    rows = compared([("none", True, by_pass, report), ("s", False, run, report)])
+    rows = compared(both, Split.HELDOUT)
     assert [claim.change and claim.change.by for claim in rows[1].claims] == ["pass"]
     assert not any("of mean scores" in line for line in foot(rows, "heldout"))

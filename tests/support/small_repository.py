@@ -1,10 +1,12 @@
 """A small repository with a skill, a suite of text tasks and a rehearsal: whole runs in a second or two."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
+UNSPLIT = 7
 CONFIG = """\
 skills:
   - {path: skills/greeter, tasks: evals}
@@ -143,3 +145,14 @@ def add_neighbour(
     (folder / "evals/rehearsal.yaml").write_text(yaml.safe_dump(script, sort_keys=False))
     config = folder / ".skillgrad.yml"
     config.write_text(config.read_text() + settings)
+
+
+def unsplit(root: Path, model: str = "rehearsal", extra: Mapping[str, str] | None = None) -> Path:
+    """The repository with `UNSPLIT` tasks, none with a split; `extra` is given to the first task."""
+    make(root, model)
+    suite = root / "evals/tasks.yaml"
+    content = yaml.safe_load(suite.read_text())
+    content["tasks"] = [{key: task[key] for key in task if key != "split"} for task in content["tasks"][:UNSPLIT]]
+    content["tasks"][0].update(extra or {})
+    suite.write_text(yaml.safe_dump(content, sort_keys=False))
+    return root

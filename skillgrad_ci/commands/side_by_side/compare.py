@@ -27,13 +27,8 @@ from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import read_inputs
 from skillgrad_ci.session.json_documents import as_printed
 from skillgrad_ci.session.parts import stop_on_signals
-from skillgrad_ci.session.side_by_side.optimizers import (
-    ComparedRuns,
-    Setting,
-    compare_settings,
-    document_of,
-    folder_name,
-)
+from skillgrad_ci.session.side_by_side.on_shares import Setting
+from skillgrad_ci.session.side_by_side.optimizers import ComparedRuns, compare_settings, document_of, folder_name
 from skillgrad_ci.session.side_by_side.shared_base import NONE
 
 REWRITE: Preset = "rewrite"
@@ -113,10 +108,10 @@ def _say(found: SettingsCompared, page: Path) -> None:
 def _say_cut(done: ComparedRuns, command: str) -> None:
     """Why settings are missing, and how the comparison goes on."""
     say_text(done.cut)
-    if done.runs and done.runs[-1][1].run.stop is Stop.UNMEASURED:
+    if done.stop is Stop.UNMEASURED:
         say_text(MEND)
     else:
-        say_how_to_go_on(command, cancelled=done.cancelled)
+        say_how_to_go_on(command, cancelled=done.stop is Stop.CANCELLED)
 
 
 def _row(row: ComparedSetting) -> Sequence[object]:

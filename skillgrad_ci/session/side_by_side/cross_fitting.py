@@ -15,35 +15,38 @@ keep it honest:
 All runs are `optimize`, with one journal, one base run and one budget, in equal parts of what is left for each.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from skillgrad_ci.config.settings import Budget
-from skillgrad_ci.errors import BudgetExceeded, UserError
-from skillgrad_ci.method.acceptance import GATED
-from skillgrad_ci.method.budget import Purpose
-from skillgrad_ci.method.events import Estimated, Event, Noted
-from skillgrad_ci.method.evidence import Usage
+from skillgrad_ci.errors import BudgetExceeded
+from skillgrad_ci.method.events import Noted
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.task import Split, Suite
-from skillgrad_ci.method.world.left_out import LEAST
 from skillgrad_ci.method.world.measurements import BASE
-from skillgrad_ci.report.comparison import usage_of
-from skillgrad_ci.report.document import Comparison, Cost, CrossFitting, FoldFacts, Report
+from skillgrad_ci.report.document import Comparison, CrossFitting, FoldFacts, Report
 from skillgrad_ci.report.pages import write_run
-from skillgrad_ci.report.report import comparison_of, cost_of, headed
+from skillgrad_ci.report.report import comparison_of, headed
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.journal.part import JournalPart
 from skillgrad_ci.session.open_run import open_with
-from skillgrad_ci.session.optimize_skill import Finished, check_accept, optimize_opened, optimize_skill
+from skillgrad_ci.session.optimize_skill import Finished, optimize_opened, optimize_skill
 from skillgrad_ci.session.parts import StopRequest
-from skillgrad_ci.session.side_by_side.folds import CUTS, Fold, Folds, what_is_left, with_budget
+from skillgrad_ci.session.side_by_side.folds import (
+    CUTS,
+    Fold,
+    Folds,
+    check_folds,
+    cost_of_all,
+    what_is_left,
+    with_budget,
+)
 from skillgrad_ci.session.side_by_side.setups import NOTHING_LEFT
-from skillgrad_ci.session.side_by_side.shared_base import Together, measure_base, without_base
-from skillgrad_ci.session.split import fold_sizes, folds_of
+from skillgrad_ci.session.side_by_side.shared_base import Together, measure_base, of_a_part
+from skillgrad_ci.session.split import folds_of
 
 ALL = "all"  # the part of the journal of the run that makes the skill
 
@@ -63,7 +66,7 @@ def cross_fit(
 
     Raises UserError where nothing could be started, BudgetExceeded or Cancelled where the base run was cut.
     """
-    _check_accept(inputs)
+    check_folds(inputs)
     inputs = replace(inputs, earlier=None)  # what is measured is measured afresh
     with FileJournal(folder, redactor) as journal:
         for line in journal.damage:
@@ -76,7 +79,7 @@ def cross_fit(
         folds = folds_of(none.run.suite.tasks, outcomes, settings.folds, settings.seed)
         if left is None:
             raise BudgetExceeded(f"{NOTHING_LEFT} a run: the base run took all; raise the budget")
-        together = replace(together, observe=_of_a_part(observe))
+        together = replace(together, observe=of_a_part(observe))
         whole = replace(inputs, suite=_with_splits_of(inputs.suite, none.run.suite))
         done, left = _deliver(with_budget(whole, left, len(folds) + 1), base, together, left)
         if not done.report.kept or done.run.stop in CUTS:
@@ -89,36 +92,10 @@ def cross_fit(
         return _finished(done, [none.report, *(fold.spent for fold in begun)], together, inputs)
 
 
-def _check_accept(inputs: Inputs) -> None:
-    """Raises UserError where the suite cannot serve the way in which edits are accepted."""
-    settings = inputs.job.settings
-    if settings.accept not in GATED:
-        check_accept(inputs)
-        return
-    suite = inputs.suite.reviewed()
-    fewest = len(suite.tasks) - max(fold_sizes(len(suite.tasks), settings.folds))
-    if fewest < 2 * LEAST:
-        raise UserError(
-            f"{suite.root}: accept: {settings.accept} with split: cross leaves {fewest} tasks to a run, which needs "
-            f"{2 * LEAST}: {LEAST} that teach and {LEAST} that choose; give more tasks, or use accept: final"
-        )
-
-
 def _with_splits_of(suite: Suite, known: Suite) -> Suite:
     """A suite whose tasks teach and choose as those that could be trusted do."""
     splits = {task.id: task.split for task in known.tasks}
     return suite.with_splits({task.id: splits.get(task.id) or Split.TRAIN for task in suite.tasks})
-
-
-def _of_a_part(observe: Observer) -> Observer:
-    """An observer that is not told of a part's own estimate: the whole was told of."""
-    tell = without_base(observe)
-
-    def told(event: Event) -> None:
-        if not isinstance(event, Estimated):
-            tell(event)
-
-    return told
 
 
 def _deliver(inputs: Inputs, base: JournalPart, together: Together, left: Budget) -> tuple[Finished, Budget | None]:
@@ -159,7 +136,7 @@ def _finished(done: Finished, others: Sequence[Report], together: Together, inpu
     """The delivered run with what all of it took, and with the settings that were asked for; its folder is written."""
     names = [BASE, *(f"fold {number}" for number in range(1, len(others)))]
     facts = {
-        "cost": _together({"": done.report.cost, **dict(zip(names, (one.cost for one in others), strict=True))}),
+        "cost": cost_of_all({"": done.report.cost, **dict(zip(names, (one.cost for one in others), strict=True))}),
         "minutes": round(sum(one.minutes for one in [done.report, *others]), 2),
         "settings": inputs.job.settings.model_dump(mode="json"),
         "stopped": str(done.run.stop),
@@ -169,17 +146,3 @@ def _finished(done: Finished, others: Sequence[Report], together: Together, inpu
     report = Report.model_validate(together.redactor.clean(report.model_dump()))
     files = write_run(done.folder, done.run, report, together.redactor)
     return replace(done, report=report, files=files)
-
-
-def _together(costs: Mapping[str, Cost]) -> Cost:
-    """All of it, by role, and by what it was for: a part's iterations bear its name."""
-    by_role: dict[str, Usage] = {}
-    by_purpose: dict[tuple[str, Purpose], Usage] = {}
-    for name, cost in costs.items():
-        for role, spent in cost.by_role.items():
-            by_role[role] = by_role.get(role, Usage()) + usage_of(spent)
-        for row in cost.by_purpose:
-            named = row.iteration if name in ("", BASE) else f"{name}: {row.iteration}"
-            key = row.role, Purpose(named, row.task)
-            by_purpose[key] = by_purpose.get(key, Usage()) + usage_of(row)
-    return cost_of(by_role, by_purpose)

@@ -4,29 +4,33 @@ A fold that a cap or a clock cut counts in no figure, and ends no other: what it
 outage, or a person who cancels, ends the rest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from skillgrad_ci.config.settings import Budget
-from skillgrad_ci.errors import BudgetExceeded, Cancelled
-from skillgrad_ci.method.budget import MORE, Cap
+from skillgrad_ci.errors import BudgetExceeded, Cancelled, UserError
+from skillgrad_ci.method.acceptance import GATED
+from skillgrad_ci.method.budget import MORE, Cap, Purpose
 from skillgrad_ci.method.events import Noted
-from skillgrad_ci.method.evidence import Evidence
+from skillgrad_ci.method.evidence import Evidence, Usage
 from skillgrad_ci.method.optimize import worn_out
 from skillgrad_ci.method.run import Run, Stop
 from skillgrad_ci.method.task import Task
 from skillgrad_ci.method.world import World, executions_of
-from skillgrad_ci.method.world.left_out import learn_without, measure_left_out
+from skillgrad_ci.method.world.left_out import LEAST, learn_without, measure_left_out
+from skillgrad_ci.method.world.measurements import BASE
 from skillgrad_ci.report.comparison import usage_of
-from skillgrad_ci.report.document import Report
+from skillgrad_ci.report.document import Cost, Report
+from skillgrad_ci.report.report import cost_of
 from skillgrad_ci.session.inputs import Inputs, with_triggers
 from skillgrad_ci.session.journal.file_journal import END
 from skillgrad_ci.session.journal.part import JournalPart
 from skillgrad_ci.session.open_run import open_with
-from skillgrad_ci.session.optimize_skill import Finished, world_of, write_report
+from skillgrad_ci.session.optimize_skill import Finished, check_accept, world_of, write_report
 from skillgrad_ci.session.rollout import OUTAGE, PARTLY
 from skillgrad_ci.session.side_by_side.setups import NOTHING_LEFT
 from skillgrad_ci.session.side_by_side.shared_base import Together
+from skillgrad_ci.session.split import fold_sizes
 
 MOST_KEPT = 0.8  # of a fold's budget, for the tasks that its run left out
 CUTS = {Stop.CANCELLED, Stop.UNMEASURED}
@@ -54,6 +58,21 @@ def ends_all(run: Run, cut: Cut | None) -> bool:
     return cut is not None and (cut[0] is Stop.CANCELLED or worn_out(run, None) is not None)
 
 
+def check_folds(inputs: Inputs) -> None:
+    """Raises UserError where the suite cannot serve the way in which edits are accepted."""
+    settings = inputs.job.settings
+    if settings.accept not in GATED:
+        check_accept(inputs)
+        return
+    suite = inputs.suite.reviewed()
+    fewest = len(suite.tasks) - max(fold_sizes(len(suite.tasks), settings.folds))
+    if fewest < 2 * LEAST:
+        raise UserError(
+            f"{suite.root}: accept: {settings.accept} with split: cross leaves {fewest} tasks to a run, which needs "
+            f"{2 * LEAST}: {LEAST} that teach and {LEAST} that choose; give more tasks, or use accept: final"
+        )
+
+
 def with_budget(inputs: Inputs, left: Budget, runs: int) -> Inputs:
     """The inputs with an equal part of what is left for so many runs."""
     cap = left.cap()[0].part(1 / runs)
@@ -71,14 +90,29 @@ def what_is_left(left: Budget, spent: Report) -> Budget | None:
     return Budget(usd=usd, tokens=None if tokens is None else int(tokens), minutes=minutes)
 
 
+def cost_of_all(costs: Mapping[str, Cost]) -> Cost:
+    """All of it, by role, and by what it was for: a part's iterations bear its name."""
+    by_role: dict[str, Usage] = {}
+    by_purpose: dict[tuple[str, Purpose], Usage] = {}
+    for name, cost in costs.items():
+        for role, spent in cost.by_role.items():
+            by_role[role] = by_role.get(role, Usage()) + usage_of(spent)
+        for row in cost.by_purpose:
+            named = row.iteration if name in ("", BASE) else f"{name}: {row.iteration}"
+            key = row.role, Purpose(named, row.task)
+            by_purpose[key] = by_purpose.get(key, Usage()) + usage_of(row)
+    return cost_of(by_role, by_purpose)
+
+
 @dataclass(frozen=True)
 class Folds:
-    """What all folds begin with."""
+    """What all folds begin with; `within` is the name before a fold's own, in the journal and as its folder."""
 
     inputs: Inputs
     none: Finished
     part: JournalPart
     together: Together
+    within: str = ""
 
     @property
     def base(self) -> Run:
@@ -115,7 +149,7 @@ class Folds:
         together, tasks = self.together, [task for task in self.base.suite.tasks if task.id in ids]
         learned = len(self.base.suite.tasks) - len(tasks)
         together.observe(Noted(f"fold {number}: learns from {learned} tasks, to be measured on {len(tasks)}"))
-        part = JournalPart(together.journal, f"fold-{number}", self.part)
+        part = JournalPart(together.journal, f"{self.within}fold-{number}", self.part)
         with open_with(part, inputs, together.observe, together.stop, together.redactor) as opened:
             world = with_triggers(world_of(opened, opened.rollout), inputs.triggers, inputs.job.settings.trials)
             with opened.ledger.keeping(self.kept(opened.ledger.cap, tasks)):

@@ -16,39 +16,32 @@ from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.run import Stop
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import digest_of
-from skillgrad_ci.report.comparison import compared, foot, looks, shown_split, usage_of
+from skillgrad_ci.report.comparison import SettingRun, compared, foot, looks, usage_of
 from skillgrad_ci.report.statistics import LEVEL
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.session.journal.file_journal import FileJournal
 from skillgrad_ci.session.journal.part import JournalPart
-from skillgrad_ci.session.open_run import open_with
-from skillgrad_ci.session.optimize_skill import Finished, check_accept, optimize_opened
+from skillgrad_ci.session.optimize_skill import check_accept
 from skillgrad_ci.session.parts import StopRequest
+from skillgrad_ci.session.side_by_side.folds import check_folds, with_budget
+from skillgrad_ci.session.side_by_side.on_folds import start_on_folds
+from skillgrad_ci.session.side_by_side.on_shares import SHARED, Setting, Start, start_on_shares
 from skillgrad_ci.session.side_by_side.setups import NOTHING_LEFT
-from skillgrad_ci.session.side_by_side.shared_base import NONE, Together, measure_base, without_base
+from skillgrad_ci.session.side_by_side.shared_base import NONE, Together
+from skillgrad_ci.session.split import all_teach
 
 OWN = frozenset(LoopSettings.model_fields) - {"seed", "trials"}  # what settings that are compared may differ in
-SHARED = "The base run is shared with the settings beside this one: it counts in the budget, and not in this cost."
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One of the compared settings, by its name in the table."""
-
-    name: str
-    inputs: Inputs
-    control: bool = False
 
 
 @dataclass(frozen=True)
 class ComparedRuns:
-    """The control `none` and each setting's run, in order, as far as they came; `cut` says why some are missing."""
+    """The control `none` and each setting, in order, as far as they came; `cut` says why some are missing, if so."""
 
-    none: Finished
-    runs: Sequence[tuple[Setting, Finished]] = ()
+    start: Start
+    rows: Sequence[SettingRun] = ()
     cut: str = ""
-    cancelled: bool = False
+    stop: Stop = Stop.BUDGET
 
 
 def folder_name(settings: Sequence[Setting]) -> str:
@@ -65,23 +58,36 @@ def refuse_unlike(settings: Sequence[Setting]) -> None:
                 f"{first.name} and {other.name} differ in {what} ({one} and {two}); make them alike in all but "
                 f"{', '.join(sorted(OWN))}"
             )
-    if first.inputs.job.settings.split == "cross":
-        raise UserError("compare measures all settings on the same tasks, which split: cross has not; leave it out")
     _refuse_unfit(settings)
 
 
 def _refuse_unfit(settings: Sequence[Setting]) -> None:
     """Raises UserError where the suite cannot serve how some settings accept edits, and names those that it can."""
     unfit: dict[str, UserError] = {}
+    check = check_folds if settings[0].inputs.job.settings.split == "cross" else check_accept
     for setting in settings:
         try:
-            check_accept(setting.inputs)
+            check(setting.inputs)
         except UserError as error:
             unfit[setting.name] = error
     if unfit:
         fit = ",".join(setting.name for setting in settings if setting.name not in unfit)
         alone = f"; or compare those that this suite can serve: {fit}" if fit else ""
-        raise UserError(f"{', '.join(unfit)}: {next(iter(unfit.values()))}{alone}")
+        crossed = "; or all of them by cross-fitting: --split cross" if _can_be_crossed(settings) else ""
+        raise UserError(f"{', '.join(unfit)}: {next(iter(unfit.values()))}{alone}{crossed}")
+
+
+def _can_be_crossed(settings: Sequence[Setting]) -> bool:
+    """Whether a comparison of shares that a suite is too small for could be one by cross-fitting."""
+    try:
+        for setting in settings:
+            if setting.inputs.job.settings.split == "cross":
+                return False
+            all_teach(setting.inputs.suite, {})
+            check_folds(setting.inputs)
+    except UserError:
+        return False
+    return True
 
 
 def _unlike(one: Inputs, two: Inputs) -> list[tuple[str, object, object]]:
@@ -108,47 +114,35 @@ def compare_settings(
     Raises UserError before anything is spent, and BudgetExceeded or Cancelled where the base run was cut.
     """
     refuse_unlike(settings)
+    first = settings[0].inputs
+    begin = start_on_folds if first.job.settings.split == "cross" else start_on_shares
     with FileJournal(folder, redactor) as journal:
         for line in journal.damage:
             observe(Noted(line))
-        together = Together(journal, observe, stop, redactor, reproduce)
-        base = JournalPart(journal, NONE)
-        none, budget = measure_base(settings[0].inputs, base, together)
-        runs: list[tuple[Setting, Finished]] = []
+        start = begin(first, JournalPart(journal, NONE), Together(journal, observe, stop, redactor, reproduce))
+        rows: list[SettingRun] = []
         for setting in settings:
-            if budget is None:
-                return ComparedRuns(none, runs, f"{NOTHING_LEFT} an optimizer: the base run took all")
-            job = setting.inputs.job
-            job = replace(job, settings=job.settings.model_copy(update={"budget": budget}))
-            done = _optimize(replace(setting, inputs=replace(setting.inputs, job=job)), base, together)
-            runs.append((setting, done))
-            if done.run.stop in (Stop.CANCELLED, Stop.UNMEASURED):
-                return ComparedRuns(none, runs, f"{setting.name}: {done.run.why}", done.run.stop is Stop.CANCELLED)
-        return ComparedRuns(none, runs)
-
-
-def _optimize(setting: Setting, base: JournalPart, together: Together) -> Finished:
-    """One setting's run, in its own part of the journal and its own folder."""
-    together.observe(Noted(f"setting {setting.name}"))
-    part = JournalPart(together.journal, setting.name, base)
-    observe = without_base(together.observe)
-    with open_with(part, setting.inputs, observe, together.stop, together.redactor) as opened:
-        opened = replace(opened, notes=[*opened.notes, SHARED])
-        return optimize_opened(setting.inputs, opened, part.folder, together.redactor, together.reproduce)
+            if start.left is None:
+                return ComparedRuns(start, rows, f"{NOTHING_LEFT} an optimizer: the base run took all")
+            observe(Noted(f"setting {setting.name}"))
+            row, cut = start.optimized(replace(setting, inputs=with_budget(setting.inputs, start.left, 1)))
+            rows.append(row)
+            if cut is not None:
+                return ComparedRuns(start, rows, f"{setting.name}: {cut[1]}", cut[0])
+        return ComparedRuns(start, rows)
 
 
 def document_of(done: ComparedRuns, settings: Sequence[Setting], reproduce: str) -> dict[str, Any]:
     """The comparison as `SettingsCompared` has it."""
-    job, base, report = settings[0].inputs.job, done.none.run, done.none.report
-    named = [(NONE, True, done.none), *((setting.name, setting.control, run) for setting, run in done.runs)]
-    rows = compared([(name, control, run.run, run.report) for name, control, run in named])
-    split = shown_split(base)
+    job, start, report = settings[0].inputs.job, done.start, done.start.none.report
+    scores = all(setting.inputs.job.settings.decide_by == "score" for setting in settings)
+    rows = compared([start.row, *done.rows], start.split, "score" if scores else "pass")
     paid = sum((usage_of(row.cost) for row in rows), Usage())
     return {
         "skill": report.skill,
         "suite": report.suite.name,
-        "split": str(split),
-        "tasks": len(base.suite.of(split)),
+        "split": str(start.split),
+        "tasks": start.tasks,
         "trials": job.settings.trials,
         "seed": report.seed,
         "agent": report.agent,
@@ -160,7 +154,7 @@ def document_of(done: ComparedRuns, settings: Sequence[Setting], reproduce: str)
         "looks": looks(rows),
         "level": LEVEL,
         "settings": [row.model_dump() for row in rows],
-        "notes": list(foot(rows, split)),
+        "notes": list(foot(rows, start.split)),
         "warnings": [line for line in report.warnings if line != SHARED],
         "cut": done.cut,
         "reproduce": reproduce,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from skillgrad_ci.config.settings import Budget
 from skillgrad_ci.errors import BudgetExceeded, Cancelled
-from skillgrad_ci.method.events import Event, Executed, Measuring
+from skillgrad_ci.method.events import Estimated, Event, Executed, Measuring
 from skillgrad_ci.method.evidence import Flat, flat_signal
 from skillgrad_ci.method.ports import Observer
 from skillgrad_ci.method.run import Run
@@ -76,5 +76,16 @@ def without_base(observe: Observer) -> Callable[[Event], None]:
         )
         if not again:
             observe(event)
+
+    return told
+
+
+def of_a_part(observe: Observer) -> Observer:
+    """An observer that is not told of a part's own estimate: the whole was told of."""
+    tell = without_base(observe)
+
+    def told(event: Event) -> None:
+        if not isinstance(event, Estimated):
+            tell(event)
 
     return told

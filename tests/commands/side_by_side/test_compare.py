@@ -144,7 +144,7 @@ def test_a_suite_without_validation_names_the_optimizers_that_it_can_serve(
     said = capsys.readouterr().err
     assert "skillopt, evoskill, shrink: " in said
     assert "20 tasks or more" in said
-    assert "compare those that this suite can serve: rewrite,skillgrad,trace2skill" in said
+    assert "compare those that this suite can serve: rewrite,skillgrad,trace2skill; or all of them by cross-" in said
     assert not Path("out").exists()
 
 

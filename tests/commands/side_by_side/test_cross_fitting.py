@@ -30,26 +30,13 @@ from tests.support.scripted_server import serve
 OPTIMIZE = ("optimize", "skills/greeter", "--sandbox", "none", "--split", "cross")
 SCRIPT = "evals/rehearsal.yaml"
 MOMENTS = 4
-TASKS = 7
+TASKS = small_repository.UNSPLIT
 SHORT = 220_000  # tokens: nine tenths of what all of it takes
-
-
-def small(root: Path, model: str = "rehearsal", **extra: str) -> Path:
-    """The small repository with seven tasks, none with a split; `extra` is given to the first task."""
-    small_repository.make(root, model)
-    suite = root / "evals/tasks.yaml"
-    content = yaml.safe_load(suite.read_text())
-    content["tasks"] = [
-        {key: value for key, value in task.items() if key != "split"} for task in content["tasks"][:TASKS]
-    ]
-    content["tasks"][0].update(extra)
-    suite.write_text(yaml.safe_dump(content, sort_keys=False))
-    return root
 
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    root = small(tmp_path / "repository")
+    root = small_repository.unsplit(tmp_path / "repository")
     monkeypatch.chdir(root)
     return root
 
@@ -114,7 +101,7 @@ def test_one_budget_one_base_run_and_an_estimate_that_counts_all_of_it(
 
 
 def test_killed_at_several_moments_it_ends_as_if_never_killed(tmp_path: Path) -> None:
-    repository, out = small(tmp_path / "repository", "openai/scripted"), tmp_path / "out"
+    repository, out = small_repository.unsplit(tmp_path / "repository", "openai/scripted"), tmp_path / "out"
     with provider(repository / SCRIPT) as (server, plan):
         process = start(repository, OPTIMIZE, server.url, tmp_path / "whole")
         process.join(120)
@@ -161,7 +148,7 @@ def test_a_fold_that_the_cap_cuts_while_it_measures_ends_no_other_and_counts_in_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "scripted-key-for-tests")
-    monkeypatch.chdir(small(tmp_path / "repository", "openai/scripted"))
+    monkeypatch.chdir(small_repository.unsplit(tmp_path / "repository", "openai/scripted"))
     script, dear, requests = Script.load(Path(SCRIPT)), set[int](), itertools.count(1)
 
     def answer(request: dict[str, Any]) -> Raw:
@@ -245,12 +232,19 @@ def test_where_the_initial_skill_stays_no_fold_is_run(repository: Path, capsys: 
     assert not list((repository / "out").glob("fold-*"))
 
 
+@pytest.mark.parametrize(
+    ("command", "what"), [(OPTIMIZE, "a run"), (("compare", *OPTIMIZE[1:], "--optimizers", "shrink"), "an optimizer")]
+)
 def test_a_base_run_whose_last_call_takes_all_of_the_budget_leaves_no_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: tuple[str, ...],
+    what: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """No call is begun that could pass the cap, but a provider may charge for more than it was asked."""
     monkeypatch.setenv("OPENAI_API_KEY", "scripted-key-for-tests")
-    monkeypatch.chdir(small(tmp_path / "repository", "openai/scripted"))
+    monkeypatch.chdir(small_repository.unsplit(tmp_path / "repository", "openai/scripted"))
     executions = itertools.count(1)
 
     def answer(request: dict[str, Any]) -> Reply:
@@ -259,8 +253,9 @@ def test_a_base_run_whose_last_call_takes_all_of_the_budget_leaves_no_run(
 
     with serve(answer) as server:
         words = ["--api-base", server.url, "--concurrency", "1", "--budget-tokens", "1000000", "--out", "out"]
-        assert main([*OPTIMIZE, *words]) == 3
-    assert "budget: nothing is left of it for a run: the base run took all; raise the budget" in capsys.readouterr().err
+        assert main([*command, *words]) == 3
+    said = f"budget: nothing is left of it for {what}: the base run took all; raise the budget"
+    assert said in capsys.readouterr().err
     assert next(executions) == TASKS + 1
 
 
@@ -305,23 +300,14 @@ def test_what_cannot_be_crossed_is_refused_before_anything_is_spent(
     words: tuple[str, ...], extra: dict[str, str], why: str, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.chdir(small(tmp_path / "repository", **extra))
+    monkeypatch.chdir(small_repository.unsplit(tmp_path / "repository", extra=extra))
     assert main([*OPTIMIZE, *words, "--out", "out"]) == 2
     assert why in capsys.readouterr().err
     assert not Path("out").exists()
 
 
-@pytest.mark.parametrize(
-    ("command", "why"),
-    [
-        (["plan", "skills/greeter", "--shards", "2"], "split: cross runs on one machine"),
-        (["compare", "skills/greeter", "--optimizers", "shrink"], "which split: cross has not"),
-    ],
-)
-def test_commands_that_share_one_split_refuse_it(
-    command: list[str], why: str, repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_shards_refuse_it(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = repository / ".skillgrad.yml"
     config.write_text(config.read_text() + "split: cross\n")
-    assert main(command) == 2
-    assert why in capsys.readouterr().err
+    assert main(["plan", "skills/greeter", "--shards", "2"]) == 2
+    assert "split: cross runs on one machine" in capsys.readouterr().err
