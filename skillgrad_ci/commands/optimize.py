@@ -15,7 +15,7 @@ from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.terminal import MEND, say, say_how_to_go_on, say_json, say_table, say_text
 from skillgrad_ci.config.config import SkillRun
 from skillgrad_ci.method.run import Stop
-from skillgrad_ci.report.templating import usd
+from skillgrad_ci.report.templating import duration, usd
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.inputs import memory_path, read_inputs
 from skillgrad_ci.session.journal.earlier import newest_final
@@ -70,7 +70,7 @@ def _say_optimized(done: Finished, offered: Path | None, in_place: bool) -> None
         told.append(f"  … and {more} more in the report" if more > 1 else f"  {report.remarks[-1]}")
     say_text("", report.headline, *told)
     tokens = report.cost.prompt_tokens + report.cost.completion_tokens
-    say(f"cost    {usd(report.cost.usd)}, {tokens:,} tokens in {report.cost.calls} calls, {report.minutes} minutes")
+    say(f"cost    {usd(report.cost.usd)}, {tokens:,} tokens in {report.cost.calls} calls, {duration(report.minutes)}")
     patch = [f"patch   {files['skill.patch']}"] if report.kept else []  # an empty one cannot be applied
     request = [f"request {offered}"] if offered else []
     say(f"report  {files['report.html']}", *request, *patch, f"memory  {files['momentum.md']}")

@@ -36,9 +36,8 @@ def json_data(path: Path, text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=lambda pairs: _unique(path, pairs))
     except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path}:{error.lineno}: no valid JSON ({error.msg} at column {error.colno}); mend it"
-        ) from None
+        what = error.msg.strip(": ").removesuffix(" at")  # some of the library's words end with the place's first
+        raise UserError(f"{path}:{error.lineno}: no valid JSON ({what} at column {error.colno}); mend it") from None
     except (RecursionError, ValueError) as error:  # nested too deep, or a number of thousands of digits
         raise UserError(f"{path}: JSON that no suite needs ({str(error)[:80]}); flatten or shorten it") from None
 

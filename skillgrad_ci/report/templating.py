@@ -14,8 +14,19 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
+SECONDS_TOLD = 120  # below so many, a duration is told in seconds
+
+
 def usd(amount: float | None) -> str:
     return "unknown price" if amount is None else f"${amount:.4f}" if amount < 1 else f"${amount:.2f}"
+
+
+def duration(minutes: float) -> str:
+    """How long a run took, for people: every page says the same of it."""
+    seconds = round(60 * minutes)
+    if seconds < SECONDS_TOLD:
+        return f"{seconds} second{'' if seconds == 1 else 's'}"
+    return f"{round(minutes)} minutes"
 
 
 def score_words(value: float | None) -> str:
@@ -33,7 +44,7 @@ def environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"percent": percent, "points": points, "usd": usd, "score": score_words}
+    made.filters |= {"percent": percent, "points": points, "usd": usd, "score": score_words, "duration": duration}
     made.filters |= {"shown": partial(shown, limit=None), "code": partial(code, limit=None)}
     made.globals["wilson"] = wilson
     return made

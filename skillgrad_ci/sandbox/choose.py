@@ -1,7 +1,9 @@
 """The setting `sandbox: auto | sandlock | docker | none`."""
 
+import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from skillgrad_ci.errors import EnvironmentFailure, UserError
@@ -9,6 +11,8 @@ from skillgrad_ci.method.ports import Sandbox
 from skillgrad_ci.sandbox.selftest import weakness
 from skillgrad_ci.sandbox.supervise import Limits
 
+NEEDED = ("chmod", "rm")  # on this machine, whatever runs the commands: work folders are tidied by them
+SHELL = "bash"  # on this machine, where the commands run here
 KINDS = ("auto", "sandlock", "docker", "none")
 
 
@@ -36,7 +40,9 @@ def choose(
         raise UserError(f"sandbox: {kind!r} is none of {', '.join(KINDS)}; use one of them")
     if image and kind in ("sandlock", "none"):
         raise UserError(f"sandbox: {kind} runs on this machine and has no image; use sandbox: docker, or drop image")
+    refuse_missing(NEEDED)
     if kind == "none":
+        refuse_missing([SHELL])
         from skillgrad_ci.sandbox.no_sandbox import NoSandbox
 
         return NoSandbox(limits)
@@ -46,8 +52,8 @@ def choose(
         try:
             sandbox = _make(way, image, limits, install)
             reason = weakness(sandbox)
-        except (EnvironmentFailure, ImportError) as error:
-            reason = str(error)
+        except (EnvironmentFailure, UserError, ImportError) as error:
+            reason = str(error).removeprefix("sandbox: ")
         if not reason:
             if reasons:
                 tell(f"sandbox: {way} is used, for {'; '.join(reasons)}")
@@ -59,6 +65,13 @@ def choose(
     )
 
 
+def refuse_missing(programs: Sequence[str]) -> None:
+    """Raises UserError for programs that PATH does not lead to."""
+    if missing := [name for name in programs if shutil.which(name) is None]:
+        where = os.environ.get("PATH", "")
+        raise UserError(f"sandbox: PATH ({where}) leads to no {' and no '.join(missing)}; add /usr/bin and /bin to it")
+
+
 def _make(way: str, image: str | None, limits: Limits, install: str) -> StoppableSandbox:
     if way == "docker":
         from skillgrad_ci.sandbox.docker_sandbox import DockerSandbox
@@ -66,6 +79,7 @@ def _make(way: str, image: str | None, limits: Limits, install: str) -> Stoppabl
         return DockerSandbox(limits, image, install=install)
     if sys.platform != "linux":
         raise EnvironmentFailure("it needs Linux; use docker")
+    refuse_missing([SHELL])
     from skillgrad_ci.sandbox.sandlock_sandbox import SandlockSandbox
 
     return SandlockSandbox(limits)

@@ -117,7 +117,8 @@ def _sandbox(configuration: Configuration, inputs: list[Inputs]) -> Check:
     try:
         sandbox = choose(settings.sandbox, settings.image, tell=said.append)
     except SkillGradError as error:
-        return Check("sandbox", False, _unlabelled(str(error)), "start Docker, or use Linux 6.7 or later")
+        remedy = "" if "PATH" in str(error) else "start Docker, or use Linux 6.7 or later"  # it says its own
+        return Check("sandbox", False, _unlabelled(str(error)), remedy)
     return Check("sandbox", True, "; ".join([sandbox.identity, *map(_unlabelled, said)]))
 
 

@@ -22,6 +22,7 @@ from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.method.optimize import optimize
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.report.document import Report
+from skillgrad_ci.report.page import render_page
 from skillgrad_ci.report.pages import as_markdown
 from skillgrad_ci.report.report import Circumstances, report_of
 from skillgrad_ci.skill.edit import Edit
@@ -57,6 +58,26 @@ def test_a_line_that_may_teach_the_test_and_not_the_work_is_shown_to_the_reviewe
         kinds = "speaks of the grader, speaks of how results are compared"
         assert f"1 added line may teach the test and not the work ({kinds}): look at them by hand." in shown
     assert "speaks of the grader" not in as_markdown(plain)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told"),
+    [
+        (0, "0 seconds"),
+        (0.02, "1 second"),
+        (0.25, "15 seconds"),
+        (1.22, "73 seconds"),
+        (2, "2 minutes"),
+        (59.7, "60 minutes"),
+    ],
+)
+def test_every_page_says_the_same_of_how_long_a_run_took(
+    report: Report, tmp_path: Path, minutes: float, told: str
+) -> None:
+    took = report.model_copy(update={"minutes": minutes})
+    for shown in (body(took, PatternMemory(SKILL.name), Around()), as_markdown(took), render_page(took, tmp_path)):
+        assert re.search(rf"\b{told}[.<]", shown)
+        assert not re.search(rf"\b{minutes:g} minutes", shown) or minutes == 2
 
 
 def hostile(report: Report, edits: int, warnings: int) -> Report:

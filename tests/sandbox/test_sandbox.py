@@ -18,7 +18,7 @@ import pytest
 from skillgrad_ci.errors import Cancelled, EnvironmentFailure, UserError
 from skillgrad_ci.method.ports import Session, Workspace
 from skillgrad_ci.sandbox import Limits, choose
-from skillgrad_ci.sandbox.choose import StoppableSandbox
+from skillgrad_ci.sandbox.choose import NEEDED, StoppableSandbox
 from skillgrad_ci.sandbox.container import fetched
 from skillgrad_ci.sandbox.no_sandbox import NoSandbox
 from skillgrad_ci.sandbox.selftest import weakness
@@ -331,6 +331,20 @@ def test_a_full_disk_is_an_outage(workspace: Workspace) -> None:
 
 
 class TestChoose:
+    def test_a_path_without_coreutils_or_a_shell_is_told_before_anything_runs(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        for way in ("auto", "sandlock", "docker", "none"):
+            with pytest.raises(UserError) as refused:
+                choose(way)
+            remedy = f"PATH ({tmp_path}) leads to no chmod and no rm; add /usr/bin and /bin to it"
+            assert str(refused.value) == f"sandbox: {remedy}"
+        for name in NEEDED:
+            (tmp_path / name).symlink_to("/bin/true")
+        with pytest.raises(UserError, match="leads to no bash; add /usr/bin"):
+            choose("none")
+
     def test_auto_takes_one_that_proved_itself(self) -> None:
         assert choose("auto").identity.split()[0] in {"sandlock", "docker"}
 
@@ -368,8 +382,12 @@ class TestChoose:
             choose(kind, image)
         assert "\n" not in str(caught.value)
 
-    def test_where_nothing_works_it_refuses_and_says_what_to_do(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("PATH", "/nowhere")  # no docker program, and no bash for sandlock
+    def test_where_nothing_works_it_refuses_and_says_what_to_do(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in NEEDED:
+            (tmp_path / name).symlink_to("/bin/true")
+        monkeypatch.setenv("PATH", str(tmp_path))  # no docker program, and no bash for sandlock
         with pytest.raises(UserError, match="start Docker; or say sandbox: none") as caught:
             choose("docker")
         assert "\n" not in str(caught.value)

@@ -118,6 +118,9 @@ def test_broken_json_is_told_with_its_line(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace('"prompt": "x",', '"prompt": "x"'))
     with pytest.raises(UserError, match=r"evals\.json:7: no valid JSON"):
         load_suite(tmp_path / "s")
+    file.write_text('{"skill_name": "s')
+    with pytest.raises(UserError, match=r"evals\.json:1: no valid JSON \(Unterminated string starting at column 16\)"):
+        load_suite(tmp_path / "s")
     file.write_text('{"skill_name": "s", "evals": [], "evals": []}')
     with pytest.raises(UserError, match="the key 'evals' stands twice"):
         load_suite(tmp_path / "s")

@@ -19,7 +19,7 @@ from skillgrad_ci.method.memory import PatternMemory
 from skillgrad_ci.report.diff import skill_patch
 from skillgrad_ci.report.document import Comparison, IterationFacts, Report, TaskFacts
 from skillgrad_ci.report.headline import percent, points
-from skillgrad_ci.report.templating import score_words, usd
+from skillgrad_ci.report.templating import duration, score_words, usd
 from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.skill import Skill
 
@@ -167,7 +167,6 @@ def _facts(report: Report, memory: PatternMemory, around: Around) -> dict[str, A
         "tests": TESTS,
         "legend": _legend(report),
         "chart": chart(report.iterations),
-        "minutes": max(1, round(report.minutes)),
         "spent": [*report.cost.by_role.items(), ("all", report.cost)],
         "versions": [report.optimizer, *report.versions],
         "boxes": BOXES,
@@ -285,5 +284,5 @@ def _template() -> "Template":
         lstrip_blocks=True,
     )
     environment.filters |= {"shown": shown, "code": code, "percent": percent, "points": points}
-    environment.filters |= {"counted": counted, "usd": usd, "score": score_words}
+    environment.filters |= {"counted": counted, "usd": usd, "score": score_words, "duration": duration}
     return environment.get_template("pull_request.md")
