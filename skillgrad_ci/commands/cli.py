@@ -35,6 +35,7 @@ COMMANDS = {
     "action": "answer a GitHub event, as the action does",
 }
 EPILOG = "exit codes: 0 done; 2 something that you must fix; 3 stopped at a budget, the best kept; 1 anything else"
+FRESH = "--fresh"
 MODELS = ("model", "optimizer_model", "judge_model", "api_base")
 MACHINE = ("concurrency", "sandbox", "image")
 
@@ -131,6 +132,7 @@ def _view(command: argparse.ArgumentParser) -> None:
 def _optimize(command: argparse.ArgumentParser) -> None:
     _skill(command)
     add_flags(command, setting_flags())
+    _fresh(command)
     command.add_argument("--in-place", action="store_true", help="write the final skill and its memory where they lie")
 
 
@@ -149,6 +151,7 @@ def _shards(plan: argparse.ArgumentParser, execute: argparse.ArgumentParser, mer
 def _evaluate(command: argparse.ArgumentParser) -> None:
     _skill(command)
     add_flags(command, [name for name in setting_flags() if name == "decide_by" or name not in loop_flags()])
+    _fresh(command)
     command.add_argument("--no-skill", action="store_true", help="also run without the skill, side by side")
 
 
@@ -156,6 +159,7 @@ def _compare(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "what", nargs="+", type=Path, metavar="SKILL|FILE", help="a skill's folder, or configurations of one skill each"
     )
+    _fresh(command)
     command.add_argument("--optimizers", metavar="A,B", help="with a skill: optimizers to compare (all)")
     _inputs(command)
     add_flags(command, [name for name in setting_flags() if name in {"seed", *CROSS} or name not in loop_flags()])
@@ -163,6 +167,7 @@ def _compare(command: argparse.ArgumentParser) -> None:
 
 def _transfer(command: argparse.ArgumentParser) -> None:
     _skill(command)
+    _fresh(command)
     command.add_argument("--models", metavar="A,B", help="models that work on the tasks (the configured one)")
     command.add_argument("--agents", metavar="A,B", help="agents that work on the tasks (the configured one)")
     command.add_argument("--initial", type=Path, metavar="SKILL", help="the skill as it was before, measured as well")
@@ -232,6 +237,11 @@ def _skill(command: argparse.ArgumentParser) -> None:
     _inputs(command)
 
 
+def _fresh(command: argparse.ArgumentParser) -> None:
+    help_ = "begin anew: what an earlier start left in the run folder is set aside, and paid for again"
+    command.add_argument(FRESH, action="store_true", help=help_)
+
+
 def _inputs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--tasks", type=Path, metavar="SUITE", help="a suite in any known format (from the configuration)"
@@ -243,5 +253,6 @@ def _inputs(command: argparse.ArgumentParser) -> None:
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """The arguments of a command, with the command line that repeats it as `reproduce`."""
-    return parser().parse_args(argv, argparse.Namespace(reproduce=shlex.join(["skillgrad-ci", *argv])))
+    """The arguments of a command, with the command line that goes on with it, or repeats it, as `reproduce`."""
+    words = [word for word in argv if len(word) < 4 or not FRESH.startswith(word)]  # once: it would begin anew again
+    return parser().parse_args(argv, argparse.Namespace(reproduce=shlex.join(["skillgrad-ci", *words])))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
-from skillgrad_ci.commands.jobs import skill_job
+from skillgrad_ci.commands.jobs import run_folder, skill_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.side_by_side.setups import REHEARSAL_NOTE, compare_setups, interval
 from skillgrad_ci.commands.suite.told import say_reliability
@@ -31,7 +31,8 @@ def evaluate_skill(arguments: argparse.Namespace) -> int:
     if len(agents) > 1:
         return compare_setups(arguments, agents, [arguments.model], {WITHOUT: None} if arguments.no_skill else {})
     inputs, redactor = read_inputs(skill_job(arguments)), Redactor.from_environment(os.environ)
-    folder = arguments.out or inputs.folder.with_name(f"evaluate-{inputs.fingerprint[:12]}")
+    usual = inputs.folder.with_name(f"evaluate-{inputs.fingerprint[:12]}")
+    folder = run_folder(arguments, arguments.out or usual)
     arms: dict[str, Skill | None] = {WITH: inputs.skill}
     if arguments.no_skill:
         arms[WITHOUT] = None

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
@@ -11,7 +12,9 @@ from typing import Any
 from skillgrad_ci.commands.flags import given
 from skillgrad_ci.config.config import FILE, SkillRun, load_config, with_flags
 from skillgrad_ci.config.settings import Settings
+from skillgrad_ci.document.inert_text import terminal_safe
 from skillgrad_ci.errors import UserError
+from skillgrad_ci.session.journal.set_aside import set_aside
 from skillgrad_ci.skill.skill import MAIN
 
 DEEPEST = 5  # folders, the skill's own among them
@@ -41,6 +44,15 @@ def skill_job(arguments: argparse.Namespace) -> SkillRun:
             )
         return SkillRun(skill, arguments.tasks, with_flags(Settings(), flags), Path.cwd())
     return SkillRun(skill, arguments.tasks or run.tasks, run.settings, run.root, run.reports_ties)
+
+
+def run_folder(arguments: argparse.Namespace, folder: Path) -> Path:
+    """`folder`, where a command writes its run. With `--fresh` what an earlier start left there is set aside first."""
+    if arguments.fresh and (aside := set_aside(folder)):
+        sys.stderr.write(
+            f"begun anew: what the earlier start left is kept in {terminal_safe(os.path.relpath(aside))}\n"
+        )
+    return folder
 
 
 def _named(name: str, arguments: argparse.Namespace) -> str:

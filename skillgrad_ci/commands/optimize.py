@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
-from skillgrad_ci.commands.jobs import skill_job
+from skillgrad_ci.commands.jobs import run_folder, skill_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.terminal import MEND, say, say_how_to_go_on, say_json, say_table, say_text
 from skillgrad_ci.config.config import SkillRun
@@ -32,8 +32,9 @@ Offer = Callable[[Finished, SkillRun], Path | None]  # writes what the bot would
 
 def optimize_command(arguments: argparse.Namespace, offer: Offer) -> int:
     inputs = read_inputs(skill_job(arguments))
-    folder = arguments.out or inputs.folder
-    inputs = replace(inputs, earlier=newest_final(folder.parent, inputs.skill))
+    folder = run_folder(arguments, arguments.out or inputs.folder)
+    if not arguments.fresh:
+        inputs = replace(inputs, earlier=newest_final(folder.parent, inputs.skill))
     with stop_on_signals() as stop, showing(sys.stderr, arguments.verbose) as observe:
         done = optimize_as_split(
             inputs,

@@ -245,7 +245,10 @@ def taken_over(journal: RunJournal) -> str:
     calls = sum("text" in (journal.recall(key) or {}) for key in journal.replayed_of("call"))
     if not executions and not calls:
         return ""
-    return f"taken over from an earlier start: {executions} executions and {calls} other model calls are not repeated"
+    return (
+        f"taken over from an earlier start: {executions} executions and {calls} other model calls are not repeated "
+        "(--fresh begins anew)"
+    )
 
 
 def keep_out_of_git(folder: Path) -> None:

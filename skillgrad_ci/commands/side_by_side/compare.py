@@ -11,7 +11,7 @@ from typing import get_args
 
 from skillgrad_ci.commands.cli import DONE, ELSE
 from skillgrad_ci.commands.flags import given
-from skillgrad_ci.commands.jobs import skill_job
+from skillgrad_ci.commands.jobs import run_folder, skill_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.side_by_side.setups import REHEARSAL_NOTE
 from skillgrad_ci.commands.terminal import MEND, say, say_how_to_go_on, say_json, say_table, say_text
@@ -39,7 +39,8 @@ HEADERS = ["setting", "accuracy", "95% interval", "passed", "against none", "p",
 def compare_optimizers(arguments: argparse.Namespace) -> int:
     """Run the control `rewrite` and every setting from one base run, and say what may be claimed."""
     settings = _settings(arguments)
-    folder = arguments.out or settings[0].inputs.folder.with_name(folder_name(settings))
+    usual = settings[0].inputs.folder.with_name(folder_name(settings))
+    folder = run_folder(arguments, arguments.out or usual)
     redactor = Redactor.from_environment(os.environ)
     with stop_on_signals() as stop, showing(sys.stderr, arguments.verbose) as observe:
         done = compare_settings(settings, folder, observe, stop, redactor, arguments.reproduce)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from skillgrad_ci.commands.cli import BUDGET, DONE, ELSE
-from skillgrad_ci.commands.jobs import skill_job
+from skillgrad_ci.commands.jobs import run_folder, skill_job
 from skillgrad_ci.commands.progress import showing
 from skillgrad_ci.commands.terminal import say, say_how_to_go_on, say_json, say_table
 from skillgrad_ci.method.events import Noted
@@ -43,12 +43,13 @@ def compare_setups(
     setups = [_inputs(arguments, agent, model) for model in dict.fromkeys(models) for agent in dict.fromkeys(agents)]
     whole = len(setups[0].suite.tasks)
     setups = list(map(heldout_alone, setups)) if heldout else setups
+    folders = {inputs.fingerprint: _folder(arguments, inputs) for inputs in setups}
     redactor = Redactor.from_environment(os.environ)
     with stop_on_signals() as stop, showing(sys.stderr, arguments.verbose) as observe:
 
         def measure(inputs: Inputs) -> MeasuredSetup:
             arms = {**controls, WITH: inputs.skill}
-            return measure_skill(inputs, arms, _folder(arguments, inputs), observe, stop, redactor)
+            return measure_skill(inputs, arms, folders[inputs.fingerprint], observe, stop, redactor)
 
         done = side_by_side(setups, measure, lambda text: observe(Noted(text)))
     first = setups[0]
@@ -79,7 +80,7 @@ def _inputs(arguments: argparse.Namespace, agent: str | None, model: str | None)
 def _folder(arguments: argparse.Namespace, inputs: Inputs) -> Path:
     """Each setup's run folder: its fingerprint names it."""
     name, beside = f"evaluate-{inputs.fingerprint[:12]}", inputs.folder.parent
-    return (arguments.out or beside) / name
+    return run_folder(arguments, (arguments.out or beside) / name)
 
 
 def _say(facts: Mapping[str, Any]) -> None:

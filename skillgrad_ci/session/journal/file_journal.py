@@ -32,6 +32,7 @@ from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.journal.records import Record, line_of, parse_line, pieces_of, told
 
 NAME = "journal.jsonl"
+LOCK = "journal.lock"  # held by the process that runs in the folder
 END = "end"  # key and kind of the record of how a run last ended
 PART = ": "  # is in a key after the name of the part that it belongs to; a content address has none
 EVIDENCE = TypeAdapter(Evidence)  # its fields, by their names, are what a journal keeps of an execution
@@ -78,7 +79,7 @@ class FileJournal:
         self.spans: dict[str, tuple[float, float]] = {}  # by part, the seconds of its first and its last record
         self._records: dict[str, Place] = {}
         self._guard = threading.Lock()
-        self._lock = FileLock(folder / "journal.lock")
+        self._lock = FileLock(folder / LOCK)
         self._made = [path for path in (folder, *folder.parents) if not path.exists()]
         try:
             folder.mkdir(parents=True, exist_ok=True)
