@@ -18,7 +18,7 @@ from skillgrad_ci.method.evidence import Evidence, Trajectory
 from skillgrad_ci.method.ports import Agent
 from skillgrad_ci.method.prompting import cut_middle, further_files, in_force, load_prompt
 from skillgrad_ci.method.task import Task
-from skillgrad_ci.method.trajectory import FEEDBACK_BOUND, render_both, render_trajectory
+from skillgrad_ci.method.trajectory import FEEDBACK_BOUND, render_both, render_trajectory, text_of
 from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.skill import Skill
 
@@ -164,10 +164,7 @@ def _user_part(kind: Kind, skill: Skill, task: Task, evidence: Evidence, initial
 
 
 def _verified(quote: str, trajectory: Trajectory) -> str:
-    """The quote, if it really is in the trajectory (white space folded); else nothing."""
+    """The quote, if it really is in what an event shows in the prompt (white space folded); else nothing."""
     wanted = one_line(quote)
-    seen = one_line(" ".join(str(event.get(key, "")) for event in trajectory.events for key in _QUOTABLE))
+    seen = one_line(" ".join(map(text_of, trajectory.events)))
     return wanted[:300] if wanted and wanted in seen else ""
-
-
-_QUOTABLE = ("text", "arguments", "output")

@@ -141,6 +141,19 @@ def test_a_quote_counts_only_where_it_was_said() -> None:
     assert (found.quote, made_up.quote) == ("cat a.txt | wc", "")
 
 
+def test_a_quote_comes_from_what_the_agent_did_as_the_prompt_shows_it() -> None:
+    """A command of several lines is quoted as it stands; what it was told is no proof of what it did."""
+    events: list[dict[str, Any]] = [
+        {"kind": "message", "role": "user", "text": "Sum column A."},
+        {"kind": "tool_call", "tool": "shell", "arguments": {"command": "python3 - <<'E'\nprint(\"it's\")\nE"}},
+        {"kind": "tool_call", "tool": "write", "arguments": {"path": "ä.py", "text": "x"}},
+    ]
+    seen = replace(FAILED, trajectory=Trajectory(events))
+    quotes = ["<<'E'\nprint(\"it's\")", '"ä.py", "text"', "Sum column A."]
+    found = [diagnose(Diagnoser(quote=quote), SKILL, TASK, seen, seen) for quote in quotes]
+    assert [one and one.quote for one in found] == ["<<'E' print(\"it's\")", '"ä.py", "text"', ""]
+
+
 def test_a_label_needs_a_letter() -> None:
     assert slug("  Text—Numbers, summed: 2 ") == "text-numbers-summed-2"
     with pytest.raises(ValueError, match="letters or digits"):

@@ -27,11 +27,11 @@ from skillgrad_ci.method.memory import (
 _FORMS = {
     HEADER: (re.compile(r"## ([a-z0-9-]+) \((\w+)\):(?: (.*))?"), "## slug (operation | workflow | mixed): line"),
     THEMES: (re.compile(r"## ([a-z0-9-]+):(?: (.*))?"), "## slug: line"),
-    REJECTED: (re.compile(r"## (\S+#\d+) (\S+):(?: (.*))?"), "## run#iteration EDIT: summary"),
+    REJECTED: (re.compile(r"## (\S+#\d{1,9}) (\S+):(?: (.*))?"), "## run#iteration EDIT: summary"),
 }
 _FIELD = re.compile(r"- ([^:]+):(?: (.*))?")
-_REMEDY = re.compile(r"remedy \d+, (\S+#\d+)")
-_STAMP = re.compile(r"(\S+)#(\d+)")
+_REMEDY = re.compile(r"remedy \d+, (\S+#\d{1,9})")
+_STAMP = re.compile(r"(\S+)#(\d{1,9})")
 _FIELDS = {
     HEADER: {
         "shows in",

@@ -65,3 +65,12 @@ def test_what_the_skill_said_before_is_free() -> None:
 def test_a_flag_names_file_and_line() -> None:
     flag = gaming(BEFORE, BEFORE.with_file("references/x.md", "# X\n\nThe grader sees it.\n"), [])[0]
     assert (flag.file, flag.line, flag.text) == ("references/x.md", 3, "The grader sees it.")
+
+
+def test_every_line_that_games_is_flagged_and_short_names_are_nobodys() -> None:
+    known = replace(TASK, outputs=("a.csv", "ab.csv"))
+    text = "Write a.csv as it is.\nWrite ab.csv first.\nThe grader reads it."
+    after = BEFORE.with_file(MAIN, f"{BEFORE.text}\n{text}\n")
+    found = [(flag.kind, flag.line) for flag in gaming(BEFORE, after, [known])]
+    first = BEFORE.text.count("\n") + 2
+    assert found == [(OUTPUT, first + 1), (GRADER, first + 2)]

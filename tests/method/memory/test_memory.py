@@ -114,9 +114,14 @@ def test_what_is_open_comes_first_in_a_prompt() -> None:
         (("- anchor: a", "- ancor: a"), 8, "one of the fields"),
         (("- anchor: a", "some prose"), 8, "'- field: value'"),
         (("- appeared in: r#1", "- appeared in: yesterday"), 9, "a stamp"),
-        (("- evidence: t1", "- anchor: t1"), 10, "only once"),
+        (("- appeared in: r#1", f"- appeared in: r#{'1' * 5_000}"), 9, "a stamp"),
+        (("- evidence: t1", "- anchor: t1"), 10, "'anchor' only once"),
         (("## slow-sum (operation): sums\n", ""), 6, "a heading .* above it"),
-        (("- latest executor action: l", "- latest executor action: l\n\n## slow-sum (mixed): again"), 16, "only once"),
+        (
+            ("- latest executor action: l", "- latest executor action: l\n\n## slow-sum (mixed): again"),
+            16,
+            "'slow-sum' only once",
+        ),
     ],
 )
 def test_a_broken_hand_edit_is_named_by_its_line(edit: tuple[str, str], line: int, expected: str) -> None:

@@ -17,7 +17,7 @@ from skillgrad_ci.method.ports import Rollout
 from skillgrad_ci.method.run import Run, Stop
 from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.method.task import Suite, Task
-from skillgrad_ci.method.world.foresight import FIRST, Foresight, Work
+from skillgrad_ci.method.world.foresight import FIRST, Foresight, Work, _rounded
 from skillgrad_ci.skill.skill import Skill
 from tests.support.worlds import SKILL, Synthetic, suite, world
 
@@ -77,6 +77,51 @@ def test_a_judge_makes_executions_dearer() -> None:
     assert "cannot hold" in run(ledger, rollout=judged).why
     ledger = Ledger(Cap(tokens=1400))
     assert "cannot hold" not in run(ledger).why
+
+
+def test_a_judge_that_takes_dollars_makes_executions_dearer_in_dollars_alone() -> None:
+    """The agent takes 0.01 USD an execution and the judge three times that, without a token."""
+
+    def judged(skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
+        ledger.hold(Usage(1, usd=0.03))
+        ledger.settle("judge", Usage(1, usd=0.03), Usage(1, usd=0.03))
+        return Synthetic(ledger=ledger)(skill, task, iteration=iteration)
+
+    ledger = Ledger(Cap(usd=0.7))  # 18.4 executions at 0.01 USD fit, and not at 0.04
+    why = run(ledger, rollout=judged).why
+    said = re.search(r"take about ([\d.]+); set ([\d.]+) or more", why)
+    assert said, why
+    assert float(said[1]) == pytest.approx(19 * 0.04, rel=0.05)
+    assert float(said[2]) >= 1.25 * float(said[1])
+    ledger = Ledger(Cap(tokens=400))
+    assert "cannot hold" not in run(ledger, rollout=judged).why
+
+
+def test_what_is_executed_is_what_was_asked_for() -> None:
+    seen: list[tuple[object, ...]] = []
+
+    def rollout(skill: Skill | None, task: Task, *, iteration: str, trial: int = 0) -> Evidence:
+        seen.append((skill, task.id, iteration, trial))
+        return Synthetic()(skill, task, iteration=iteration)
+
+    foreseeing, task = Foresight(rollout, Ledger(), Work(1, 1), 1), suite().tasks[0]
+    foreseeing(SKILL, task, iteration="base", trial=2)
+    foreseeing(None, task, iteration="final")
+    assert seen == [(SKILL, task.id, "base", 2), (None, task.id, "final", 0)]
+
+
+@given(st.floats(1e-6, 1e9))
+def test_a_figure_for_a_person_is_rounded_up_by_less_than_a_tenth(value: float) -> None:
+    said = _rounded(value)
+    assert value * (1 - 1e-8) <= float(said.replace(",", "")) <= value * 1.1 * (1 + 1e-8)
+    assert len(said.replace(",", "").replace(".", "").strip("0")) <= 2
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0, "0"), (0.00411, "0.0042"), (3.71, "3.8"), (9.99, "10"), (46_100, "47,000"), (120, "120")]
+)
+def test_a_figure_for_a_person_has_two_digits_at_the_most(value: float, said: str) -> None:
+    assert _rounded(value) == said
 
 
 def test_what_is_taken_over_from_an_earlier_start_ends_nothing() -> None:
