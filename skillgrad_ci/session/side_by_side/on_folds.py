@@ -11,10 +11,12 @@ from dataclasses import replace
 from statistics import fmean
 
 from skillgrad_ci.errors import BudgetExceeded
+from skillgrad_ci.method.events import Noted
 from skillgrad_ci.method.evidence import Evidence
 from skillgrad_ci.method.world.left_out import LEFT_OUT
 from skillgrad_ci.report.comparison import LEFT_OUT_TASKS, SettingRun
 from skillgrad_ci.report.document import Report
+from skillgrad_ci.session.estimate import fold_executions
 from skillgrad_ci.session.inputs import Inputs
 from skillgrad_ci.session.journal.file_journal import END
 from skillgrad_ci.session.journal.part import JournalPart
@@ -24,7 +26,7 @@ from skillgrad_ci.session.rollout import PARTLY
 from skillgrad_ci.session.side_by_side.folds import Cut, Fold, Folds, cost_of_all, ends_all, what_is_left, with_budget
 from skillgrad_ci.session.side_by_side.on_shares import Setting, Start
 from skillgrad_ci.session.side_by_side.setups import NOTHING_LEFT
-from skillgrad_ci.session.side_by_side.shared_base import NONE, Together, measure_base, of_a_part
+from skillgrad_ci.session.side_by_side.shared_base import NONE, Together, measure_base, of_a_part, without_estimate
 from skillgrad_ci.session.split import folds_of
 
 AFRESH = f"{NONE}/afresh"  # the journal's part with what nobody learns from
@@ -33,7 +35,7 @@ AFRESH = f"{NONE}/afresh"  # the journal's part with what nobody learns from
 def start_on_folds(inputs: Inputs, base: JournalPart, together: Together) -> Start:
     """The control, and how a setting is run. Raises BudgetExceeded or Cancelled where the control was cut."""
     inputs = replace(inputs, earlier=None)  # what is measured is measured afresh
-    none, left = measure_base(inputs, base, together)
+    none, left = measure_base(inputs, base, replace(together, observe=without_estimate(together.observe)))
     if left is None:
         raise BudgetExceeded(f"{NOTHING_LEFT} an optimizer: the base run took all; raise the budget")
     together, run, settings = replace(together, observe=of_a_part(together.observe)), none.run, inputs.job.settings
@@ -45,10 +47,11 @@ def start_on_folds(inputs: Inputs, base: JournalPart, together: Together) -> Sta
     report = none.report.model_copy(update={"cost": cost, "minutes": round(none.report.minutes + spent.minutes, 2)})
 
     def optimized(setting: Setting) -> tuple[SettingRun, Cut | None]:
-        own = replace(none, run=replace(run, settings=setting.inputs.job.settings))
-        own_inputs = replace(setting.inputs, earlier=None)
-        left = own_inputs.job.settings.budget
-        begun, cuts = Folds(own_inputs, own, part, together, f"{setting.name}/").run(folds, left)
+        own, settings = replace(setting.inputs, earlier=None), setting.inputs.job.settings
+        most = fold_executions(run.suite, settings)
+        together.observe(Noted(f"at most {most} executions in {len(folds)} folds"))
+        begins = Folds(own, replace(none, run=replace(run, settings=settings)), part, together, f"{setting.name}/")
+        begun, cuts = begins.run(folds, settings.budget)
         ended = begun[-1].cut if ends_all(begun[-1].run, begun[-1].cut) else None
         return row_of(setting, begun, cuts, known), ended
 

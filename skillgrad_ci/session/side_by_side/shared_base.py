@@ -80,12 +80,16 @@ def without_base(observe: Observer) -> Callable[[Event], None]:
     return told
 
 
-def of_a_part(observe: Observer) -> Observer:
-    """An observer that is not told of a part's own estimate: the whole was told of."""
-    tell = without_base(observe)
+def without_estimate(observe: Observer) -> Callable[[Event], None]:
+    """An observer that is not told of an estimate, which would be of a part alone."""
 
     def told(event: Event) -> None:
         if not isinstance(event, Estimated):
-            tell(event)
+            observe(event)
 
     return told
+
+
+def of_a_part(observe: Observer) -> Callable[[Event], None]:
+    """An observer of a part: it was told of the base run, and of what the whole may take."""
+    return without_estimate(without_base(observe))

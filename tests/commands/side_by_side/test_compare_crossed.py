@@ -1,6 +1,7 @@
 """`compare --split cross`: optimizers on a suite too small to hold tasks out, over the same folds."""
 
 import json
+import re
 import signal
 from collections import Counter
 from dataclasses import replace
@@ -82,9 +83,20 @@ def tasks_of_all() -> set[str]:
 def test_the_control_is_executed_afresh_once_and_all_costs_add_up(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    document, rows = compared(capsys)
+    assert main([*COMPARE, "--json", "--out", "out"]) == 0
+    said = capsys.readouterr()
+    document, most = (
+        json.loads(said.out),
+        [int(n) for n in re.findall(r"at most (\d+) executions in 3 folds", said.err)],
+    )
+    rows = {row["name"]: row for row in document["settings"]}
+    assert "estimate:" not in said.err, "of one setting it would be taken for all"
     executed = Counter(record["key"].partition(": ")[0].partition("/fold")[0] for record in records("execution"))
     assert (executed["none"], executed["none/afresh"]) == (TASKS, TASKS)
+    assert len(most) == len(rows) - 1
+    assert all(
+        executed[name] <= number for name, number in zip([name for name in rows if name != "none"], most, strict=True)
+    )
     parts = {
         row["key"].partition(": ")[0] for row in records("spent") if row["value"]["on"]["iteration"] == LEFT_OUT[0]
     }
