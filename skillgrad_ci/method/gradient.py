@@ -18,7 +18,7 @@ from skillgrad_ci.method.evidence import Evidence, Trajectory
 from skillgrad_ci.method.ports import Agent
 from skillgrad_ci.method.prompting import cut_middle, further_files, in_force, load_prompt
 from skillgrad_ci.method.task import Task
-from skillgrad_ci.method.trajectory import FEEDBACK_BOUND, render_both, render_trajectory, text_of
+from skillgrad_ci.method.trajectory import FEEDBACK_BOUND, render_both, render_trajectory, said_by
 from skillgrad_ci.skill.edit import Edit
 from skillgrad_ci.skill.skill import Skill
 
@@ -166,5 +166,5 @@ def _user_part(kind: Kind, skill: Skill, task: Task, evidence: Evidence, initial
 def _verified(quote: str, trajectory: Trajectory) -> str:
     """The quote, if it really is in what an event shows in the prompt (white space folded); else nothing."""
     wanted = one_line(quote)
-    seen = one_line(" ".join(map(text_of, trajectory.events)))
+    seen = one_line(" ".join(map(said_by, trajectory.events)))
     return wanted[:300] if wanted and wanted in seen else ""

@@ -64,7 +64,7 @@ def _events(events: Sequence[Event], feedback: str, bound: int, first: int = 0) 
     if len(told) > EVENTS:
         dropped = len(told) - EVENTS
         told = [*told[:FIRST_EVENTS], *told[FIRST_EVENTS + dropped :]]
-    texts = [text_of(event) for event in told]
+    texts = [said_by(event) for event in told]
     results = [n for n, event in enumerate(told) if event["kind"] == "tool_result"]
     others = [n for n in range(len(told)) if n not in set(results)]
     kept: dict[int, int] = {}
@@ -97,7 +97,7 @@ def _label(event: Event) -> str:
     return "Agent"
 
 
-def text_of(event: Event) -> str:
+def said_by(event: Event) -> str:
     """What an event says: a command without its JSON, a result's output, an assistant's message."""
     if event["kind"] == "tool_result":
         return str(event.get("output", ""))

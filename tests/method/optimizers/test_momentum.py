@@ -1,6 +1,7 @@
 """Whatever the momentum agent replies, code keeps the record's promises."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,6 +27,8 @@ from tests.support.skills import skill_of
 BATCH = ("t1", "t2", "t3", "t4")
 AT = Stamp("run", 2)
 names = st.sampled_from(["old-one", "new-one", "Some Other", "ghost"])
+FIELDS = {name: name for name in ("line", "shows_in", "anchor", "description", "observed")}
+FIELDS["latest_executor_action"] = "executor_action"
 ids = st.lists(st.sampled_from([*BATCH, "heldout-9", "invented"]), max_size=4)
 text = st.text(max_size=20)
 
@@ -303,3 +306,13 @@ def test_the_agent_reads_the_record_and_every_diagnosis() -> None:
     momentum(agent, skill_of("# Demo\n", {}), memory, batch, AT)
     diagnoses = "\n".join(one.render() for one in batch)
     assert asked == [f"## The record so far\n\n{memory.for_prompt()}\n\n## This batch's diagnoses\n\n{diagnoses}"]
+
+
+@given(st.fixed_dictionaries({name: st.sampled_from(["", " \n", "newly said"]) for name in FIELDS}))
+def test_what_a_change_leaves_empty_stays_as_the_record_has_it(said: dict[str, Any]) -> None:
+    fields: dict[str, Any] = {FIELDS[name]: f"old {name}" for name in FIELDS}
+    old = Pattern("old-one", "operation", **fields)
+    after = merge(PatternMemory("s", (old,)), reply(change(**said)), [diagnosis("t1")], AT)[0].get("old-one")
+    assert {name: getattr(after, field) for name, field in FIELDS.items()} == {
+        name: text.strip() or f"old {name}" for name, text in said.items()
+    }
