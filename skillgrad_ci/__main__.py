@@ -97,8 +97,19 @@ def _failed(error: Exception, debug: bool) -> int:
     hint = "" if known or debug else " (a mistake of this program: please report it with the output of --debug)"
     text = terminal_safe("".join(traceback.format_exception(error))) if debug else ""
     line = printable(str(error)) or "no more is known"
-    sys.stderr.write(Redactor.from_environment(os.environ)(f"{text}skillgrad-ci: {what}{line}{hint}\n"))
+    line = Redactor.from_environment(os.environ)(f"skillgrad-ci: {what}{line}{hint}")
+    sys.stderr.write(
+        Redactor.from_environment(os.environ)(text) + (_folded(line) if sys.stderr.isatty() else line) + "\n"
+    )
     return USER if isinstance(error, UserError) else BUDGET if isinstance(error, BudgetExceeded) else ELSE
+
+
+def _folded(line: str) -> str:
+    """A line for a terminal, which would break it within a word."""
+    from shutil import get_terminal_size
+    from textwrap import fill
+
+    return fill(line, get_terminal_size().columns, break_long_words=False, break_on_hyphens=False)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """The command line's grammar. Imports nothing heavy: `--help` answers at once."""
 
 import argparse
+import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -44,7 +45,22 @@ class OneLine(argparse.ArgumentParser):
     """A grammar whose errors are one line, as all others are; the usage is a `--help` away."""
 
     def error(self, message: str) -> NoReturn:
+        if wrong := re.search(r"invalid choice: '([^']*)' \(choose from", message):
+            message += _meant(wrong[1], re.findall(r"'([^']*)'", message[wrong.end() :]))
         self.exit(USER, f"skillgrad-ci: the command line: {message}; see {self.prog} --help\n")
+
+    def refuse(self, words: Sequence[str]) -> NoReturn:
+        """What no argument takes, with the option that was nearly named."""
+        near = next((_meant(word.split("=")[0], self._option_string_actions) for word in words if word[:1] == "-"), "")
+        self.error(f"unrecognized arguments: {' '.join(words)}{near}")
+
+
+def _meant(word: str, known: Collection[str]) -> str:
+    """A question after the known word that is nearest to a wrong one, if any is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, known, 1, 0.75)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     made = {name: commands.add_parser(name, help=text, description=f"{text}.") for name, text in COMMANDS.items()}
     for name, command in made.items():
         command.epilog = EPILOG
+        command.set_defaults(refuse=command.refuse)
         command.add_argument("-v", "--verbose", action="store_true", help="show the agents' replies")
         command.add_argument("--debug", action="store_true", help="show an error's traceback")
         if name != "action":
@@ -255,4 +272,8 @@ def _inputs(command: argparse.ArgumentParser) -> None:
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments of a command, with the command line that goes on with it, or repeats it, as `reproduce`."""
     words = [word for word in argv if len(word) < 4 or not FRESH.startswith(word)]  # once: it would begin anew again
-    return parser().parse_args(argv, argparse.Namespace(reproduce=shlex.join(["skillgrad-ci", *words])))
+    known = argparse.Namespace(reproduce=shlex.join(["skillgrad-ci", *words]))
+    arguments, unknown = parser().parse_known_args(argv, known)
+    if unknown:
+        arguments.refuse(unknown)
+    return arguments

@@ -29,6 +29,8 @@ def skill_job(arguments: argparse.Namespace) -> SkillRun:
     skill: Path = arguments.skill
     if not skill.is_dir():
         raise UserError(f"{skill}: not a folder; a skill is a folder with SKILL.md{_named(skill.name, arguments)}")
+    if not (skill / MAIN).is_file():
+        raise UserError(f"{skill}: no {MAIN} in it; name a skill's own folder{_named(skill.name, arguments)}")
     flags = given(arguments)
     config = arguments.config or nearest_config(skill)
     run = None

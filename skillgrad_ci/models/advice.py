@@ -44,8 +44,10 @@ def failure(model: str, fault: Fault, at: str | None = None) -> SkillGradError:
         case Kind.LOST:
             return EnvironmentFailure(f"{model}: the reply was lost: {fault.said}; start the run again", billed=True)
         case _:
-            server = f" at {at}; does a server answer there?" if at else ""
-            return EnvironmentFailure(f"{model}: {fault.said}{server}")
+            where = (
+                f" at {at}; does a server answer there?" if at else "; look at the network and the provider's status"
+            )
+            return EnvironmentFailure(f"{model}: {fault.said}{where}")
 
 
 def _ending(model: str) -> str:

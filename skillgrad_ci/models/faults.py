@@ -84,7 +84,7 @@ def classify(error: BaseException) -> Fault:
         if address := _nobody_listens(chain):
             return Fault(Kind.NOBODY, f"no server answers at {address}")
         if any(_is(e, *NEVER_SENT) for e in chain):
-            return Fault(Kind.BUSY, said)
+            return Fault(Kind.BUSY, f"no connection to its server ({said.rstrip('.')})")
         return Fault(Kind.PACKAGE if any(isinstance(e, ImportError) for e in chain) else Kind.LOST, said)
     return of_status(status, said, _whole(chain), response.headers if response is not None else {})
 

@@ -262,7 +262,7 @@ def refuse_other_parameters(job: SkillRun, journal: RunJournal) -> None:
     known = journal.recall(PARAMETERS)
     if known is not None and known != _parameters(job):
         folder = journal.path.parent
-        raise UserError(f"{folder}: this run was made with other models.parameters; choose another --out")
+        raise UserError(f"{folder}: this run was made with other models.parameters; choose another --out, or --fresh")
 
 
 def _parameters(job: SkillRun) -> Mapping[str, Any]:

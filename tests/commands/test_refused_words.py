@@ -1,6 +1,8 @@
 """Words of a command line that mean nothing: one line says which, and what to write. Nothing is spent."""
 
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ WORDS = [
         "optimize nowhere",
         "nowhere: not a folder; a skill is a folder with SKILL.md; below here are skills/greeter, skills/",
     ),
+    ("optimize skills", "skills: no SKILL.md in it; name a skill's own folder; below here are skills/greeter, skills/"),
     ("blame nowhere", "nowhere: not a folder; a skill is a folder with SKILL.md"),
     ("lint skills/greeter --hosts claude-code,emacs", "--hosts: 'emacs' is not known; known are "),
     ("plan skills/greeter --shards 0", "--shards 0: expected a number from 1"),
@@ -52,3 +55,41 @@ def test_a_word_that_means_nothing_is_named(
     assert line.startswith(f"skillgrad-ci: {said}")
     assert printed.out == ""
     assert not (repository / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("optimise skills/greeter", "; did you mean optimize?; see skillgrad-ci --help"),
+        ("lint skills --format jsn", "; did you mean json?; see skillgrad-ci lint --help"),
+        ("optimize x --modle y", "arguments: --modle y; did you mean --model?; see skillgrad-ci optimize --help"),
+        ("optimize x --itertions=3", "--itertions=3; did you mean --iterations?; see skillgrad-ci optimize --help"),
+        ("evaluate x --iterations 3", "arguments: --iterations 3; see skillgrad-ci evaluate --help"),
+        ("optimize x y", "unrecognized arguments: y; see skillgrad-ci optimize --help"),
+        ("frobnicate", "'lint', 'action'); see skillgrad-ci --help"),
+    ],
+)
+def test_a_word_that_was_mistyped_leads_to_the_one_that_was_meant(
+    capsys: pytest.CaptureFixture[str], words: str, said: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words.split())
+    assert ended.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("skillgrad-ci: the command line: ")
+    assert line.endswith(said)
+
+
+def test_a_terminal_gets_an_error_broken_between_words(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, terminal = os.openpty()
+    monkeypatch.setenv("COLUMNS", "60")
+    with os.fdopen(terminal, "w", encoding="utf-8") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        assert main(["optimize", "skills"]) == 2
+        shown = os.read(screen, 10_000).decode().splitlines()
+    os.close(screen)
+    assert len(shown) > 1
+    assert max(map(len, shown)) <= 60
+    assert " ".join(shown).startswith(
+        "skillgrad-ci: skills: no SKILL.md in it; name a skill's own folder; below here are"
+    )

@@ -262,6 +262,16 @@ def test_an_unreachable_provider_is_waited_for_and_not_billed() -> None:
     assert not caught.value.billed
 
 
+def test_a_provider_without_a_network_says_where_to_look() -> None:
+    model = LitellmModel("openai/x", api_base="http://nowhere.invalid/v1", api_key="k", retries=1, backoff=0.001)
+    with pytest.raises(
+        EnvironmentFailure, match=r"openai/x: no connection to its server \(.*\) \(2 attempts\) at http:"
+    ):
+        model.complete(ask())
+    told = failure("openai/x", Fault(Kind.BUSY, "no connection to its server (Connection error)"))
+    assert str(told).endswith("; look at the network and the provider's status")
+
+
 def test_a_wrong_address_is_named_beside_the_models_name() -> None:
     with serve([error(404, "no such path", code="model_not_found")]) as server, pytest.raises(UserError) as caught:
         check_access(model_of(server))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -165,6 +166,12 @@ def test_a_comparison_whose_base_run_a_person_cuts_says_that_it_goes_on(
     told = capsys.readouterr().err.splitlines()[-1]
     assert told.startswith("skillgrad-ci: interrupted")
     assert told.endswith("the base run is not complete: the same command goes on with it")
+
+
+def test_a_cap_below_the_first_call_says_to_raise_it(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(repository, "optimize", "--budget-tokens", "10") == 3
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r"skillgrad-ci: budget.tokens: .* of 10; raise it to begin, or to go on with what is .*", told)
 
 
 def test_the_folder_of_runs_keeps_itself_out_of_git(repository: Path) -> None:

@@ -33,7 +33,7 @@ def test_a_run_folder_holds_results_of_one_choice_of_parameters(
     assert optimize(repository, out, "0.1") == 0
     assert optimize(repository, out, "0.1") == 0
     assert optimize(repository, out, "0.9") == 2
-    assert "this run was made with other models.parameters; choose another --out" in capsys.readouterr().err
+    assert "this run was made with other models.parameters; choose another --out, or --fresh" in capsys.readouterr().err
 
 
 def test_a_reference_that_fails_its_own_grader_is_left_out_and_most_of_them_stop_the_run(

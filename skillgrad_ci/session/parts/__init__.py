@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from skillgrad_ci.config.config import SkillRun, refuse_outside
 from skillgrad_ci.config.settings import REHEARSAL, Player
-from skillgrad_ci.errors import Cancelled
+from skillgrad_ci.errors import BudgetExceeded, Cancelled
 from skillgrad_ci.method.budget import Cap, Ledger
 from skillgrad_ci.method.budget.metered import Journaled, Metered
 from skillgrad_ci.method.events import Noted
@@ -157,7 +157,10 @@ class Parts:
         for role in (*first, "patcher", *(["judge"] if "judge" in self.graders else [])):
             model = self.models[ROLES[role]]
             if model.name not in asked and not model.name.startswith(f"{REHEARSAL}/"):
-                check_access(self._journaled(role, afresh=True))
+                try:
+                    check_access(self._journaled(role, afresh=True))
+                except BudgetExceeded as error:
+                    raise BudgetExceeded(f"{error}; raise it to begin, or to go on with what is measured") from error
             asked.add(model.name)
 
     def _journaled(self, role: str, *, afresh: bool = False) -> Model:
