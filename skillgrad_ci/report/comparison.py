@@ -58,7 +58,8 @@ class ComparedSetting(Facts):
 
 
 class SettingsCompared(Facts):
-    """`compare`. `split` names the tasks that the accuracies are of, `budget` is each setting's, `paid` is the sum.
+    """`compare`. `split` names the tasks that the accuracies are of (`left-out`: by cross-fitting), `budget` is each
+    setting's, `paid` is the sum.
 
     `notes` is the table's foot, `cut` says why settings are missing.
     """

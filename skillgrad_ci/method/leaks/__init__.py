@@ -7,7 +7,7 @@ A training task's id, the name of its input file, its expected answer, or what i
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
@@ -65,8 +65,13 @@ def leaks(before: Skill, after: Skill, tasks: Sequence[Task]) -> list[Finding]:
                 verb = "comes near" if run.near else "repeats"
                 at(rule, run.words, run.offset, f"{run.words!r} {verb} {text.what} of a training task; say what holds "
                    "for any such task instead")  # fmt: skip
-    copied = {(item.file, item.line) for item in found.values() if item.severity == "error"}
-    kept = [item for item in found.values() if item.severity == "error" or (item.file, item.line) not in copied]
+    return _told_once(found.values())
+
+
+def _told_once(found: Collection[Finding]) -> list[Finding]:
+    """The findings in the order of their places; a line that copies is not said to come near as well."""
+    copied = {(item.file, item.line) for item in found if item.severity == "error"}
+    kept = [item for item in found if item.severity == "error" or (item.file, item.line) not in copied]
     return sorted(kept, key=lambda item: (item.file, item.line, item.rule))
 
 

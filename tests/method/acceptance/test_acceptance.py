@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import NormalDist
 
 import pytest
 from hypothesis import given
@@ -61,6 +62,13 @@ def test_not_worse_is_wilsons_upper_limit_of_what_was_lost_less_what_was_won(pai
     words = f"a loss of up to {100 * max(0.0, low - won):.1f} points is possible ({number} tasks)"
     assert no_worse(trials(new), trials(old), low - won + 1e-9) == (True, words)
     assert no_worse(trials(new), trials(old), low - won - 1e-9) == (False, words)
+
+
+def test_ten_points_can_be_ruled_out_from_seven_tasks_on() -> None:
+    """At the level 0.2, one-sided, where no task got worse."""
+    assert pytest.approx(NormalDist().inv_cdf(1 - 0.2), abs=1e-4) == NO_WORSE_Z
+    held = {number: no_worse(rows(*["passed"] * number), rows(*["passed"] * number), 0.1)[0] for number in (6, 7)}
+    assert held == {6: False, 7: True}
 
 
 def test_trials_of_a_task_count_as_one_task() -> None:

@@ -63,6 +63,8 @@ def test_a_difference_beyond_chance_is_refused_where_both_shares_are_small() -> 
     assert incomparable(rows(20, 0, 60), rows(20, 7, 60))
     assert not incomparable(rows(20, 0, 60), rows(20, 3, 60))
     assert not incomparable(rows(20, 7, 60), rows(20, 7, 60))
+    assert incomparable(rows(20, 0, 40), rows(20, 6, 40)), "p = 0.026"
+    assert not incomparable(rows(20, 0, 40), rows(20, 5, 40)), "p = 0.055"
 
 
 def test_only_tasks_that_both_were_measured_on_count() -> None:
