@@ -158,6 +158,14 @@ def test_there_are_enough_and_their_names_are_unique() -> None:
     assert len(NAMES) == len(set(NAMES)) >= 93
 
 
+@linux
+def test_with_the_network_nothing_else_is_had() -> None:
+    records = attack("sandlock", "--network")
+    harmful = {name for name, record in records.items() if record["harm"]}
+    assert harmful - {"outside"} == {"listen", "udp", "other-families"}  # there may be no outside here
+    assert all(record["alive"] for record in records.values()), records
+
+
 def test_the_table_in_the_documentation_is_this_one() -> None:
     text = (ROOT / "docs" / "security.md").read_text()
     assert table() in text, "docs/security.md: replace the table of attempts by tests.redteam.attempts.table()"

@@ -1,4 +1,4 @@
-"""Run the attempts against one way: `python -m tests.redteam WAY [--image IMAGE] [--weaken DEFENCE] [NAME …]`.
+"""Run the attempts against one way: `python -m tests.redteam WAY [--network] [--weaken DEFENCE] [NAME …]` (see --help).
 
 Prints one JSON line per attempt: {"name", "harm": [what it got], "alive": whether a plain command still
 works, "seconds"}. Ends with 1 when any did harm.
@@ -34,11 +34,11 @@ def still_works(session: Session) -> str:
         return str(failure)
 
 
-def run(attempt: Attempt, sandbox: StoppableSandbox, target: Machine) -> dict[str, object]:
+def run(attempt: Attempt, sandbox: StoppableSandbox, target: Machine, *, network: bool) -> dict[str, object]:
     target.reset()
     target.before = target.fingerprint()
     started = time.monotonic()
-    with sandbox.open(target.workspace) as session:
+    with sandbox.open(target.workspace, network=network) as session:
         result = session.run(target.prelude() + attempt.script(), timeout=attempt.timeout)
         plain = still_works(session)
     seconds = time.monotonic() - started
@@ -61,6 +61,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.redteam")
     parser.add_argument("way", choices=["sandlock", "docker", "none"])
     parser.add_argument("--image")
+    parser.add_argument("--network", action="store_true", help="as for a task with network: true")
     parser.add_argument("--weaken", metavar="DEFENCE", help="take a defence of sandlock away first")
     parser.add_argument("--self-test", action="store_true", help="print what the self-test says, and attempt nothing")
     parser.add_argument("--jobs", type=int, default=4)
@@ -91,7 +92,7 @@ def main() -> int:
         def attack(attempt: Attempt) -> bool:
             target = idle.get()
             try:
-                record = run(attempt, sandbox, target)
+                record = run(attempt, sandbox, target, network=options.network)
             finally:
                 idle.put(target)
             sys.stdout.write(json.dumps(record) + "\n")
