@@ -56,7 +56,7 @@ STEPS = [
 def test_cut_at_any_turn_it_ends_as_if_never_cut_and_pays_for_each_turn_once(cut: int, tmp_path: Path) -> None:
     whole, reference, files = execute(tmp_path / "whole", [*STEPS])
     with pytest.raises(EnvironmentFailure, match="cut here"):
-        execute(tmp_path / "cut", [*STEPS[:cut], FATAL])
+        execute(tmp_path / "cut", [*STEPS[:cut], FATAL, FATAL])  # what an envelope is refused is asked once more
     again, server, files_again = execute(tmp_path / "cut", STEPS[cut:])
     assert len(server.requests) == len(STEPS) - cut
     assert files_again == files
