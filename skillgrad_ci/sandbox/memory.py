@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from resource import getpagesize
 
-_OWN = re.compile(r"^(?:Pss_Anon|Pss_Shmem|RssAnon|RssShmem):\s*(\d+) kB", re.MULTILINE)
+# Pages of no file, in memory and swapped out: of `status`, and of `smaps_rollup`, where shared ones count in part.
+_PAGES = re.compile(r"^(?:RssAnon|RssShmem|VmSwap|Pss_Anon|Pss_Shmem|SwapPss):\s*(\d+) kB", re.MULTILINE)
 
 
 def held(first: int, enough: int) -> int:
@@ -20,8 +20,11 @@ def held(first: int, enough: int) -> int:
     What is sure to be no more than `enough` is told roughly, for the exact look takes the kernel some milliseconds.
     """
     processes = list(_below(first))
-    rough = sum(_resident(process) for process in processes)
-    return rough if rough <= enough else sum(_own(process) for process in processes)
+    rough = sum(_pages(process, "status") for process in processes)
+    if rough <= enough:
+        return rough
+    # One that keeps others from looking into it tells no more: then what it shares counts in full.
+    return sum(_pages(process, "smaps_rollup") or _pages(process, "status") for process in processes)
 
 
 def _below(process: int) -> Iterator[int]:
@@ -34,15 +37,7 @@ def _below(process: int) -> Iterator[int]:
                 waiting += found
 
 
-def _resident(process: int) -> int:
+def _pages(process: int, place: str) -> int:
     with suppress(OSError):
-        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * getpagesize()
-    return 0
-
-
-def _own(process: int) -> int:
-    """One that keeps others from looking into it tells less: then what it shares counts in full."""
-    for place in ("smaps_rollup", "status"):
-        with suppress(OSError):
-            return 1024 * sum(int(size) for size in _OWN.findall(Path(f"/proc/{process}/{place}").read_text()))
+        return 1024 * sum(int(size) for size in _PAGES.findall(Path(f"/proc/{process}/{place}").read_text()))
     return 0
