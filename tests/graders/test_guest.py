@@ -170,6 +170,16 @@ for pid in {os.getppid(), *(int(p[6:]) for p in glob.glob("/proc/[0-9]*")), *ran
     for limit in (0, 7): libc.prlimit(pid, limit, struct.pack("QQ", 0, 0), None)
 """
 
+# More memory than the check and it may have together, as a file; so the check is stopped with it.
+TAKES = """
+import mmap, os, time
+device = os.open("/dev/zero", os.O_RDWR)
+held = [mmap.mmap(device, 100 << 20, mmap.MAP_SHARED) for _ in range(7)]
+for part in held:
+    for place in range(0, len(part), 4096): part[place] = 1
+time.sleep(30)
+"""
+
 ATTACKS = {"reads": READS, "writes": WRITES, "memory": MEMORY, "ends": ENDS, "plants": PLANTS, "limits": LIMITS}
 
 
@@ -280,6 +290,11 @@ def test_a_check_that_dies_while_the_program_runs_is_a_failure(sandbox: Sandbox,
         graded(sandbox, work, "import time; time.sleep(30)", dies, crash="unmeasured")
     slow = graded(sandbox, work, "import time; time.sleep(300)", "$RUN python3 total.py", timeout=3.0)
     assert "took longer than 3 s while the agent's program ran" in slow.feedback
+
+
+def test_a_program_that_takes_the_checks_memory_is_a_failure(sandbox: Sandbox, work: Path) -> None:
+    grade = graded(sandbox, work, TAKES)
+    assert (grade.outcome, grade.score) == (Outcome.FAILED, 0.0), grade.feedback
 
 
 def test_a_check_that_dies_by_itself_is_unmeasured(sandbox: Sandbox, work: Path) -> None:
