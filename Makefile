@@ -45,7 +45,7 @@ bench: setup
 test: setup
 	@$(RUN) -m pytest -n auto --dist worksteal -m "not docker and not index"
 
-# What README.md shows: from a rehearsal of the example that .cache/pictures keeps.
+# What README.md shows: from a new rehearsal of the example, in .cache/pictures.
 pictures: setup
 	@$(RUN) site/pictures.py
 

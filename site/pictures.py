@@ -24,16 +24,15 @@ STYLE = Path(__file__).with_suffix(".css")  # near to what GitHub shows
 
 
 def rehearse() -> Path:
-    """The run folder of a dry run of the example; the one that is there, where there is one."""
-    if not list(PLACE.rglob("pull-request.md")):
-        shutil.rmtree(PLACE, ignore_errors=True)
-        shutil.copytree(ROOT / "examples" / "xlsx", PLACE)
-        git = ["git", "-c", "user.name=example", "-c", "user.email=example@example.org", "-C", str(PLACE)]
-        for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Begin"]):
-            subprocess.run([*git, *command], check=True)  # noqa: S603
-        asked = {"GITHUB_EVENT_NAME": "schedule", "INPUT_DRY_RUN": "true", "INPUT_MODEL": "rehearsal"}
-        environment = {**os.environ, **asked, "GITHUB_WORKSPACE": str(PLACE)}
-        subprocess.run([sys.executable, "-m", "skillgrad_ci", "action"], cwd=PLACE, env=environment, check=True)
+    """The run folder of a new dry run of the example: one that is there tells what an older program printed."""
+    shutil.rmtree(PLACE, ignore_errors=True)
+    shutil.copytree(ROOT / "examples" / "xlsx", PLACE)
+    git = ["git", "-c", "user.name=example", "-c", "user.email=example@example.org", "-C", str(PLACE)]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Begin"]):
+        subprocess.run([*git, *command], check=True)  # noqa: S603
+    asked = {"GITHUB_EVENT_NAME": "schedule", "INPUT_DRY_RUN": "true", "INPUT_MODEL": "rehearsal"}
+    environment = {**os.environ, **asked, "GITHUB_WORKSPACE": str(PLACE)}
+    subprocess.run([sys.executable, "-m", "skillgrad_ci", "action"], cwd=PLACE, env=environment, check=True)
     return next(iter(PLACE.rglob("pull-request.md"))).parent
 
 

@@ -50,6 +50,7 @@ def render_page(report: Report, folder: Path, *, served: bool = False) -> str:
         grid=list(_grid(tasks, executions)),
         data=_data(report, executions, served),
         hunks=list(_hunks(folder, report)),
+        patch=PATCH,
         patterns=_patterns(folder),
         spending=_spending(report),
         chosen=sorted(_chosen(report)),

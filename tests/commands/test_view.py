@@ -145,20 +145,56 @@ def test_beyond_loopback_the_link_is_the_key(tmp_path: Path) -> None:
         assert len(server.token) > 16
 
 
+LEFT_OUT = "This page does not carry it"
+
+
 @pytest.mark.browser
-def test_what_the_page_does_not_carry_is_loaded(
+def test_what_a_page_leaves_out_is_named_by_its_file_and_loaded_by_view(
     chromium: "Browser", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = written(tmp_path)
+    task = result.suite.tasks[0].id
     monkeypatch.setattr(executions, "PAGE_BOUND", 0)
+    assert main(["report", str(tmp_path)]) == 0
+    file = f"trajectories/base/{task}.0.jsonl"
+    assert (tmp_path / file).is_file()
+    context = chromium.new_context()
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    dialog = page.get_by_role("dialog")
+
+    page.goto((tmp_path / "report.html").as_uri())
+    page.get_by_role("button", name=f"{task}, before: ").click()
+    told = f"{LEFT_OUT}: it is in {file} beside the page, and `skillgrad-ci view` shows it."
+    assert dialog.get_by_text(told).is_visible()
+    assert dialog.locator("summary", has_text="shell").count() == 0
+
+    with serving(tmp_path) as server:
+        page.goto(f"{server.address}run/0/")
+        page.get_by_role("button", name=f"{task}, before: ").click()
+        dialog.locator("summary", has_text="shell").first.wait_for()
+        assert dialog.get_by_text(LEFT_OUT).count() == 0
+        assert said == []
+        (tmp_path / file).unlink()
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name=f"{task}, before: ").click()
+        dialog.get_by_text(f"Could not load {file}.").wait_for()
+    context.close()
+
+
+@pytest.mark.browser
+def test_instructions_that_a_page_leaves_out_are_in_the_files_that_it_names(
+    chromium: "Browser", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = written(tmp_path).suite.tasks[0].id
+    monkeypatch.setattr(executions, "WORDS_BOUND", 0)
     with serving(tmp_path) as server:
         page = chromium.new_page()
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text))
         page.goto(f"{server.address}run/0/")
-        page.get_by_role("button", name=result.suite.tasks[0].id, exact=True).click()
-        page.get_by_role("dialog").locator("summary", has_text="shell").first.wait_for()
-        assert said == []
+        page.get_by_role("button", name=task, exact=True).click()
+        told = f"{LEFT_OUT}: it is in the files of its executions."
+        assert page.get_by_role("dialog").get_by_text(told).is_visible()
         page.close()
 
 

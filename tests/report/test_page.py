@@ -5,16 +5,20 @@ With SKILLGRAD_SCREENSHOTS=FOLDER its pictures are kept, for people to look at.
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from benchmarks import memory
 from skillgrad_ci.config.settings import Settings
+from skillgrad_ci.method.acceptance import Verdict
 from skillgrad_ci.method.evidence import Evidence, Outcome, Trajectory
-from skillgrad_ci.method.run import Run
+from skillgrad_ci.method.memory import PatternMemory
+from skillgrad_ci.method.run import Run, Stop
+from skillgrad_ci.method.settings import LoopSettings
 from skillgrad_ci.report import executions
 from skillgrad_ci.report.document import SpentOn
 from skillgrad_ci.report.page import render_page
@@ -22,6 +26,7 @@ from skillgrad_ci.report.pages import write_run
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.session.trajectories.kept import keep_in
 from tests.report.test_report import report, run
+from tests.support.worlds import SKILL, Oracle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -41,9 +46,9 @@ def attacked(row: Evidence) -> Evidence:
     return replace(row, trajectory=Trajectory(events, "Done.", 2, stopped="answered"), feedback=feedback)
 
 
-def written(folder: Path) -> Run:
+def written(folder: Path, result: Run | None = None) -> Run:
     """A run folder as a run leaves it."""
-    result = run()
+    result = result or run()
     keep = keep_in(folder, Redactor([]))
     for name, rows in [("base", result.baseline), ("final", result.measured)]:
         for row in rows:
@@ -153,6 +158,95 @@ def test_everybody_can_use_it(chromium: "Browser", tmp_path: Path, scheme: str, 
         if folder := os.environ.get("SKILLGRAD_SCREENSHOTS"):
             page.screenshot(path=Path(folder) / f"report-{state}-{scheme}-{width}.png", full_page=state == "page")
     assert [text for text in said if "Content Security Policy" not in text] == []  # axe itself is kept out in parts
+
+
+def interrupted() -> Run:
+    return replace(run(), measured=(), final=SKILL, stop=Stop.CANCELLED, why="it was interrupted")
+
+
+def tied() -> Run:
+    result = run()
+    rows = {row.task_id: row for row in result.baseline}
+    return replace(result, measured=[rows[row.task_id] for row in result.measured], final=SKILL, verdict=Verdict.TIE)
+
+
+def long() -> Run:
+    """Forty iterations, and a task that somebody called by more letters than fit a phone."""
+    result = run()
+    names = {task.id: f"{task.id}{'x' * 60}" for task in result.suite.tasks}
+    first = result.iterations[0]
+    long = replace(
+        first,
+        number=40,
+        verdict="v" * 200,
+        batch=[replace(row, task_id=names[row.task_id]) for row in first.batch],
+        diagnoses=[replace(one, task_id=names[one.task_id], label="l" * 99, cause="c" * 99) for one in first.diagnoses],
+    )
+    return replace(
+        result,
+        suite=replace(result.suite, tasks=[replace(task, id=names[task.id]) for task in result.suite.tasks]),
+        baseline=[replace(row, task_id=names[row.task_id]) for row in result.baseline],
+        measured=[replace(row, task_id=names[row.task_id]) for row in result.measured],
+        iterations=[*(replace(first, number=number) for number in range(1, 40)), long],
+    )
+
+
+def many() -> Run:
+    rows = [memory.executed(number) for number in range(2 * executions.ROWS_BOUND)]
+    return Run(SKILL, SKILL, SKILL, memory.suite_of(len(rows)), LoopSettings(), PatternMemory("s"), baseline=rows)
+
+
+RUNS: dict[str, Callable[[], Run]] = {
+    "a gain": run,
+    "interrupted": interrupted,
+    "a tie": tied,
+    "without a patch": lambda: run(agent=Oracle(lambda role, _: role == "patcher")),
+    "long": long,
+    "more tasks than it lists": many,
+}
+NEXT = {
+    "a gain": "Next: read what changed. To take it, git apply skill.patch,",
+    "interrupted": "Next: to go on, start it again: what was paid for is taken from the journal.",
+    "a tie": "Next: nothing is to be taken.",
+    "without a patch": "No edit was proposed; the run took",
+}
+CUT = """() => {
+  document.querySelectorAll("details").forEach(one => { one.open = true; });
+  const scrolls = innerWidth > 640 ? ".matrix *" : ":scope > *"; // of many iterations the grid scrolls
+  const outside = (one, box) => one.left < box.left - 1 || one.right > box.right + 1;
+  const found = [...document.body.querySelectorAll("*")].filter(one => !one.matches(scrolls) &&
+    outside(one.getBoundingClientRect(), { left: 0, right: innerWidth })).map(one => `beside: ${one.outerHTML}`);
+  for (const text of document.querySelectorAll("svg text")) {
+    const box = text.getBoundingClientRect(), chart = text.closest("svg").getBoundingClientRect();
+    if (outside(box, chart) || box.bottom > chart.bottom + 1) found.push(`clipped: ${text.textContent}`);
+    if (box.height < 10) found.push(`too small: ${text.textContent}`);
+    for (const other of document.querySelectorAll("svg text")) {
+      const next = other.getBoundingClientRect();
+      if (other !== text && box.left < next.right - 1 && next.left < box.right - 1 && box.top < next.bottom - 4 &&
+        next.top < box.bottom - 4) found.push(`on one another: ${text.textContent}, ${other.textContent}`);
+    }
+  }
+  for (const cell of document.querySelectorAll(".cards td")) {
+    const heading = cell.closest("table").rows[0].cells[cell.cellIndex].textContent;
+    if (cell.dataset.label !== heading) found.push(`unlabelled: ${cell.outerHTML}`);
+  }
+  return found.map(one => one.slice(0, 200));
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", RUNS)
+def test_nothing_is_cut_at_any_width_and_the_top_says_what_is_next(
+    chromium: "Browser", tmp_path: Path, name: str
+) -> None:
+    written(tmp_path, RUNS[name]())
+    for width in (390, 768, 1280):
+        page, said = opened(chromium, tmp_path / "report.html", width=width)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.evaluate(CUT) == []
+        assert NEXT.get(name, "Next: ") in " ".join(page.locator("main").inner_text().split())
+        assert said == []
+        page.context.close()
 
 
 def test_a_task_is_found_whatever_its_id_is_made_of(tmp_path: Path) -> None:

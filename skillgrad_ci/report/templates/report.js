@@ -145,6 +145,11 @@ dialog.addEventListener("keydown", event => {
 });
 dialog.addEventListener("close", () => history.replaceState(null, "", location.pathname + location.search));
 document.querySelectorAll(".bar").forEach(bar => { bar.style.width = `${bar.dataset.share * 12}rem`; });
+for (const table of document.querySelectorAll(".cards")) { // on a phone each cell says its column
+  const names = [...table.rows[0].cells].map(cell => cell.textContent);
+  for (const row of [...table.rows].slice(1)) [...row.cells].forEach((cell, at) => { cell.dataset.label = names[at]; });
+  table.classList.add("labelled");
+}
 if (rows.length) filter();
 function follow() { // a task that a link of this page, or of another one, names
   const linked = new URLSearchParams(location.hash.slice(1)).get("task");
