@@ -205,7 +205,7 @@ RUNS: dict[str, Callable[[], Run]] = {
     "more tasks than it lists": many,
 }
 NEXT = {
-    "a gain": "Next: read what changed. To take it, git apply skill.patch,",
+    "a gain": "Next: read what changed. To take it, run git apply in the skill's folder with skill.patch,",
     "interrupted": "Next: to go on, start it again: what was paid for is taken from the journal.",
     "a tie": "Next: nothing is to be taken.",
     "without a patch": "No edit was proposed; the run took",
