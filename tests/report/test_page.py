@@ -249,6 +249,14 @@ def test_nothing_is_cut_at_any_width_and_the_top_says_what_is_next(
         page.context.close()
 
 
+def test_a_diff_that_is_not_kept_says_so(tmp_path: Path) -> None:
+    for name, result in (("gain", run()), ("tie", tied())):
+        written(tmp_path / name, result)
+        page = (tmp_path / name / "report.html").read_text()
+        assert '<div class="add">' in page
+        assert ("this was tried and is not kept" in page) == (name == "tie")
+
+
 def test_a_task_is_found_whatever_its_id_is_made_of(tmp_path: Path) -> None:
     """Ids of some suites are numbers, or paths: a number alone tells nobody which task it is."""
     result = run()
