@@ -46,8 +46,3 @@ def test_a_set_on_which_the_skill_never_fires_is_a_broken_signal() -> None:
     assert TriggerQuality(stayed_wrongly=1, stayed_rightly=9).broken == ""
     assert TriggerQuality(fired_rightly=1, stayed_wrongly=9).broken == ""
     assert TriggerQuality(stayed_rightly=9).broken == ""
-
-
-def test_two_queries_that_should_fire_and_do_not_are_a_broken_signal_and_one_is_none() -> None:
-    assert [bool(TriggerQuality(stayed_wrongly=number).broken) for number in (0, 1, 2, 3)] == [False, False, True, True]
-    assert not TriggerQuality(fired_rightly=1, stayed_wrongly=9).broken
