@@ -69,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from skillgrad_ci.bot.action import action
 
             return _said(action())
+        _refuse_no_folder()
         module, function = COMMANDS[arguments.command]
         command: Callable[[argparse.Namespace], int] = getattr(import_module(f"skillgrad_ci.{module}"), function)
         return _said(command(arguments))
@@ -102,6 +103,14 @@ def _failed(error: Exception, debug: bool) -> int:
         Redactor.from_environment(os.environ)(text) + (_folded(line) if sys.stderr.isatty() else line) + "\n"
     )
     return USER if isinstance(error, UserError) else BUDGET if isinstance(error, BudgetExceeded) else ELSE
+
+
+def _refuse_no_folder() -> None:
+    """Raises UserError where the working folder is gone: every path is looked up in it."""
+    try:
+        os.getcwd()  # noqa: PTH109  # pathlib is not needed for --help
+    except FileNotFoundError:
+        raise UserError("the folder that you are in was removed; move to another one") from None
 
 
 def _folded(line: str) -> str:

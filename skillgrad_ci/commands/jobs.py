@@ -57,6 +57,14 @@ def run_folder(arguments: argparse.Namespace, folder: Path) -> Path:
     return folder
 
 
+def named_root(arguments: argparse.Namespace) -> Path:
+    """The folder that was named. Raises UserError where there is none."""
+    root: Path = arguments.folder
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder; name the root of a repository")
+    return root
+
+
 def _named(name: str, arguments: argparse.Namespace) -> str:
     """Where the configured skill of that name, or nearly, lies: people give a skill's name, as the bot takes it.
 

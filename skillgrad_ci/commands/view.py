@@ -22,6 +22,7 @@ from skillgrad_ci.report.executions import FOLDER, events_of
 from skillgrad_ci.report.page import render_page
 from skillgrad_ci.report.shelf import FoundRun, find_comparisons, find_runs, render_comparison, render_list
 
+LAST_PORT = 65535
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 
@@ -123,6 +124,8 @@ def _trajectory(entry: FoundRun, name: str) -> Path:
 def view(arguments: argparse.Namespace) -> int:
     """Serve until interrupted."""
     find_runs(arguments.runs)
+    if not 0 <= arguments.port <= LAST_PORT:
+        raise UserError(f"--port {arguments.port}: there are 0 (any that is free) to {LAST_PORT}; choose one")
     try:
         server = Viewer(arguments.host, arguments.port, arguments.runs)
     except OSError as error:

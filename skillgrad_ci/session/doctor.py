@@ -40,7 +40,9 @@ def examine(root: Path, beyond: Beyond) -> Iterator[Check]:
     yield Check("git", git is not None, git or "not found", "" if git else "install git")
     path = root / FILE
     if not path.is_file():
-        yield Check(FILE, False, f"{path} is not there", "run: skillgrad-ci init")
+        yield Check(
+            FILE, False, f"{path} is not there", f"run: skillgrad-ci init{'' if root == Path() else f' {typed(root)}'}"
+        )
         return
     try:
         configuration = load_config(path)

@@ -97,8 +97,14 @@ def optimize_skill(
 
 
 def check_accept(inputs: Inputs) -> None:
-    """Raises UserError where the suite cannot serve the way in which edits are accepted."""
-    check_mode(inputs.job.settings.accept, _announced(inputs, inputs.suite))
+    """Raises UserError where no task can teach, or none can serve the way in which edits are accepted."""
+    suite = _announced(inputs, inputs.suite)
+    if not suite.of(Split.TRAIN):
+        raise UserError(
+            f"{suite.root}: every task is marked validation or heldout, so none can teach; mark some 'split: train', "
+            "or measure the skill with skillgrad-ci evaluate"
+        )
+    check_mode(inputs.job.settings.accept, suite)
 
 
 def optimize_opened(inputs: Inputs, opened: OpenRun, folder: Path, redactor: Redactor, reproduce: str) -> Finished:

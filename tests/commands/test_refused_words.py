@@ -17,6 +17,9 @@ WORDS = [
         "nowhere: not a folder; a skill is a folder with SKILL.md; below here are skills/greeter, skills/",
     ),
     ("optimize skills", "skills: no SKILL.md in it; name a skill's own folder; below here are skills/greeter, skills/"),
+    ("view runs-of-old --port 80000", "--port 80000: there are 0 (any that is free) to 65535; choose one"),
+    ("init nowhere --yes", "nowhere: no such folder; name the root of a repository"),
+    ("doctor nowhere", "nowhere: no such folder; name the root of a repository"),
     ("blame nowhere", "nowhere: not a folder; a skill is a folder with SKILL.md"),
     ("lint skills/greeter --hosts claude-code,emacs", "--hosts: 'emacs' is not known; known are "),
     ("plan skills/greeter --shards 0", "--shards 0: expected a number from 1"),
@@ -41,6 +44,11 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "two.yml").write_text(TWO.join(config.split("  - {path: skills/greeter, tasks: evals}\n")))
     for name in ("one.yml", "none.yml", "one.yaml"):
         (root / name).write_text(config)
+    shutil.copytree(root / "evals", root / "untaught")
+    tasks = root / "untaught/tasks.yaml"
+    tasks.write_text(tasks.read_text().replace("split: train", "split: heldout"))
+    (root / "runs-of-old/one").mkdir(parents=True)
+    (root / "runs-of-old/one/journal.jsonl").touch()
     monkeypatch.chdir(root)
     return root
 
@@ -78,6 +86,23 @@ def test_a_word_that_was_mistyped_leads_to_the_one_that_was_meant(
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("skillgrad-ci: the command line: ")
     assert line.endswith(said)
+
+
+def test_a_suite_that_can_teach_nothing_is_refused_before_anything_is_paid(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["optimize", "skills/greeter", "--tasks", "untaught"]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(
+        "skillgrad-ci: untaught: every task is marked validation or heldout, so none can teach; mark"
+    )
+    assert not (repository / "runs").exists()
+
+
+def test_a_working_folder_that_is_gone_is_told(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(repository)
+    assert main(["lint", "."]) == 2
+    assert capsys.readouterr().err == "skillgrad-ci: the folder that you are in was removed; move to another one\n"
 
 
 def test_a_terminal_gets_an_error_broken_between_words(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

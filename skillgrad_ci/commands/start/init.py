@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from skillgrad_ci.commands.cli import DONE
+from skillgrad_ci.commands.jobs import named_root
 from skillgrad_ci.commands.start.demo import example
 from skillgrad_ci.commands.start.first_suite import first_suite
 from skillgrad_ci.commands.start.label import make_label
@@ -34,7 +35,7 @@ NOT_OURS = {"node_modules", "venv", "runs", "skillgrad-demo"}
 
 
 def init(arguments: argparse.Namespace) -> int:
-    root: Path = arguments.folder
+    root = named_root(arguments)
     if (root / FILE).exists():
         raise UserError(f"{root / FILE} is there already; run: skillgrad-ci doctor")
     _refuse_unanswerable(arguments)
