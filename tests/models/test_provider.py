@@ -607,11 +607,12 @@ def test_where_nobody_listens_on_this_machine_a_call_is_made_three_times(host: s
 
 
 def test_a_server_that_answered_once_is_waited_for_as_one_far_away() -> None:
-    port, told = nobody(), list[str]()
-    model = LitellmModel(
-        "openai/x", api_base=f"http://127.0.0.1:{port}/v1", api_key="k", backoff=0.001, tell=told.append
-    )
-    model._heard.set()
+    told = list[str]()
+    choice = {"index": 0, "message": {"role": "assistant", "content": "ready"}, "finish_reason": "stop"}
+    ready = json.dumps({"object": "chat.completion", "model": "x", "created": 0, "id": "1", "choices": [choice]})
+    with serve([Raw(body=ready.encode(), headers={"Connection": "close"})]) as server:
+        model = LitellmModel("openai/x", api_base=server.url, api_key="k", backoff=0.001, tell=told.append)
+        check_access(model)
     with pytest.raises(EnvironmentFailure, match=rf"\({model.retries + 1} attempts\)"):
         check_access(model)
     assert told[0].endswith(f"{model.retries} times at most in about a minute")
