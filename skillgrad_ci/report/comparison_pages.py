@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 
 from skillgrad_ci.report.comparison import SettingsCompared
-from skillgrad_ci.report.page import policy_of, style_and_script
-from skillgrad_ci.report.templating import environment
+from skillgrad_ci.report.page import render_plain
 from skillgrad_ci.secrets import Redactor
 from skillgrad_ci.skill.folder import write_atomically
 
@@ -21,5 +20,4 @@ def write_comparison(folder: Path, found: SettingsCompared, redactor: Redactor) 
 
 
 def render(found: SettingsCompared) -> str:
-    style, _ = style_and_script()
-    return environment().get_template("settings.html").render(found=found, style=style, policy=policy_of(style))
+    return render_plain("settings.html", found=found)

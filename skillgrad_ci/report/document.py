@@ -74,7 +74,7 @@ class Comparison(Facts):
 
 
 class SuiteFacts(Facts):
-    """`counts` are tasks by split; `split` is false where a run ended before tasks were split."""
+    """`counts` are tasks by split, all 0 where a run ended before tasks were split."""
 
     name: str
     path: str
@@ -162,6 +162,11 @@ class TaskFacts(Facts):
     prompt: str = ""
     scores: tuple[float | None, float | None] = (None, None)
     said: tuple[str, str] = ("", "")
+
+    @property
+    def end(self) -> float | None:
+        """The share at the run's end: under the candidate, or where that was not measured under the initial skill."""
+        return self.baseline if self.final is None else self.final
 
     @property
     def partial(self) -> bool:

@@ -21,6 +21,7 @@ ROWS_BOUND = 500  # tasks that a page lists: about 1,000 bytes each
 PAGE_BOUND = 900_000  # characters of executions that a page carries
 WORDS_BOUND = 400_000  # characters of instructions and feedback beside them
 TEXT_BOUND = 3_000  # characters of one message, command or output on the page
+BARE = ("outcome", "stopped", "file", "events")  # of an execution, where its words do not fit
 BEFORE, AFTER = "base", "final"
 Row = Mapping[str, Any]
 
@@ -32,6 +33,20 @@ class Executions:
     columns: Sequence[str] = ()
     instructions: dict[str, str] = field(default_factory=dict)
     cells: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
+
+
+@dataclass
+class Share:
+    """How many characters are left for one kind of text."""
+
+    left: int
+
+    def takes(self, size: int) -> bool:
+        """Whether so many fit; then they are taken."""
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
 
 
 def tasks_of_page(report: Report, *, every: bool = False) -> list[TaskFacts]:
@@ -46,7 +61,7 @@ def read_executions(folder: Path, report: Report, tasks: Sequence[TaskFacts]) ->
     """The executions of these tasks of the report that lie in a run folder; empty where none do."""
     found = Executions(columns=_columns(folder, report))
     files = {column: _files(folder / FOLDER / column) for column in found.columns}
-    left, words = PAGE_BOUND, WORDS_BOUND
+    events_share, words_share = Share(PAGE_BOUND), Share(WORDS_BOUND)
     wanted = {task.id for task in tasks}
     for task in filter(wanted.__contains__, _in_order(report)):
         for column in found.columns:
@@ -54,17 +69,11 @@ def read_executions(folder: Path, report: Report, tasks: Sequence[TaskFacts]) ->
                 path = folder / FOLDER / column / name
                 *events, verdict = _rows(path)
                 cell = _cell(path.relative_to(folder), events, verdict)
-                size = len(json.dumps(cell["events"]))
-                if size > left:
+                if not events_share.takes(len(json.dumps(cell["events"]))):
                     cell["events"] = None
-                else:
-                    left -= size
                 instruction = "" if task in found.instructions else _instruction(events)
-                words -= len(cell["feedback"]) + len(instruction)
-                if words < 0:
-                    cell = {
-                        name: cell[name] for name in ("outcome", "stopped", "file", "events") if cell[name] is not None
-                    }
+                if not words_share.takes(len(cell["feedback"]) + len(instruction)):
+                    cell = {key: cell[key] for key in BARE if cell[key] is not None}
                 elif instruction:
                     found.instructions[task] = instruction
                 found.cells.setdefault(task, {}).setdefault(column, []).append(cell)

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from skillgrad_ci import __version__
 from skillgrad_ci.errors import UserError
-from skillgrad_ci.report.document import Report, TaskFacts
+from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.executions import FOLDER
 
 SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -32,7 +32,7 @@ def as_junit(found: Report) -> str:
     counts = {"failures": 0, "skipped": 0}
     for task in found.tasks:
         case = ElementTree.SubElement(suite, "testcase", classname=task.split or "task", name=task.id)
-        rate = _end(task)
+        rate = task.end
         if rate is None:
             counts["skipped"] += 1
             ElementTree.SubElement(case, "skipped", message="unmeasured")
@@ -43,10 +43,6 @@ def as_junit(found: Report) -> str:
     suite.attrib.update({name: str(count) for name, count in counts.items()})
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def _end(task: TaskFacts) -> float | None:
-    return task.baseline if task.final is None else task.final
 
 
 def _xml_text(text: str) -> str:
@@ -65,7 +61,7 @@ def as_sarif(found: Report) -> str:
 
 def _tasks(found: Report) -> Iterator[Mapping[str, Any]]:
     for task in found.tasks:
-        rate = _end(task)
+        rate = task.end
         if rate is None or rate == 1:
             continue
         broken = task.final is not None and task.baseline is not None and task.final < task.baseline

@@ -26,7 +26,7 @@ def headline(report: Report) -> tuple[str, list[str]]:
     elif shown is not None:
         remarks += _remarks(report, shown, report.of(shown))
     if report.settings.get("trials") == AUTO:
-        remarks.append(_chosen(report))
+        remarks.append(_trials(report))
     if report.gate:
         remarks.append(report.gate)
     if report.triggers is not None:
@@ -206,7 +206,7 @@ def _remarks(report: Report, shown: str, comparison: Comparison) -> list[str]:
     return remarks
 
 
-def _chosen(report: Report) -> str:
+def _trials(report: Report) -> str:
     """What `trials: auto` took, and what gain that could have shown on the tasks that report."""
     tasks = next((number for name, number, _ in report.rows if name in SPLITS), report.suite.tasks)
     least = detectable_change(tasks, _churn(report))

@@ -42,7 +42,7 @@ def render_page(report: Report, folder: Path, *, served: bool = False) -> str:
     """
     tasks = tasks_of_page(report, every=served)
     executions = read_executions(folder, report, tasks)
-    style, script = style_and_script()
+    style, script = _style_and_script()
     return environment().get_template("report.html").render(
         report=report,
         columns=executions.columns,
@@ -56,7 +56,7 @@ def render_page(report: Report, folder: Path, *, served: bool = False) -> str:
         chosen=sorted(_chosen(report)),
         style=style,
         script=script,
-        policy=policy_of(style, script, served=served),
+        policy=_policy(style, script, served=served),
     )  # fmt: skip
 
 
@@ -181,15 +181,21 @@ def _patterns(folder: Path) -> list[Pattern]:
     return sorted(memory.patterns, key=lambda pattern: (-len(pattern.appeared_in), -len(pattern.evidence)))
 
 
-def style_and_script() -> tuple[str, str]:
-    """What every page looks like, and what the report's page does."""
+def render_plain(template: str, **values: object) -> str:
+    """A page that looks as a run's does, and has no script."""
+    style, _ = _style_and_script()
+    return environment().get_template(template).render(style=style, policy=_policy(style), **values)
+
+
+def _style_and_script() -> tuple[str, str]:
+    """What every page looks like, and what a run's page does."""
     style, script = (
         (resources.files("skillgrad_ci.report") / "templates" / name).read_text("utf-8") for name in ASSETS
     )
     return style, script
 
 
-def policy_of(style: str, script: str = "", *, served: bool = False) -> str:
+def _policy(style: str, script: str = "", *, served: bool = False) -> str:
     """A page's content security policy: its own style and script, and nothing from elsewhere."""
     rules = ["default-src 'none'", f"style-src '{_digest(style)}'", "base-uri 'none'"]
     if script:

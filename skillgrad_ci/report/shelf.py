@@ -10,9 +10,8 @@ from pydantic import ValidationError
 from skillgrad_ci.errors import UserError
 from skillgrad_ci.report.document import Report
 from skillgrad_ci.report.executions import FOLDER
-from skillgrad_ci.report.page import policy_of, style_and_script
+from skillgrad_ci.report.page import render_plain
 from skillgrad_ci.report.pages import REPORT
-from skillgrad_ci.report.templating import environment
 
 JOURNAL = "journal.jsonl"
 COMPARISON = "comparison.html"
@@ -110,33 +109,24 @@ def pairings(first: Report, second: Report) -> Iterator[Pairing]:
     """The tasks of both runs, those that differ first."""
     others = {task.id: task for task in second.tasks}
     pairs = [
-        Pairing(task.id, (task.split, other.split), _end(task.final, task.baseline), _end(other.final, other.baseline))
+        Pairing(task.id, (task.split, other.split), task.end, other.end)
         for task in first.tasks
         if (other := others.get(task.id))
     ]
     yield from sorted(pairs, key=lambda pair: pair.first == pair.second)
 
 
-def _end(final: float | None, baseline: float | None) -> float | None:
-    return baseline if final is None else final
-
-
 def render_list(entries: Sequence[FoundRun], comparisons: Sequence[Path] = ()) -> str:
     """The page that lists runs; it loads itself again while one is going on."""
     going = any(entry.report is None and not entry.kind for entry in entries)
-    return _render("runs.html", entries=entries, comparisons=comparisons, going=going)
+    return render_plain("runs.html", entries=entries, comparisons=comparisons, going=going)
 
 
 def render_comparison(first: FoundRun, second: FoundRun) -> str:
     """The page that shows two finished runs side by side."""
     if first.report is None or second.report is None:
         raise UserError("both runs must have ended to be compared; wait for them")
-    return _render(
+    return render_plain(
         "compare.html", runs=(first, second), pairings=list(pairings(first.report, second.report)),
         same_suite=first.report.suite.path == second.report.suite.path,
     )  # fmt: skip
-
-
-def _render(name: str, **values: object) -> str:
-    style, _ = style_and_script()
-    return environment().get_template(name).render(style=style, policy=policy_of(style), **values)

@@ -175,7 +175,7 @@ def long() -> Run:
     result = run()
     names = {task.id: f"{task.id}{'x' * 60}" for task in result.suite.tasks}
     first = result.iterations[0]
-    long = replace(
+    last = replace(
         first,
         number=40,
         verdict="v" * 200,
@@ -187,7 +187,7 @@ def long() -> Run:
         suite=replace(result.suite, tasks=[replace(task, id=names[task.id]) for task in result.suite.tasks]),
         baseline=[replace(row, task_id=names[row.task_id]) for row in result.baseline],
         measured=[replace(row, task_id=names[row.task_id]) for row in result.measured],
-        iterations=[*(replace(first, number=number) for number in range(1, 40)), long],
+        iterations=[*(replace(first, number=number) for number in range(1, 40)), last],
     )
 
 
