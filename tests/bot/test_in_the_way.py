@@ -191,5 +191,5 @@ def test_half_a_measurement_is_none(tmp_path: Path, tokens: int, error: type[Exc
             begun.append(event)
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(error, match=r"stopped|budget\.tokens: the next call could take the run to"):
+    with pytest.raises(error, match=r"interrupted|budget\.tokens: the next call could take the run to"):
         RealEngine(Redactor()).measure(inputs, [inputs.skill], inputs.suite.tasks, tmp_path / "run", cancel)
