@@ -10,6 +10,7 @@ The ideal is that many calls in flight at all times; processor time is that of t
 
 import multiprocessing
 import os
+import re
 import resource
 import tempfile
 import time
@@ -38,6 +39,7 @@ GOLDEN = 0.6180339887  # its multiples' fractions are spread evenly, however man
 COMMANDS = 4
 CALLS = COMMANDS + 1  # of a task
 TICKS = os.sysconf("SC_CLK_TCK")  # of a processor second, as the system tells them
+INSTRUCTION = re.compile(r"Count (\d+)\.")
 READY = "Reply with the word ready."
 SKILL = "---\nname: counter\ndescription: Use it to count.\n---\n\n# Counting\n\nCount on.\n"
 TASK = "  - {{id: t{0}, instruction: Count {0}., grader: {{type: text, output: count.txt, contains: [turn 3]}}}}\n"
@@ -51,6 +53,7 @@ class Measured:
     in system mode.
     """
 
+    form: str
     workers: int
     calls: int
     passed: int
@@ -61,7 +64,8 @@ class Measured:
         """A row of the table."""
         busy, ideal = self.busy, self.workers / LATENCY
         rate, user, system = busy.calls / busy.seconds, 1000 * busy.user / busy.calls, 1000 * busy.system / busy.calls
-        return f"| {self.workers} | {rate:.1f} | {ideal:.0f} | {rate / ideal:.2f} | {user:.1f} | {system:.1f} |"
+        told = (f"{rate:.1f}", f"{ideal:.0f}", f"{rate / ideal:.2f}", f"{user:.1f}", f"{system:.1f}")
+        return f"| {' | '.join((self.form, str(self.workers), *told))} |"
 
 
 @dataclass(frozen=True)
@@ -80,18 +84,19 @@ class Moment:
 
 
 HEAD = (
-    "| at once | calls a second | ideal | share | ms of user time a call | ms of system time a call |\n"
-    + "| --- " * 6
+    "| form | at once | calls a second | ideal | share | ms of user time a call | ms of system time a call |\n"
+    + "| --- " * 7
     + "|"
 )
 
 
 def _serve(told: Connection, latency: float) -> None:
     def answer(request: dict[str, Any]) -> Answer:
-        turn = sum(message["role"] == "assistant" for message in request["messages"])
-        if READY in str(request["messages"]):
+        said = str(request["messages"])
+        if READY in said:
             return Reply("ready")
-        task = int(request["messages"][1]["content"].split()[1].rstrip("."))
+        turn = sum(message["role"] == "assistant" for message in request["messages"])
+        task = int(INSTRUCTION.findall(said)[0])
         time.sleep(latency * (0.5 + (task * CALLS + turn) * GOLDEN % 1))
         if turn == COMMANDS:
             return Reply("Done.")
@@ -127,15 +132,18 @@ def _processor() -> tuple[float, float]:
     return user, system
 
 
-def measure(workers: int, tasks: int, latency: float = LATENCY, sandbox: str = "auto") -> Measured:
-    """Measure a skill on `tasks` tasks, after one that is not counted."""
-    os.environ.setdefault("OPENAI_API_KEY", "scripted-key-for-benchmarks")
+def measure(
+    workers: int, tasks: int, latency: float = LATENCY, sandbox: str = "auto", form: str = "openai"
+) -> Measured:
+    """Measure a skill on `tasks` tasks, after one that is not counted, with a model of this provider's form."""
+    os.environ.setdefault(f"{form.upper()}_API_KEY", "scripted-key-for-benchmarks")
     with tempfile.TemporaryDirectory() as name, provider(latency) as url:
         root = Path(name).resolve()
         (root / "counter").mkdir()
         (root / "counter/SKILL.md").write_text(SKILL)
         (root / "tasks.yaml").write_text("version: 1\ntasks:\n" + "".join(map(TASK.format, range(tasks + 1))))
-        models = {"executor": "openai/scripted", "api_base": url}
+        base = url if form == "openai" else url.removesuffix("/v1")
+        models = {"executor": f"{form}/scripted", "api_base": base}
         settings = Settings.model_validate({"models": models, "sandbox": sandbox, "concurrency": workers})
         inputs = read_inputs(SkillRun(root / "counter", root / "tasks.yaml", settings, root))
         begun: list[Moment] = []  # when each task began
@@ -150,7 +158,7 @@ def measure(workers: int, tasks: int, latency: float = LATENCY, sandbox: str = "
             before = _now(run.ledger)
             done = evaluate({WITH: inputs.skill}, replace(suite, tasks=suite.tasks[1:]), 1, run.rollout, run.each)
             passed = sum(row.passed for row in done.arms[WITH])
-            return Measured(workers, run.ledger.spent.calls - before.calls, passed, begun[-1].since(before))
+            return Measured(form, workers, run.ledger.spent.calls - before.calls, passed, begun[-1].since(before))
 
 
 def _now(ledger: Ledger) -> Moment:
@@ -158,8 +166,9 @@ def _now(ledger: Ledger) -> Moment:
 
 
 def table() -> str:
-    """Four, sixteen and sixty-four executions at once, as Markdown."""
-    return "\n".join([HEAD, *(measure(workers, 5 * workers).row for workers in (4, 16, 64))])
+    """Four, sixteen and sixty-four executions at once in OpenAI's form, and as many in Anthropic's, as Markdown."""
+    measured = [("openai", 4), ("openai", 16), ("openai", 64), ("anthropic", 64)]
+    return "\n".join([HEAD, *(measure(workers, 5 * workers, form=form).row for form, workers in measured)])
 
 
 if __name__ == "__main__":
