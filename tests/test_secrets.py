@@ -45,7 +45,7 @@ def test_a_provider_that_quotes_the_key_does_not_spread_it(
         system = request["messages"][0]["content"]
         if "Reply with the word ready." in system:
             return Reply("ready")
-        if '"title":"PatchReply"' in system and not refused:
+        if '"title":"PatchReply"' in system and len(refused) < 2:  # what is refused is asked once more
             refused.append(system)
             return error(400, f"no such key: {KEY}")
         return Raw(body=json.dumps(quoting(respond(script, request))).encode())
