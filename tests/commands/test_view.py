@@ -19,7 +19,7 @@ import pytest
 from skillgrad_ci.__main__ import main
 from skillgrad_ci.commands.view import Viewer
 from skillgrad_ci.report import executions
-from tests.report.test_page import chromium, written
+from tests.report.test_page import CUT, chromium, written
 from tests.report.test_report import report
 
 if TYPE_CHECKING:
@@ -143,6 +143,18 @@ def test_beyond_loopback_the_link_is_the_key(tmp_path: Path) -> None:
         assert get(server, "/guess/")[0] == 403
         assert get(server, urlsplit(server.address).path)[0] == 200
         assert len(server.token) > 16
+
+
+@pytest.mark.browser
+def test_the_list_and_a_comparison_fit_a_phone(chromium: "Browser", tmp_path: Path) -> None:
+    for name in "ab":
+        written(tmp_path / f"a-folder-{'x' * 60}" / name)
+    with serving(tmp_path) as server:
+        page = chromium.new_page(viewport={"width": 390, "height": 900})
+        for path in ("", "compare?a=0&b=1"):
+            page.goto(f"{server.address}{path}")
+            assert page.evaluate(CUT) == []
+        page.close()
 
 
 LEFT_OUT = "This page does not carry it"
