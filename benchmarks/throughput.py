@@ -36,6 +36,7 @@ from tests.support.scripted_server import serve
 
 LATENCY = 0.5  # seconds of a reply, in the mean
 GOLDEN = 0.6180339887  # its multiples' fractions are spread evenly, however many there are
+MODELS = {"openai": "openai/gpt-5.4", "anthropic": "anthropic/claude-sonnet-4-5"}  # names that litellm knows
 COMMANDS = 4
 CALLS = COMMANDS + 1  # of a task
 TICKS = os.sysconf("SC_CLK_TCK")  # of a processor second, as the system tells them
@@ -143,8 +144,9 @@ def measure(
         (root / "counter/SKILL.md").write_text(SKILL)
         (root / "tasks.yaml").write_text("version: 1\ntasks:\n" + "".join(map(TASK.format, range(tasks + 1))))
         base = url if form == "openai" else url.removesuffix("/v1")
-        models = {"executor": f"{form}/scripted", "api_base": base}
-        settings = Settings.model_validate({"models": models, "sandbox": sandbox, "concurrency": workers})
+        models = {"executor": MODELS[form], "api_base": base}
+        told = {"models": models, "sandbox": sandbox, "concurrency": workers, "budget": {"tokens": 100_000_000}}
+        settings = Settings.model_validate(told)
         inputs = read_inputs(SkillRun(root / "counter", root / "tasks.yaml", settings, root))
         begun: list[Moment] = []  # when each task began
 
