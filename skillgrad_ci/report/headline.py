@@ -62,7 +62,8 @@ def _sentence(report: Report, shown: str | None) -> str:
     if report.stopped == "cancelled" and shown is None:
         return _interrupted(report)
     if not report.accepted:
-        return "No edit was accepted: the skill is as it was."
+        cut = "The run came to its cap before an edit was accepted" if report.stopped == "budget" else ""
+        return f"{cut or 'No edit was accepted'}: the skill is as it was."
     if shown is None:
         kept = "is kept" if report.kept else "is not kept"
         return f"The edited skill {kept}, and how it compares with the original is not measured."

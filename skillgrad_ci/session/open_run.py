@@ -245,10 +245,8 @@ def taken_over(journal: RunJournal) -> str:
     calls = sum("text" in (journal.recall(key) or {}) for key in journal.replayed_of("call"))
     if not executions and not calls:
         return ""
-    return (
-        f"taken over from an earlier start: {executions} executions and {calls} other model calls are not repeated "
-        "(--fresh begins anew)"
-    )
+    what = f"{executions} execution{'s' * (executions != 1)} and {calls} other model call{'s' * (calls != 1)}"
+    return f"taken over from an earlier start, and not repeated: {what} (--fresh begins anew)"
 
 
 def keep_out_of_git(folder: Path) -> None:

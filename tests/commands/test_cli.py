@@ -187,6 +187,7 @@ def test_a_cap_ends_with_3_and_a_report(shell: Shell) -> None:
     done = shell("optimize", "skills/greeter", *OPEN, "--budget-tokens", "60000", "--json")
     assert done.code == 3, done.err
     assert done.document["stopped"] == "budget"
+    assert done.document["headline"] == "The run came to its cap before an edit was accepted: the skill is as it was."
     assert any("budget" in remark for remark in done.document["remarks"])
     cost = done.document["cost"]
     assert cost["prompt_tokens"] + cost["completion_tokens"] <= 60_000

@@ -39,7 +39,9 @@ def test_a_server_that_was_mended_is_measured_anew(
         said[0] = "one"
         again, told = passed()
         assert again == 0
-        assert re.search(r"taken over from an earlier start: 1 executions .* \(--fresh begins anew\)", told)
+        assert re.search(
+            r"taken over from an earlier start, and not repeated: 1 execution and .* \(--fresh begins anew\)", told
+        )
         anew, told = passed("--fresh")
         assert (anew, "taken over" in told) == (1, False)
         (kept,) = (tmp_path / "runs/sayer").glob("evaluate-*.before-1")

@@ -69,7 +69,7 @@ def test_evaluate_reports_what_is_there_and_goes_on_later(
     assert facts["cut"].startswith("interrupted")
     assert run(repository, "evaluate", "--json", "--out", "out") == 0
     told = capsys.readouterr()
-    assert f"taken over from an earlier start: {measured} executions" in told.err
+    assert f"taken over from an earlier start, and not repeated: {measured} execution" in told.err
     assert json.loads(told.out)["arms"]["with skill"]["measured"] == 24
 
 
