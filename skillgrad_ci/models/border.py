@@ -8,12 +8,12 @@ that `wire` knows; a prompt never follows a redirect to another host. What does 
 
 import json
 import zlib
+from contextvars import ContextVar
 from typing import Any
 
 import httpx
 
 from skillgrad_ci.document import json_text
-from skillgrad_ci.models.envelopes import sent
 from skillgrad_ci.models.faults import Fault, Kind, of_status
 from skillgrad_ci.models.wire import BadShape, checked, error_in
 
@@ -23,6 +23,9 @@ HOPS = 3  # redirects that are followed, on one host
 WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 47}  # zlib's window bits by content coding; no other is asked for
 KEPT = {"content-type", "retry-after", "retry-after-ms"}  # headers that are passed on
 JSON = "application/json"
+
+sent: ContextVar[list[httpx.Request] | None] = ContextVar("sent", default=None)
+"""Where a thread's requests are noted, if somebody wants to know them."""
 
 
 class Stopped(httpx.TransportError):
@@ -53,7 +56,7 @@ class Border(httpx.BaseTransport):
             response.close()
 
     def close(self) -> None:
-        """Nothing: litellm closes a client when it is an hour old, and the next one has the same border."""
+        """Nothing: litellm closes a client that its cache drops after an hour, and the next one has the same border."""
 
 
 def client(verify: object = True) -> httpx.Client:

@@ -104,14 +104,9 @@ def of_status(status: int | None, said: str, words: str, headers: Mapping[str, A
         return Fault(Kind.KEY, said)
     if status == 404:
         return Fault(Kind.MODEL, said)
-    if waited_out(status):
+    if status in {408, 409, 425, 429} or status >= 500:
         return Fault(Kind.BUSY, f"HTTP {status}: {said}", _wait(headers))
     return Fault(Kind.REFUSED, f"HTTP {status}: {said}")
-
-
-def waited_out(status: int) -> bool:
-    """Whether an answer of this HTTP status was not charged, and may be another one in a while."""
-    return status in {408, 409, 425, 429} or status >= 500
 
 
 def refusal(status: int, said: str, response: httpx.Response | None = None) -> httpx.HTTPStatusError:

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -15,13 +15,14 @@ from pydantic import BaseModel
 
 from skillgrad_ci.errors import ReplyError
 from skillgrad_ci.method.ports import ModelRequest
+from skillgrad_ci.models.advice import RefusedRequest
 from skillgrad_ci.models.envelopes import KINDS, Envelopes
 from skillgrad_ci.models.faults import Fault, Kind
 from skillgrad_ci.models.litellm_library import litellm
 from skillgrad_ci.models.provider import LitellmModel
 from skillgrad_ci.models.replies import Said, read_response
 from tests.support.provider_faults import ROWS, TIME_LIMIT, Row, said
-from tests.support.scripted_answers import Answer, Call, Raw, Reply, error
+from tests.support.scripted_answers import Answer, Call, Raw, Reply, chat_completion, error
 from tests.support.scripted_server import ScriptedServer, model_of, serve
 from tests.support.serving import on_a_free_port
 
@@ -71,9 +72,39 @@ def warm(answers: Sequence[Answer] = (), **given: Any) -> Iterator[tuple[Scripte
         yield server, model
 
 
-def attempt(model: LitellmModel) -> Said | Fault:
-    """What became of one attempt at `REQUEST`, without what was made up: ids, and words for how a reply was lost."""
-    call = model.ask(REQUEST)
+def everybody(
+    came: list[tuple[str, list[tuple[str, str]], bytes]], body: Callable[[], bytes] = lambda: said(content="ready").body
+) -> type[BaseHTTPRequestHandler]:
+    """Replies to anybody in OpenAI's form, at any address, and notes what came."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = self.rfile.read(int(self.headers.get("content-length", 0)))
+            came.append((self.path, self.headers.items(), asked))
+            reply = body()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(reply)))
+            self.end_headers()
+            self.wfile.write(reply)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    return Handler
+
+
+@contextmanager
+def azure(body: Callable[[], dict[str, Any]]) -> Iterator[tuple[LitellmModel, list[Any]]]:
+    """A model of Azure's with an old version of its interface, and what its server is asked."""
+    came: list[Any] = []
+    with on_a_free_port(everybody(came, lambda: json.dumps(body()).encode()), threading.Event()) as url:
+        yield LitellmModel("azure/gpt-4o", url, "key", parameters={"api_version": "2024-06-01"}, retries=0), came
+
+
+def attempt(model: LitellmModel, request: ModelRequest = REQUEST) -> Said | Fault:
+    """What became of one attempt, without what was made up: ids, and words for how a reply was lost."""
+    call = model.ask(request)
     call.start()
     assert call.done.wait(30)
     response = model.outcome(call)
@@ -102,7 +133,9 @@ requests = st.builds(
 
 
 @settings(max_examples=15)
-@given(st.sampled_from(["openai/scripted", "openai/gpt-4o", "openai/o3"]), st.lists(requests, min_size=2, max_size=6))
+@given(
+    st.sampled_from(["openai/scripted", "openai/gpt-4o", "openai/gpt-5.4"]), st.lists(requests, min_size=2, max_size=6)
+)
 def test_a_provider_is_asked_what_litellm_would_ask_it(name: str, wanted: list[ModelRequest]) -> None:
     """To the byte, headers too; whatever was asked before."""
     with serve(lambda _: Reply('{"passed": true}')) as server:
@@ -146,26 +179,6 @@ def test_what_litellm_may_treat_otherwise_goes_through_it(request_: ModelRequest
     assert len(asked_litellm) == 2
 
 
-def everybody(came: list[tuple[str, list[tuple[str, str]], bytes]]) -> type[BaseHTTPRequestHandler]:
-    """Replies to anybody in OpenAI's form, and notes what came."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            came.append((self.path, self.headers.items(), body))
-            reply = said(content="ready").body
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(reply)))
-            self.end_headers()
-            self.wfile.write(reply)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    return Handler
-
-
 ELSEWHERE = {
     "anyscale",
     "chatgpt",
@@ -194,7 +207,7 @@ def test_every_provider_of_openais_form_answers_and_is_asked_as_litellm_asks_it(
                 few |= {provider} if len(asked_litellm) < len(talk) else set()
             assert told["with envelopes"] == told["without"], provider
     assert not few & THEIR_OWN
-    assert {"openai", "azure", "nvidia_nim", "perplexity", "moonshot", "dashscope"} <= few
+    assert {"openai", "azure", "nvidia_nim", "moonshot", "dashscope"} <= few
 
 
 # What comes back
@@ -259,12 +272,55 @@ def test_where_litellm_succeeds_after_a_refusal_the_envelope_was_at_fault(asked_
 
 
 def test_what_is_refused_through_litellm_too_is_no_fault_of_the_envelope(asked_litellm: list[str]) -> None:
-    long = error(400, "long", code="context_length_exceeded")
-    with warm([long, long, Reply("short")]) as (_, model):
-        with pytest.raises(ReplyError):
+    with warm([error(400, "no"), error(400, "no"), Reply("on")]) as (_, model):
+        with pytest.raises(RefusedRequest):
             model.complete(REQUEST)
-        assert model.complete(REQUEST).text == "short"
+        assert model.complete(REQUEST).text == "on"
     assert len(asked_litellm) == 2
+
+
+@pytest.mark.parametrize("code", ["context_length_exceeded", "content_filter"])
+def test_a_refusal_that_may_be_charged_is_not_asked_for_twice(code: str, asked_litellm: list[str]) -> None:
+    with warm([error(400, "no", code=code), Reply("on")]) as (server, model):
+        with suppress(ReplyError):
+            assert model.complete(REQUEST).stop == "content_filter"
+        assert model.complete(REQUEST).text == "on"
+    assert (len(server.requests), len(asked_litellm)) == (3, 1)
+
+
+def test_a_login_that_is_over_ends_no_envelopes(monkeypatch: pytest.MonkeyPatch, asked_litellm: list[str]) -> None:
+    """litellm reads the key anew, as those are minted that live an hour."""
+    monkeypatch.setenv("OPENAI_API_KEY", "first")
+    with warm([error(401), Reply("with the second"), Reply("on")], api_key=None) as (server, model):
+        monkeypatch.setenv("OPENAI_API_KEY", "second")
+        assert [model.complete(REQUEST).text for _ in range(2)] == ["with the second", "on"]
+    assert [headers["authorization"] for headers in server.headers] == [
+        f"Bearer {key}" for key in ("first", "first", "second", "second")
+    ]
+    assert len(asked_litellm) == 2
+
+
+def test_words_of_litellms_knowledge_count_whatever_the_status() -> None:
+    """A local server that says in a 500 that the conversation is too long is not asked again and again."""
+    long = error(500, "This model's maximum context length is 8192 tokens")
+    with warm([long, long]) as (server, model), pytest.raises(ReplyError):
+        model.complete(REQUEST)
+    assert len(server.requests) == 3
+
+
+def test_a_server_that_fails_now_and_then_costs_no_envelope(asked_litellm: list[str]) -> None:
+    with warm([error(500), Reply("on"), Reply("on")]) as (_, model):
+        assert [model.complete(REQUEST).text for _ in range(2)] == ["on", "on"]
+    assert len(asked_litellm) == 2
+
+
+def test_a_schema_that_litellm_makes_a_tool_of_stays_with_it() -> None:
+    """Azure's older versions: the call of that tool is read back as text by litellm alone."""
+    call = Call("json_tool_call", {"passed": True})
+    with azure(lambda: chat_completion(Reply(calls=[call]), [call], (9, 0, 1))) as (model, came):
+        for _ in range(3):
+            assert json.loads(model.complete(ModelRequest(BEGINNING, schema=Verdict)).text) == {"passed": True}
+    assert len(came) == 3
 
 
 def test_a_busy_provider_is_asked_again_in_the_envelope(asked_litellm: list[str]) -> None:
@@ -288,6 +344,27 @@ def test_many_calls_at_once_learn_and_use_envelopes() -> None:
         for thread in threads:
             thread.join()
     assert read == [True] * 80
+
+
+@pytest.mark.parametrize(
+    "content", ["half of \ud83d a pair", [{"type": "text", "text": "Count."}]], ids=["half", "parts"]
+)
+def test_what_no_envelope_takes_becomes_what_litellm_makes_of_it(content: Any) -> None:
+    with serve(lambda _: Reply("done")) as server:
+        known, fresh = model_of(server), model_of(server)
+        for content_ in ("Count.", content):
+            request = ModelRequest([BEGINNING[0], {"role": "user", "content": content_}])
+            first = attempt(known, request)
+        assert first == attempt(fresh, request)
+
+
+def test_parameters_of_any_kind_are_told_apart() -> None:
+    with serve(lambda _: Reply("done")) as server:
+        odd = {"logit_bias": {50256: -100, "198": -5}, "extra_headers": {"Host": "models.internal"}}
+        model = model_of(server, parameters=odd)
+        for _ in range(3):
+            model.complete(REQUEST)
+    assert {headers["host"] for headers in server.headers} == {"models.internal"}
 
 
 def test_envelopes_are_bounded_and_the_oldest_goes(asked_litellm: list[str]) -> None:
