@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from skillgrad_ci.errors import ReplyError
 from skillgrad_ci.method.ports import ModelRequest
+from skillgrad_ci.models import envelopes
 from skillgrad_ci.models.advice import RefusedRequest
 from skillgrad_ci.models.envelopes import KINDS, Envelopes
 from skillgrad_ci.models.faults import Fault, Kind
@@ -376,6 +377,13 @@ def test_envelopes_are_bounded_and_the_oldest_goes(asked_litellm: list[str]) -> 
         for number in (KINDS, 1, 0):
             model.complete(ModelRequest(BEGINNING, max_tokens=100 + number))
     assert len(asked_litellm) - before == 1
+
+
+def test_an_envelope_of_too_many_shapes_is_not_kept(asked_litellm: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(envelopes, "STEPS", 2)  # fewer than the beginning has
+    with warm([Reply("on")]) as (_, model):
+        model.complete(REQUEST)
+    assert len(asked_litellm) == 2
 
 
 def test_the_key_is_in_no_words_of_an_envelope() -> None:

@@ -6,6 +6,7 @@ They are forked from one that has the model library loaded, for its import would
 import json
 import multiprocessing
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,26 @@ def start(repository: Path, words: Sequence[str], url: str, out: Path) -> BasePr
     process = FORK.Process(target=_run, args=(str(repository), list(words), url, str(out)))
     process.start()
     return process
+
+
+def killed_after_a_whole_one(
+    repository: Path, words: Sequence[str], served: tuple[ScriptedServer, dict[str, Any]], folder: Path, moments: int
+) -> int:
+    """A command that ends, in `folder`/whole, and one that is killed at so many moments, in `folder`/out.
+
+    Returns how often the whole one asked; the plan's number counts what the other one asked.
+    """
+    server, plan = served
+    process = start(repository, words, server.url, folder / "whole")
+    process.join(200)
+    assert process.exitcode == 0, (folder / "whole.log").read_text()
+    requests, plan["number"] = plan["number"], 0
+    for moment in range(1, moments + 1):
+        process = start(repository, words, server.url, folder / "out")
+        plan["kill"] = (process, moment * requests // (moments + 1))
+        process.join(200)
+        assert process.exitcode == -signal.SIGKILL, (folder / "out.log").read_text()
+    return int(requests)
 
 
 def _run(repository: str, words: list[str], url: str, out: str) -> None:

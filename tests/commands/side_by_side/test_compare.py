@@ -1,7 +1,6 @@
 """`compare`: several optimizers from one base run, each with the same budget, and nothing of it paid twice."""
 
 import json
-import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import yaml
 from skillgrad_ci.__main__ import main
 from skillgrad_ci.report.shelf import find_runs
 from tests.support import small_repository
-from tests.support.killed import AT_ONCE, essence_of_comparison, provider, start
+from tests.support.killed import AT_ONCE, essence_of_comparison, killed_after_a_whole_one, provider, start
 
 SCRIPT = "evals/rehearsal.yaml"
 COMPARE = ("compare", "skills/greeter", "--sandbox", "none", "--optimizers", "skillgrad,trace2skill,shrink")
@@ -151,15 +150,7 @@ def test_a_suite_without_validation_names_the_optimizers_that_it_can_serve(
 def test_killed_at_several_moments_it_ends_as_if_never_killed(tmp_path: Path) -> None:
     repository, out = small_repository.make(tmp_path / "repository", "openai/scripted"), tmp_path / "out"
     with provider(repository / SCRIPT) as (server, plan):
-        process = start(repository, COMPARE, server.url, tmp_path / "whole")
-        process.join(120)
-        assert process.exitcode == 0, (tmp_path / "whole.log").read_text()
-        requests, plan["number"] = plan["number"], 0
-        for moment in range(1, MOMENTS + 1):
-            process = start(repository, COMPARE, server.url, out)
-            plan["kill"] = (process, moment * requests // (MOMENTS + 1))
-            process.join(120)
-            assert process.exitcode == -signal.SIGKILL, (tmp_path / "out.log").read_text()
+        requests = killed_after_a_whole_one(repository, COMPARE, (server, plan), tmp_path, MOMENTS)
         process = start(repository, COMPARE, server.url, out)
         process.join(120)
         assert process.exitcode == 0, (tmp_path / "out.log").read_text()

@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from skillgrad_ci.session.side_by_side.folds import Cut, Fold
 from skillgrad_ci.session.side_by_side.on_folds import row_of
 from skillgrad_ci.session.side_by_side.on_shares import Setting
 from tests.support import small_repository, worlds
-from tests.support.killed import AT_ONCE, essence_of_comparison, provider, start
+from tests.support.killed import AT_ONCE, essence_of_comparison, killed_after_a_whole_one, provider, start
 
 OPTIMIZERS = "skillgrad,skillopt,shrink"
 COMPARE = ("compare", "skills/greeter", "--sandbox", "none", "--split", "cross", "--optimizers", OPTIMIZERS)
@@ -130,15 +129,7 @@ def test_each_setting_has_what_the_control_leaves_of_the_budget(
 def test_killed_at_several_moments_it_ends_as_if_never_killed(tmp_path: Path) -> None:
     repository, out = small_repository.unsplit(tmp_path / "repository", "openai/scripted"), tmp_path / "out"
     with provider(repository / "evals/rehearsal.yaml") as (server, plan):
-        process = start(repository, COMPARE, server.url, tmp_path / "whole")
-        process.join(200)
-        assert process.exitcode == 0, (tmp_path / "whole.log").read_text()
-        requests, plan["number"] = plan["number"], 0
-        for moment in range(1, MOMENTS + 1):
-            process = start(repository, COMPARE, server.url, out)
-            plan["kill"] = (process, moment * requests // (MOMENTS + 1))
-            process.join(200)
-            assert process.exitcode == -signal.SIGKILL, (tmp_path / "out.log").read_text()
+        requests = killed_after_a_whole_one(repository, COMPARE, (server, plan), tmp_path, MOMENTS)
         process = start(repository, COMPARE, server.url, out)
         process.join(200)
         assert process.exitcode == 0, (tmp_path / "out.log").read_text()

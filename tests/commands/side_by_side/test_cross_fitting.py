@@ -3,7 +3,6 @@
 import itertools
 import json
 import re
-import signal
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +22,7 @@ from skillgrad_ci.models.rehearsal.register import respond
 from skillgrad_ci.models.rehearsal.script import Script
 from skillgrad_ci.session.side_by_side.folds import ends_all
 from tests.support import small_repository, worlds
-from tests.support.killed import AT_ONCE, essence, provider, start
+from tests.support.killed import AT_ONCE, essence, killed_after_a_whole_one, provider, start
 from tests.support.scripted_answers import Raw, Reply
 from tests.support.scripted_server import serve
 
@@ -103,15 +102,7 @@ def test_one_budget_one_base_run_and_an_estimate_that_counts_all_of_it(
 def test_killed_at_several_moments_it_ends_as_if_never_killed(tmp_path: Path) -> None:
     repository, out = small_repository.unsplit(tmp_path / "repository", "openai/scripted"), tmp_path / "out"
     with provider(repository / SCRIPT) as (server, plan):
-        process = start(repository, OPTIMIZE, server.url, tmp_path / "whole")
-        process.join(120)
-        assert process.exitcode == 0, (tmp_path / "whole.log").read_text()
-        requests, plan["number"] = plan["number"], 0
-        for moment in range(1, MOMENTS + 1):
-            process = start(repository, OPTIMIZE, server.url, out)
-            plan["kill"] = (process, moment * requests // (MOMENTS + 1))
-            process.join(120)
-            assert process.exitcode == -signal.SIGKILL, (tmp_path / "out.log").read_text()
+        requests = killed_after_a_whole_one(repository, OPTIMIZE, (server, plan), tmp_path, MOMENTS)
         process = start(repository, OPTIMIZE, server.url, out)
         plan["kill"] = (SimpleNamespace(kill=process.terminate), plan["number"] + requests // 20)  # in the last fold
         process.join(120)
